@@ -1,0 +1,1 @@
+"""A local network of decentralized-vllm: chain, contracts, store, model and workers."""

@@ -1,0 +1,1 @@
+"""The node: watches for leased jobs, runs the model, publishes and delivers."""
