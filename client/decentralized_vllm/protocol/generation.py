@@ -48,6 +48,14 @@ class GenerationChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a node bills: tokens read and tokens made."""
+
+    n_prompt_tokens: int
+    n_output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineIdentity:
     """What an audit must know to run the same computation again."""
 

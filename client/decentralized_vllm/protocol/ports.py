@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from decentralized_vllm.protocol.events import Cursor, EventBatch, InferenceRequested
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     GenerationChunk,
     GenerationRequest,
+    Usage,
 )
-from decentralized_vllm.protocol.ids import Cid
+from decentralized_vllm.protocol.ids import Cid, JobId, TxHash, VersionNumber
+from decentralized_vllm.protocol.jobs import FailureCode, JobState, Terms
+from decentralized_vllm.protocol.transactions import Call, Receipt
 
 # Called with (bytes done, bytes in all or None) as a transfer goes on.
 Progress = Callable[[int, int | None], None]
@@ -97,3 +101,57 @@ class Clock(Protocol):
     def now_s(self) -> float: ...
 
     async def sleep_s(self, duration_s: float) -> None: ...
+
+
+class ChainFeed(Protocol):
+    """The coordinator's events in order, again from the stored cursor after a restart."""
+
+    def batches(self) -> AsyncIterator[EventBatch]:
+        """Never ends by itself; outages are waited out. Call `advance` when a batch is applied."""
+
+    async def advance(self, cursor: Cursor) -> None:
+        """Makes the cursor durable; only after the batch's effects are."""
+
+
+class JobChain(Protocol):
+    """The coordinator, as a node reads it, at the latest block. Raises ChainUnavailable."""
+
+    async def job(self, job_id: JobId) -> JobState: ...
+
+    async def request(self, job_id: JobId) -> InferenceRequested:
+        """The canonical request event of a job. Raises UnknownJob."""
+
+    async def terms(self, version: VersionNumber) -> Terms: ...
+
+    async def chain_time_s(self) -> int:
+        """Timestamp of the latest block."""
+
+
+class JobCalls(Protocol):
+    """Encodes what a node says to the coordinator."""
+
+    def submit_response(
+        self, job_id: JobId, response_cid: Cid, request_digest: bytes, usage: Usage | None
+    ) -> Call:
+        """`usage` None bills the flat part."""
+
+    def take_job(self, job_id: JobId) -> Call: ...
+
+    def fail_job(self, job_id: JobId, code: FailureCode) -> Call: ...
+
+    def expire_job(self, job_id: JobId) -> Call: ...
+
+
+class TransactionSender(Protocol):
+    """The one owner of a key. What it accepts gets mined, across restarts and price rises."""
+
+    async def send(self, call: Call, *, key: str, deadline_s: float | None = None) -> TxHash:
+        """Simulates, makes the signed bytes durable, broadcasts. The same `key` never sends twice.
+
+        `key` is the caller's idempotency key, `deadline_s` (chain time) the moment after which
+        mining it is of no use. Raises ContractRevert (by simulation), InsufficientGas and
+        ChainUnavailable.
+        """
+
+    async def wait(self, key: str) -> Receipt:
+        """Until mined and confirmed. Raises ContractRevert, TransactionFailed."""
