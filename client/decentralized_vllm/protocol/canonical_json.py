@@ -1,0 +1,94 @@
+"""The one JSON encoding that is hashed, signed and published: RFC 8785, so every language agrees.
+
+Keys are sorted by UTF-16 code unit, there is no white space, text is UTF-8. Integers lie within
+±(2^53 - 1) and carry no point; floats are written as ECMAScript writes them (1.0 is `1`, 0.5 is
+`0.5`, 1e21 is `1e+21`). NaN, infinities and lone surrogates have no encoding.
+"""
+
+import json
+import math
+from typing import NoReturn, TypeAlias, Union
+
+import rfc8785
+
+from decentralized_vllm.protocol.errors import InvalidDocument
+
+JsonValue: TypeAlias = Union[bool, int, float, str, "list[JsonValue]", "dict[str, JsonValue]", None]
+
+MAX_JSON_DEPTH = 32
+
+
+def encode(value: JsonValue) -> bytes:
+    """Raises InvalidDocument for what has no encoding."""
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as error:
+        raise InvalidDocument(f"no canonical JSON: {error}") from error
+
+
+def decode(data: bytes, *, max_bytes: int) -> JsonValue:
+    """Reads a stranger's JSON, canonical or not. Raises InvalidDocument.
+
+    Stricter than `json.loads`: refuses NaN, numbers that overflow, a key given twice, text that
+    UTF-8 can not carry, and nesting deeper than MAX_JSON_DEPTH.
+    """
+    if len(data) > max_bytes:
+        raise InvalidDocument(f"{len(data)} bytes of JSON, more than {max_bytes}")
+    try:
+        value: JsonValue = json.loads(
+            data.decode("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite_float,
+            object_pairs_hook=_object_of_unique_keys,
+        )
+    except UnicodeDecodeError as error:
+        raise InvalidDocument(f"not UTF-8 at byte {error.start}") from error
+    except RecursionError:
+        raise InvalidDocument(f"JSON nested deeper than {MAX_JSON_DEPTH}") from None
+    except ValueError as error:  # also an integer of thousands of digits
+        raise InvalidDocument(f"not JSON: {error}") from error
+    _check_tree(value)
+    return value
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number of JSON")
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number overflows")
+    return number
+
+
+def _object_of_unique_keys(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key is given twice")
+    return fields
+
+
+def _check_tree(root: JsonValue) -> None:
+    level = [root]
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_JSON_DEPTH:
+            raise InvalidDocument(f"JSON nested deeper than {MAX_JSON_DEPTH}")
+        level = [child for value in level for child in _children(value)]
+
+
+def _children(value: JsonValue) -> list[JsonValue]:
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    if isinstance(value, str):
+        _check_text(value)
+    return value if isinstance(value, list) else []
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidDocument("text holds a lone surrogate") from None

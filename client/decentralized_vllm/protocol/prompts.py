@@ -1,0 +1,176 @@
+"""Prompt documents: what a requester asks, as bytes behind a CID that anyone may have written.
+
+Text or document? The first character after white space decides: `{` makes it a document, which
+must then be valid; anything else is plain text with default parameters. So a broken document is
+never answered as if it were text, and a text that begins with `{` goes into a document.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from decentralized_vllm.protocol import canonical_json
+from decentralized_vllm.protocol.documents import (
+    DOCUMENT_VERSION,
+    MAX_PROMPT_BYTES,
+    MAX_SAFE_INTEGER,
+    MAX_TOKENS_OF_TERMS,
+    Schema,
+    describe,
+)
+from decentralized_vllm.protocol.errors import InvalidDocument, InvalidPrompt
+from decentralized_vllm.protocol.generation import (
+    GenerationRequest,
+    Message,
+    SamplingParameters,
+)
+
+MAX_MESSAGES = 1024
+MAX_STOP_SEQUENCES = 16
+MAX_STOP_CHARACTERS = 256
+# A chat template adds a system prompt and marks each turn; generous for the templates in use.
+TEMPLATE_TOKENS = 96
+TEMPLATE_TOKENS_PER_MESSAGE = 16
+
+_JSON_WHITE_SPACE = " \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDocument:
+    """Exactly one of `messages` (type "chat") and `prompt` (type "completion") is given."""
+
+    messages: tuple[Message, ...] | None = None
+    prompt: str | None = None
+    parameters: SamplingParameters = field(default_factory=SamplingParameters)
+
+    def to_request(self, request_id: str) -> GenerationRequest:
+        return GenerationRequest(request_id, self.parameters, self.messages, self.prompt)
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes; their CID names the prompt. Raises InvalidPrompt."""
+        body: dict[str, canonical_json.JsonValue] = {
+            "version": DOCUMENT_VERSION,
+            "parameters": _parameters_json(self.parameters),
+        }
+        if self.messages is not None:
+            body["type"] = "chat"
+            body["messages"] = [
+                {"role": message.role, "content": message.content} for message in self.messages
+            ]
+        else:
+            body["type"] = "completion"
+            body["prompt"] = self.prompt
+        return _checked_bytes(body)
+
+
+def chat_prompt(text: str, parameters: SamplingParameters) -> PromptDocument:
+    """One question of a user, put through the model's chat template."""
+    return PromptDocument(messages=(Message("user", text),), parameters=parameters)
+
+
+def parse_prompt(data: bytes) -> PromptDocument:
+    """Reads a stranger's prompt. Raises InvalidPrompt."""
+    if len(data) > MAX_PROMPT_BYTES:
+        raise InvalidPrompt(f"{len(data)} bytes, more than {MAX_PROMPT_BYTES}")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidPrompt(f"not UTF-8 at byte {error.start}") from error
+    if not text.strip():
+        raise InvalidPrompt("the prompt is empty")
+    if text.lstrip(_JSON_WHITE_SPACE).startswith("{"):
+        return _parse_document(data)
+    return chat_prompt(text, SamplingParameters())
+
+
+def prompt_token_bound(document: PromptDocument) -> int:
+    """A number of input tokens the prompt never exceeds, for who has no tokenizer.
+
+    Tokenizers in use make at most one token of a byte; a template's marks come on top.
+    """
+    if document.messages is None:
+        return len((document.prompt or "").encode()) + TEMPLATE_TOKENS_PER_MESSAGE
+    n_bytes = sum(len(message.content.encode()) for message in document.messages)
+    return n_bytes + TEMPLATE_TOKENS + TEMPLATE_TOKENS_PER_MESSAGE * len(document.messages)
+
+
+class _MessageSchema(Schema):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class _ParametersSchema(Schema):
+    max_tokens: int = Field(default=100, ge=1, le=MAX_TOKENS_OF_TERMS)
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0, le=1_000_000)
+    stop: list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]] = Field(
+        default=[], max_length=MAX_STOP_SEQUENCES
+    )
+    seed: int | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
+
+    def to_parameters(self) -> SamplingParameters:
+        return SamplingParameters(**{**self.model_dump(), "stop": tuple(self.stop)})
+
+
+class _ChatSchema(Schema):
+    version: Literal[1]
+    type: Literal["chat"]
+    messages: list[_MessageSchema] = Field(min_length=1, max_length=MAX_MESSAGES)
+    parameters: _ParametersSchema = _ParametersSchema()
+
+    def to_document(self) -> PromptDocument:
+        messages = tuple(Message(message.role, message.content) for message in self.messages)
+        return PromptDocument(messages=messages, parameters=self.parameters.to_parameters())
+
+
+class _CompletionSchema(Schema):
+    version: Literal[1]
+    type: Literal["completion"]
+    prompt: str = Field(min_length=1)
+    parameters: _ParametersSchema = _ParametersSchema()
+
+    def to_document(self) -> PromptDocument:
+        return PromptDocument(prompt=self.prompt, parameters=self.parameters.to_parameters())
+
+
+_SCHEMAS: dict[str, type[_ChatSchema] | type[_CompletionSchema]] = {
+    "chat": _ChatSchema,
+    "completion": _CompletionSchema,
+}
+
+
+def _parse_document(data: bytes) -> PromptDocument:
+    try:
+        fields = canonical_json.decode(data, max_bytes=MAX_PROMPT_BYTES)
+    except InvalidDocument as error:
+        raise InvalidPrompt(error.message) from error
+    return _validated(fields)
+
+
+def _validated(fields: canonical_json.JsonValue) -> PromptDocument:
+    kind = fields.get("type") if isinstance(fields, dict) else None
+    schema = _SCHEMAS.get(kind) if isinstance(kind, str) else None
+    if schema is None:
+        raise InvalidPrompt(f"type: must be one of {', '.join(_SCHEMAS)}")
+    try:
+        return schema.model_validate(fields).to_document()
+    except ValidationError as error:
+        raise InvalidPrompt(describe(error)) from None
+
+
+def _parameters_json(parameters: SamplingParameters) -> dict[str, canonical_json.JsonValue]:
+    return {**asdict(parameters), "stop": list(parameters.stop)}
+
+
+def _checked_bytes(body: dict[str, canonical_json.JsonValue]) -> bytes:
+    """Whoever writes a document is held to the same schema as whoever reads it."""
+    _validated(body)
+    try:
+        data = canonical_json.encode(body)
+    except InvalidDocument as error:
+        raise InvalidPrompt(error.message) from error
+    if len(data) > MAX_PROMPT_BYTES:
+        raise InvalidPrompt(f"{len(data)} bytes, more than {MAX_PROMPT_BYTES}")
+    return data
