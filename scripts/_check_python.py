@@ -1,4 +1,4 @@
-"""Says in one line why an environment can not be made with this interpreter. Runs on any Python 3."""
+"""Says in one line why this interpreter can make no environment. Runs on any Python 3."""
 
 import importlib.util
 import sys
