@@ -1,1 +1,1 @@
-"""Content by address: CIDs, block stores and their servers. Import from the modules; nothing loads here."""
+"""Content by address: CIDs, block stores and their servers. Import from the modules."""

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from decentralized_vllm.content.cid import ParsedCid, parse_cid
 from decentralized_vllm.content.importer import cid_of_bytes, cid_of_path
 from decentralized_vllm.content.profiles import PROFILES, V0, V1
 from decentralized_vllm.protocol.errors import ContentMalformed, InvalidCid
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.support.cid_vectors import load_vectors, write_sample
 
 VECTORS = load_vectors()["cids"]

@@ -1,0 +1,73 @@
+"""Blocks as files, laid out as Kubo's flatfs does: a Kubo can read the folder as it is."""
+
+import base64
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+_SHARDING = "/repo/flatfs/shard/v1/next-to-last/2\n"
+_SUFFIX = ".data"
+
+
+class FlatFs:
+    """Blocking file work below `root`; `blocks/` holds the blocks, `tmp/` what is being written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blocks = root / "blocks"
+        self._temporary = root / "tmp"
+        self._serial = itertools.count()
+
+    def open(self) -> None:
+        """Makes the folders and drops what a killed process left half written."""
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(parents=True)
+        self._blocks.mkdir(exist_ok=True)
+        sharding = self._blocks / "SHARDING"
+        if not sharding.exists():
+            sharding.write_text(_SHARDING, encoding="ascii")
+
+    def path(self, multihash: bytes) -> Path:
+        name = base64.b32encode(multihash).decode().rstrip("=")
+        return self._blocks / name[-3:-1] / (name + _SUFFIX)
+
+    def read(self, multihash: bytes) -> bytes:
+        """Raises FileNotFoundError."""
+        return self.path(multihash).read_bytes()
+
+    def has(self, multihash: bytes) -> bool:
+        return self.path(multihash).exists()
+
+    def write(self, multihash: bytes, block: bytes | memoryview) -> None:
+        """Appears whole or not at all; durable only after a sync of the path."""
+        path = self.path(multihash)
+        temporary = self._temporary / f"{next(self._serial)}"
+        try:
+            temporary.write_bytes(block)
+            try:
+                os.replace(temporary, path)
+            except FileNotFoundError:
+                path.parent.mkdir(exist_ok=True)
+                os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def delete(self, multihash: bytes) -> None:
+        self.path(multihash).unlink(missing_ok=True)
+
+    def entries(self) -> Iterator[tuple[bytes, int]]:
+        """(multihash, size) of every block."""
+        for shard in os.scandir(self._blocks):
+            if not shard.is_dir():
+                continue
+            for entry in os.scandir(shard.path):
+                if entry.name.endswith(_SUFFIX):
+                    yield _multihash(entry.name), entry.stat().st_size
+
+
+def _multihash(file_name: str) -> bytes:
+    name = file_name.removesuffix(_SUFFIX)
+    return base64.b32decode(name + "=" * (-len(name) % 8))

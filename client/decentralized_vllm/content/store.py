@@ -1,0 +1,168 @@
+"""Base of the stores that keep blocks: importing, pinning and collecting over five primitives."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from decentralized_vllm.content.cid import RAW, ParsedCid, check_block, parse_cid
+from decentralized_vllm.content.dag_builder import FileBuilder
+from decentralized_vllm.content.gate import ImportGate
+from decentralized_vllm.content.importer import TreeImport
+from decentralized_vllm.content.profiles import V1, ImportProfile
+from decentralized_vllm.content.reachable import reachable_blocks
+from decentralized_vllm.content.reads import VerifyingReads, parse_to_store
+from decentralized_vllm.protocol.errors import ContentUnavailable
+from decentralized_vllm.protocol.ids import Cid
+from decentralized_vllm.protocol.ports import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUsage:
+    n_blocks: int
+    n_bytes: int
+    max_bytes: int | None  # None: no limit
+
+
+class Import:
+    """Blocks on their way in. They are safe from the collector until the import ends."""
+
+    def __init__(self, store: "PinningStore") -> None:
+        self._store = store
+        self._written: list[ParsedCid] = []
+
+    def sink(self, cid: ParsedCid, block: bytes | memoryview) -> None:
+        """A BlockSink; may run in a thread. Raises StorageFull, SettingError."""
+        self._store._write_block(cid, block)
+        self._written.append(cid)
+
+    async def flush(self) -> None:
+        """Returns when everything given to `sink` is durable."""
+        await asyncio.to_thread(self._store._flush, self._written)
+        self._written = []
+
+    async def pin(self, root: Cid) -> None:
+        """Makes what came in durable, then pins its root."""
+        await self.flush()
+        await asyncio.to_thread(self._store._pin, parse_cid(root).text())
+
+
+class PinningStore(VerifyingReads):
+    """A store of one's own. The primitives below block; they are called in threads."""
+
+    def __init__(self, profile: ImportProfile = V1) -> None:
+        self.profile = profile
+        self._gate = ImportGate()
+
+    @abstractmethod
+    def _read_block(self, cid: ParsedCid) -> bytes:
+        """Raises ContentUnavailable."""
+
+    @abstractmethod
+    def _write_block(self, cid: ParsedCid, block: bytes | memoryview) -> None:
+        """Whole or not at all. Raises StorageFull."""
+
+    @abstractmethod
+    def _has_block(self, cid: ParsedCid) -> bool: ...
+
+    @abstractmethod
+    def _flush(self, written: list[ParsedCid]) -> None: ...
+
+    @abstractmethod
+    def _delete_all_but(self, keep: set[bytes]) -> int:
+        """Deletes blocks whose multihash is not in `keep`; how many they were."""
+
+    @abstractmethod
+    def _pin(self, cid: Cid) -> None: ...
+
+    @abstractmethod
+    def _unpin(self, cid: Cid) -> None: ...
+
+    @abstractmethod
+    def _pinned(self) -> list[Cid]: ...
+
+    @abstractmethod
+    def _usage(self) -> StoreUsage: ...
+
+    async def _load_block(self, cid: ParsedCid) -> bytes:
+        return await asyncio.to_thread(self._read_block, cid)
+
+    async def has_block(self, cid: Cid) -> bool:
+        return await asyncio.to_thread(self._has_block, parse_cid(cid))
+
+    async def put_block(self, cid: Cid, block: bytes) -> None:
+        """Kept until the next collection unless something pinned needs it."""
+        async with self.importing() as run:
+            await asyncio.to_thread(run.sink, parse_to_store(cid, block), block)
+
+    @asynccontextmanager
+    async def importing(self) -> AsyncIterator[Import]:
+        """For whoever makes blocks by itself (the server, a fallback filling its cache)."""
+        async with self._gate.adding():
+            yield Import(self)
+
+    async def add_bytes(self, data: bytes, *, profile: ImportProfile | None = None) -> Cid:
+        async with self.importing() as run:
+            builder = FileBuilder(profile or self.profile, run.sink)
+            await asyncio.to_thread(builder.feed, data)
+            root = (await asyncio.to_thread(builder.finish)).cid.text()
+            await run.pin(root)
+        return root
+
+    async def add_path(
+        self,
+        path: Path,
+        *,
+        progress: Progress | None = None,
+        profile: ImportProfile | None = None,
+    ) -> Cid:
+        """Raises ContentMalformed (links, devices, hostile names), OSError, StorageFull."""
+        async with self.importing() as run:
+            tree = TreeImport(path, profile or self.profile, run.sink)
+            while await asyncio.to_thread(tree.step):
+                if progress is not None:
+                    progress(tree.done_bytes, None)
+            root = tree.root.cid.text()
+            await run.pin(root)
+        return root
+
+    async def pin(self, cid: Cid) -> None:
+        """Raises ContentUnavailable unless the whole tree is here."""
+        root = parse_cid(cid)
+        async with self._gate.adding():
+            await asyncio.to_thread(self._check_whole, root)
+            await asyncio.to_thread(self._pin, root.text())
+
+    async def unpin(self, cid: Cid) -> None:
+        """Not pinned is no error: the outcome is the same."""
+        await asyncio.to_thread(self._unpin, parse_cid(cid).text())
+
+    async def pins(self) -> list[Cid]:
+        return await asyncio.to_thread(self._pinned)
+
+    async def usage(self) -> StoreUsage:
+        return await asyncio.to_thread(self._usage)
+
+    async def collect_garbage(self) -> int:
+        """Deletes blocks no pin needs; how many. Deletes nothing if a pinned tree is damaged."""
+        async with self._gate.collecting():
+            return await asyncio.to_thread(self._collect)
+
+    def _collect(self) -> int:
+        keep: set[bytes] = set()
+        for pinned in self._pinned():
+            for _ in reachable_blocks(parse_cid(pinned), self._read_checked, keep):
+                pass
+        return self._delete_all_but(keep)
+
+    def _check_whole(self, root: ParsedCid) -> None:
+        for cid in reachable_blocks(root, self._read_checked, set()):
+            if cid.codec == RAW and not self._has_block(cid):
+                raise ContentUnavailable(f"the block {cid.text()} is not here")
+
+    def _read_checked(self, cid: ParsedCid) -> bytes:
+        block = self._read_block(cid)
+        check_block(cid, block)
+        return block
