@@ -7,6 +7,7 @@ Keys are sorted by UTF-16 code unit, there is no white space, text is UTF-8. Int
 
 import json
 import math
+import re
 from typing import NoReturn, TypeAlias, Union
 
 import rfc8785
@@ -16,6 +17,9 @@ from decentralized_vllm.protocol.errors import InvalidDocument
 JsonValue: TypeAlias = Union[bool, int, float, str, "list[JsonValue]", "dict[str, JsonValue]", None]
 
 MAX_JSON_DEPTH = 32
+
+# A whole string (an unfinished one reaches to the end), or one bracket. Linear in any input.
+_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def encode(value: JsonValue) -> bytes:
@@ -35,20 +39,33 @@ def decode(data: bytes, *, max_bytes: int) -> JsonValue:
     if len(data) > max_bytes:
         raise InvalidDocument(f"{len(data)} bytes of JSON, more than {max_bytes}")
     try:
+        text = data.decode("utf-8")
+        _check_depth(text)
         value: JsonValue = json.loads(
-            data.decode("utf-8"),
+            text,
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
             object_pairs_hook=_object_of_unique_keys,
         )
     except UnicodeDecodeError as error:
         raise InvalidDocument(f"not UTF-8 at byte {error.start}") from error
-    except RecursionError:
-        raise InvalidDocument(f"JSON nested deeper than {MAX_JSON_DEPTH}") from None
     except ValueError as error:  # also an integer of thousands of digits
         raise InvalidDocument(f"not JSON: {error}") from error
-    _check_tree(value)
+    _check_texts(value)
     return value
+
+
+def _check_depth(text: str) -> None:
+    """Before json.loads: it recurses, and overflows the stack of a process with a raised limit."""
+    depth = 0
+    for match in _STRINGS_AND_BRACKETS.finditer(text):
+        token = match[0]
+        if token in "[{":
+            depth += 1
+        elif token in "]}":
+            depth -= 1
+        if depth > MAX_JSON_DEPTH:
+            raise InvalidDocument(f"JSON nested deeper than {MAX_JSON_DEPTH}")
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -69,22 +86,16 @@ def _object_of_unique_keys(pairs: list[tuple[str, JsonValue]]) -> dict[str, Json
     return fields
 
 
-def _check_tree(root: JsonValue) -> None:
-    level = [root]
-    depth = 0
-    while level:
-        depth += 1
-        if depth > MAX_JSON_DEPTH:
-            raise InvalidDocument(f"JSON nested deeper than {MAX_JSON_DEPTH}")
-        level = [child for value in level for child in _children(value)]
-
-
-def _children(value: JsonValue) -> list[JsonValue]:
-    if isinstance(value, dict):
-        return [*value, *value.values()]
+def _check_texts(value: JsonValue) -> None:
     if isinstance(value, str):
         _check_text(value)
-    return value if isinstance(value, list) else []
+    elif isinstance(value, list):
+        for item in value:
+            _check_texts(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key)
+            _check_texts(item)
 
 
 def _check_text(text: str) -> None:

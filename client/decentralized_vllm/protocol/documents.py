@@ -16,6 +16,8 @@ MAX_TOKENS_OF_TERMS = (1 << 24) - 1
 MAX_TOKENS_BILLED = (1 << 32) - 1
 MAX_SAFE_INTEGER = (1 << 53) - 1  # what JSON carries exactly in every language
 
+# Not Literal[1], which would take `true` as well.
+Version = Annotated[int, Field(ge=DOCUMENT_VERSION, le=DOCUMENT_VERSION)]
 CidText = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]+$")]
 
 

@@ -135,13 +135,14 @@ def _deliver(job: JobModel, action: Deliver, clocks: JobClocks, now_s: int) -> S
 
 
 def _take(job: JobModel, node: Address, clocks: JobClocks, now_s: int) -> Step:
+    """Who held the last lease can not take the job right again, whatever ended that lease."""
+    if node == job.node:
+        raise IllegalStep("SameNode")
     if job.status is JobStatus.OPEN:
         if now_s > job.until_s:
             raise IllegalStep("TooLate")
         return Step(_leased(job, node, clocks, now_s))
     lapse = _lapse(job, clocks, now_s)
-    if node == job.node:
-        raise IllegalStep("SameNode")
     if lapse.job.status is not JobStatus.OPEN:
         raise IllegalStep("TooLate")
     return replace(lapse, job=_leased(lapse.job, node, clocks, now_s))

@@ -17,6 +17,7 @@ from decentralized_vllm.protocol.documents import (
     MAX_SAFE_INTEGER,
     MAX_TOKENS_OF_TERMS,
     Schema,
+    Version,
     describe,
 )
 from decentralized_vllm.protocol.errors import InvalidDocument, InvalidPrompt
@@ -115,7 +116,7 @@ class _ParametersSchema(Schema):
 
 
 class _ChatSchema(Schema):
-    version: Literal[1]
+    version: Version
     type: Literal["chat"]
     messages: list[_MessageSchema] = Field(min_length=1, max_length=MAX_MESSAGES)
     parameters: _ParametersSchema = _ParametersSchema()
@@ -126,7 +127,7 @@ class _ChatSchema(Schema):
 
 
 class _CompletionSchema(Schema):
-    version: Literal[1]
+    version: Version
     type: Literal["completion"]
     prompt: str = Field(min_length=1)
     parameters: _ParametersSchema = _ParametersSchema()
@@ -167,10 +168,7 @@ def _parameters_json(parameters: SamplingParameters) -> dict[str, canonical_json
 def _checked_bytes(body: dict[str, canonical_json.JsonValue]) -> bytes:
     """Whoever writes a document is held to the same schema as whoever reads it."""
     _validated(body)
-    try:
-        data = canonical_json.encode(body)
-    except InvalidDocument as error:
-        raise InvalidPrompt(error.message) from error
+    data = canonical_json.encode(body)
     if len(data) > MAX_PROMPT_BYTES:
         raise InvalidPrompt(f"{len(data)} bytes, more than {MAX_PROMPT_BYTES}")
     return data

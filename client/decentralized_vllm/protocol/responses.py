@@ -19,6 +19,7 @@ from decentralized_vllm.protocol.documents import (
     MAX_TOKENS_BILLED,
     CidText,
     Schema,
+    Version,
     describe,
 )
 from decentralized_vllm.protocol.errors import InvalidDocument, InvalidReceipt, InvalidResponse
@@ -160,7 +161,7 @@ class _ReceiptSchema(Schema):
 
 
 class _ResponseSchema(Schema):
-    version: Literal[1]
+    version: Version
     job: _JobSchema
     node: _AddressText
     prompt_cid: CidText

@@ -1,0 +1,101 @@
+"""Canonical JSON: one spelling per value, and nothing of a stranger's that has none."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decentralized_vllm.protocol import canonical_json
+from decentralized_vllm.protocol.errors import InvalidDocument
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(-(2**53) + 1, 2**53 - 1)
+    | st.text(st.characters(exclude_categories=("Cs",)))
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text("abcXYZ_09", max_size=4), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(TREES)
+def test_encode__any_tree__reads_back_equal_and_encodes_the_same(tree):
+    data = canonical_json.encode(tree)
+    assert json.loads(data) == tree
+    assert canonical_json.encode(json.loads(data)) == data
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"b": 1, "a": [True, None]}, b'{"a":[true,null],"b":1}'),
+        (1.0, b"1"),
+        (-0.0, b"0"),
+        (1e21, b"1e+21"),
+        (1e-7, b"1e-7"),
+        (0.000001, b"0.000001"),
+        ("é\n\x07", '"é\\n\\u0007"'.encode()),
+    ],
+)
+def test_encode__known_value__spells_it_as_ecmascript_does(value, expected):
+    assert canonical_json.encode(value) == expected
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, -(2**53), "\ud800"])
+def test_encode__value_without_a_spelling__is_refused(value):
+    with pytest.raises(InvalidDocument):
+        canonical_json.encode([value])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[NaN]",
+        b"[-Infinity]",
+        b"[1e999]",
+        b'{"a":1,"a":1}',
+        b'["\\udfff"]',
+        b'{"\\ud800":1}',
+        b"\xff\xfe",
+        b"\xef\xbb\xbf[]",
+        b"[" + b"9" * 5000 + b"]",
+        b"[" * 33 + b"]" * 33,
+        b"[" * 200_000,
+        b'{"a":' * 50_000,
+        b'"' + b'\\"' * 100_000,
+    ],
+    ids=lambda data: repr(data[:12]),
+)
+def test_decode__hostile_bytes__are_refused(data):
+    with pytest.raises(InvalidDocument):
+        canonical_json.decode(data, max_bytes=1 << 20)
+
+
+def test_decode__nesting_at_the_limit__is_read():
+    data = b"[" * 31 + b"1" + b"]" * 31
+    assert canonical_json.decode(data, max_bytes=100) is not None
+
+
+def test_decode__one_byte_over_the_limit__is_refused():
+    assert canonical_json.decode(b"[1]", max_bytes=3) == [1]
+    with pytest.raises(InvalidDocument, match="more than 2"):
+        canonical_json.decode(b"[1]", max_bytes=2)
+
+
+@given(st.binary(max_size=200))
+def test_decode__any_bytes__give_a_value_or_invalid_document(data):
+    try:
+        value = canonical_json.decode(data, max_bytes=150)
+    except InvalidDocument:
+        return
+    assert json.loads(data) == value

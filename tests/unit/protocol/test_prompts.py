@@ -1,0 +1,134 @@
+"""Prompt documents: exact bytes out, and nothing half-understood in."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
+from decentralized_vllm.protocol.errors import InvalidPrompt
+from decentralized_vllm.protocol.generation import Message, SamplingParameters
+from decentralized_vllm.protocol.prompts import (
+    PromptDocument,
+    chat_prompt,
+    parse_prompt,
+    prompt_token_bound,
+)
+from tests.support import vectors
+
+DOCUMENTS = vectors.load("documents")
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40)
+PARAMETERS = st.builds(
+    SamplingParameters,
+    max_tokens=st.integers(1, 2**24 - 1),
+    temperature=st.floats(0, 2),
+    top_p=st.floats(0, 1, exclude_min=True),
+    top_k=st.integers(0, 1_000_000),
+    stop=st.lists(TEXTS, max_size=16).map(tuple),
+    seed=st.none() | st.integers(0, 2**53 - 1),
+)
+MESSAGES = st.lists(
+    st.builds(Message, st.sampled_from(["system", "user", "assistant"]), TEXTS),
+    min_size=1,
+    max_size=5,
+).map(tuple)
+PROMPTS = st.builds(PromptDocument, messages=MESSAGES, parameters=PARAMETERS) | st.builds(
+    PromptDocument, prompt=TEXTS, parameters=PARAMETERS
+)
+
+
+def document_of(case):
+    messages = case["messages"] and tuple(Message(**message) for message in case["messages"])
+    parameters = {**case["parameters"], "stop": tuple(case["parameters"]["stop"])}
+    return PromptDocument(messages, case["prompt"], SamplingParameters(**parameters))
+
+
+@pytest.mark.parametrize("case", DOCUMENTS["prompts"], ids=lambda case: case["name"])
+def test_prompt__vector__has_exactly_these_bytes_and_this_meaning(case):
+    document = document_of(case)
+    if case["canonical"] is None:
+        assert parse_prompt(case["text"].encode()) == document
+    else:
+        assert document.to_bytes() == case["canonical"].encode()
+        assert parse_prompt(case["canonical"].encode()) == document
+
+
+@pytest.mark.parametrize("case", DOCUMENTS["refused_prompts"], ids=lambda case: case["name"])
+def test_parse_prompt__refused_vector__is_refused(case):
+    with pytest.raises(InvalidPrompt):
+        parse_prompt(case["text"].encode())
+
+
+@given(PROMPTS)
+def test_prompt__any_document__reads_back_equal(document):
+    assert parse_prompt(document.to_bytes()) == document
+
+
+@given(TEXTS.filter(lambda text: text.strip() and not text.lstrip(" \t\r\n").startswith("{")))
+def test_parse_prompt__text_without_a_brace__is_one_user_message_word_for_word(text):
+    assert parse_prompt(text.encode()) == chat_prompt(text, SamplingParameters())
+
+
+@given(st.binary(max_size=100) | st.binary(max_size=100).map(lambda data: b'{"version":1' + data))
+def test_parse_prompt__any_bytes__give_a_document_or_invalid_prompt(data):
+    try:
+        document = parse_prompt(data)
+    except InvalidPrompt:
+        return
+    assert parse_prompt(document.to_bytes()) == document
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xfe",
+        b"x" * (MAX_PROMPT_BYTES + 1),
+        b'{"messages":' + b"[" * 100_000,
+        b'  {"version":1}',
+    ],
+    ids=["not UTF-8", "too large", "too deep", "braces after white space"],
+)
+def test_parse_prompt__hostile_bytes__are_refused(data):
+    with pytest.raises(InvalidPrompt):
+        parse_prompt(data)
+
+
+def test_parse_prompt__broken_field__is_named_without_its_value():
+    secret = b'{"version":1,"type":"completion","prompt":"x","parameters":{"seed":"hush"}}'
+    with pytest.raises(InvalidPrompt, match=r"^parameters\.seed: ") as caught:
+        parse_prompt(secret)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        PromptDocument(),
+        PromptDocument(prompt=""),
+        PromptDocument(prompt="\ud800"),
+        PromptDocument(prompt="x", parameters=SamplingParameters(max_tokens=0)),
+        PromptDocument(prompt="x" * MAX_PROMPT_BYTES),
+        PromptDocument(messages=()),
+    ],
+    ids=["nothing", "empty", "surrogate", "no tokens", "too large", "no messages"],
+)
+def test_to_bytes__document_nobody_would_read__is_refused(document):
+    with pytest.raises(InvalidPrompt):
+        document.to_bytes()
+
+
+def test_to_request__document__carries_all_of_it():
+    document = chat_prompt("Hi", SamplingParameters(max_tokens=5))
+    request = document.to_request("31337:0x00:7")
+    assert (request.request_id, request.messages, request.prompt, request.parameters) == (
+        "31337:0x00:7",
+        (Message("user", "Hi"),),
+        None,
+        SamplingParameters(max_tokens=5),
+    )
+
+
+@given(PROMPTS)
+def test_prompt_token_bound__any_document__is_no_less_than_its_bytes(document):
+    texts = [message.content for message in document.messages or ()] or [document.prompt]
+    assert prompt_token_bound(document) > sum(len(text.encode()) for text in texts)
