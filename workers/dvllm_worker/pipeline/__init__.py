@@ -1,0 +1,1 @@
+"""What a node does with a job: watch → admit → fetch → generate → publish → submit."""

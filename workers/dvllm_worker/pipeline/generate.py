@@ -1,0 +1,148 @@
+"""Generate: run the engine and put the signed answer on this disk before anyone hears of it."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import cast
+
+from decentralized_vllm.protocol.errors import ContentTooLarge, EngineUnavailable
+from decentralized_vllm.protocol.generation import (
+    EngineIdentity,
+    FinishReason,
+    GenerationChunk,
+    Usage,
+)
+from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.ports import Engine
+from decentralized_vllm.protocol.receipts import Deployment
+from decentralized_vllm.protocol.responses import (
+    RequestIdentity,
+    ResponseDocument,
+    ResponseTiming,
+)
+from dvllm_worker.pipeline.ports import AnswerShelf, AnswerSigner, Onlooker
+from dvllm_worker.pipeline.results import AdmittedJob, Generation, LoadedJob
+
+
+@dataclass(slots=True)
+class Transcript:
+    """What an engine has said so far."""
+
+    text: list[str]
+    token_ids: list[int]
+    n_prompt_tokens: int = 0
+    finish_reason: FinishReason | None = None
+
+    def add(self, chunk: GenerationChunk) -> None:
+        self.text.append(chunk.text)
+        self.token_ids.extend(chunk.token_ids)
+        self.n_prompt_tokens = chunk.n_prompt_tokens
+        self.finish_reason = chunk.finish_reason
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.n_prompt_tokens, len(self.token_ids))
+
+
+class Stopwatch:
+    """Durations by the monotonic clock, the start by Unix time: what a receipt states."""
+
+    def __init__(self) -> None:
+        self._started_at_ms = time.time_ns() // 1_000_000
+        self._start_s = time.monotonic()
+        self._first_token_s: float | None = None
+
+    def on_token(self) -> None:
+        if self._first_token_s is None:
+            self._first_token_s = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._start_s
+
+    def timing(self) -> ResponseTiming:
+        first_s = self._first_token_s or time.monotonic()
+        return ResponseTiming(
+            self._started_at_ms,
+            first_token_ms=round((first_s - self._start_s) * 1000),
+            total_ms=round(self.elapsed_s * 1000),
+        )
+
+
+class Generate:
+    def __init__(
+        self, shelf: AnswerShelf, signer: AnswerSigner, onlooker: Onlooker, *, me: Address
+    ) -> None:
+        self._shelf = shelf
+        self._signer = signer
+        self._onlooker = onlooker
+        self._me = me
+
+    async def __call__(self, loaded: LoadedJob, engine: Engine) -> tuple[Generation, float]:
+        """The answer on disk, and how many seconds the engine took.
+
+        Raises EngineUnavailable, EngineRefused, ContentTooLarge (the prompt is longer than the
+        terms allow) and StorageFull.
+        """
+        watch = Stopwatch()
+        transcript = await self._listen(loaded, engine, watch)
+        elapsed_s = watch.elapsed_s
+        document = document_of(loaded, transcript, watch.timing(), engine.identity(), self._me)
+        cid = await self._shelf.keep(self._signer.sign(document).to_bytes())
+        return Generation(loaded.job, cid, transcript.usage), elapsed_s
+
+    async def _listen(self, loaded: LoadedJob, engine: Engine, watch: Stopwatch) -> Transcript:
+        transcript = Transcript([], [])
+        # Every engine answers with an async generator; closing it cancels the request.
+        chunks = cast(AsyncGenerator[GenerationChunk, None], engine.generate(loaded.request))
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                watch.on_token()
+                check_prompt_length(loaded.job, chunk.n_prompt_tokens)
+                transcript.add(chunk)
+                self._onlooker.on_text(loaded.job.key.job_id, chunk.text, len(chunk.token_ids))
+        if transcript.finish_reason is None:
+            raise EngineUnavailable("the engine's answer has no end")
+        return transcript
+
+
+def check_prompt_length(job: AdmittedJob, n_prompt_tokens: int) -> None:
+    """Raises ContentTooLarge; only the engine's tokenizer can tell."""
+    if n_prompt_tokens > job.terms.max_input_tokens:
+        raise ContentTooLarge(
+            f"the prompt has {n_prompt_tokens} tokens, the terms allow {job.terms.max_input_tokens}"
+        )
+
+
+def document_of(
+    loaded: LoadedJob,
+    transcript: Transcript,
+    timing: ResponseTiming,
+    engine: EngineIdentity,
+    me: Address,
+) -> ResponseDocument:
+    assert transcript.finish_reason is not None
+    return ResponseDocument(
+        request=identity_of(loaded.job),
+        node=me,
+        text="".join(transcript.text),
+        token_ids=tuple(transcript.token_ids),
+        finish_reason=transcript.finish_reason,
+        usage=transcript.usage,
+        timing=timing,
+        engine=engine,
+        seed=loaded.request.parameters.seed,
+    )
+
+
+def identity_of(job: AdmittedJob) -> RequestIdentity:
+    key, request = job.key, job.row.request
+    return RequestIdentity(
+        deployment=Deployment(key.chain_id, key.coordinator),
+        job_id=key.job_id,
+        request_digest=key.digest,
+        prompt_cid=request.prompt_cid,
+        model_id=request.model_id,
+        model_cid=request.model_cid,
+    )

@@ -1,0 +1,95 @@
+"""What the pipeline needs beside the library's ports; the worker's own adapters fill these."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from decentralized_vllm.protocol.errors import DvllmError
+from decentralized_vllm.protocol.generation import Usage
+from decentralized_vllm.protocol.ids import Cid, JobId, TxHash, Wei
+from decentralized_vllm.protocol.jobs import FailureCode
+from decentralized_vllm.protocol.ports import Engine
+from decentralized_vllm.protocol.responses import ResponseDocument
+from dvllm_worker.pipeline.rows import JobKey, JobRow
+from dvllm_worker.pipeline.stages import Stage
+
+
+class Journal(Protocol):
+    """The durable memory of this node's jobs. One process writes it."""
+
+    def open_rows(self) -> Sequence[JobRow]:
+        """All rows that are not closed."""
+
+    def find(self, key: JobKey) -> JobRow | None: ...
+
+    def latest(self, job_id: JobId) -> JobRow | None:
+        """The row last written for this number, whichever request it names."""
+
+    async def put(self, rows: Sequence[JobRow]) -> None:
+        """Writes rows as they are, all or none. Durable when it returns."""
+
+    async def move(
+        self,
+        row: JobRow,
+        stage: Stage,
+        *,
+        response_cid: Cid | None = None,
+        usage: Usage | None = None,
+        tx_hash: TxHash | None = None,
+        failure: FailureCode | None = None,
+        reason: str | None = None,
+    ) -> JobRow:
+        """Takes one step and the facts that came with it. Durable when it returns.
+
+        Facts left out keep what they were. Raises IllegalTransition, StorageBusy, StorageFull.
+        """
+
+    async def forget(self, keys: Sequence[JobKey]) -> None:
+        """Drops rows of jobs that never were ours."""
+
+
+class PromptSource(Protocol):
+    async def read_prompt(self, cid: Cid, *, max_bytes: int, timeout_s: float) -> bytes:
+        """Verified bytes from the first source that has them.
+
+        Raises ContentUnavailable (nobody in time) and the ContentError family.
+        """
+
+
+class AnswerShelf(Protocol):
+    """Answers under their content address: first on this disk, then where others can read."""
+
+    async def keep(self, data: bytes) -> Cid:
+        """Durable when it returns. Raises StorageFull."""
+
+    async def publish(self, cid: Cid) -> None:
+        """Makes a kept answer readable by others. Raises ContentUnavailable, StorageFull."""
+
+
+class EngineRoom(Protocol):
+    async def engine_for(self, model_cid: Cid, *, timeout_s: float) -> Engine:
+        """The running engine of a model. Raises EngineUnavailable when there is none in time."""
+
+    def estimate_s(self, model_cid: Cid, max_tokens: int) -> float:
+        """How long an answer takes at worst, by what was measured; 0 while nothing was."""
+
+    def note_speed(self, model_cid: Cid, elapsed_s: float, usage: Usage) -> None: ...
+
+
+class GasPrice(Protocol):
+    async def __call__(self) -> Wei:
+        """What a unit of gas costs now. Raises ChainUnavailable."""
+
+
+class AnswerSigner(Protocol):
+    def sign(self, document: ResponseDocument) -> ResponseDocument: ...
+
+
+class Onlooker(Protocol):
+    """Told how jobs go on, for logs and for requesters that listen. Never blocks."""
+
+    def on_stage(self, row: JobRow) -> None: ...
+
+    def on_trouble(self, row: JobRow, error: DvllmError) -> None:
+        """Something failed and is tried again."""
+
+    def on_text(self, job_id: JobId, text: str, n_tokens: int) -> None: ...
