@@ -1,0 +1,1 @@
+"""Models for local networks and tests, built from what package registries carry."""

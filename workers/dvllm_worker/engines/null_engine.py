@@ -1,0 +1,100 @@
+"""An engine without a model, for benches and fault injection; refused on any but a local chain."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.generation import (
+    EngineIdentity,
+    FinishReason,
+    GenerationChunk,
+    GenerationRequest,
+)
+from dvllm_worker.engines.answers import checked_answer
+from dvllm_worker.engines.requests import check_request
+from dvllm_worker.engines.settings import NullSettings
+
+
+class NullEngine:
+    """Answers with the words of the prompt, over and over, at the pace of its settings.
+
+    Tests break it on purpose: `fail_next` makes the next answers fail before their first token,
+    `hang_next` makes them go silent after it.
+    """
+
+    is_for_tests = True
+
+    def __init__(self, settings: NullSettings | None = None, *, n_slots: int = 1) -> None:
+        self.n_slots = n_slots
+        self._settings = settings or NullSettings()
+        self._is_up = False
+        self._n_to_fail = 0
+        self._n_to_hang = 0
+
+    def fail_next(self, n_answers: int = 1) -> None:
+        self._n_to_fail = n_answers
+
+    def hang_next(self, n_answers: int = 1) -> None:
+        self._n_to_hang = n_answers
+
+    async def start(self) -> None:
+        self._is_up = True
+
+    async def stop(self) -> None:
+        self._is_up = False
+
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(name="null", version="1", dtype="none", device="cpu")
+
+    async def is_healthy(self) -> bool:
+        return self._is_up
+
+    def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
+        return checked_answer(self._answer(request), max_tokens=request.parameters.max_tokens)
+
+    async def _answer(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        check_request(request)
+        if not self._is_up:
+            raise EngineUnavailable("the engine is not started")
+        hangs = self._take_fault()
+        words = _words(request)
+        n_tokens = min(self._settings.n_tokens, request.parameters.max_tokens)
+        await _pause(self._settings.first_token_s)
+        for index in range(n_tokens):
+            is_last = index == n_tokens - 1
+            yield GenerationChunk(
+                text=(" " if index else "") + words[index % len(words)],
+                token_ids=(index,),
+                n_prompt_tokens=len(words),
+                finish_reason=_finish(is_last, request.parameters.max_tokens, n_tokens),
+            )
+            if hangs:
+                await asyncio.Event().wait()
+            await _pause(self._settings.token_interval_s)
+
+    def _take_fault(self) -> bool:
+        """Raises for a failure asked for; says whether this answer is to hang."""
+        if self._n_to_fail:
+            self._n_to_fail -= 1
+            raise EngineUnavailable("a failure was asked for")
+        if self._n_to_hang:
+            self._n_to_hang -= 1
+            return True
+        return False
+
+
+def _words(request: GenerationRequest) -> list[str]:
+    text = request.prompt or " ".join(message.content for message in request.messages or ())
+    return text.split() or ["nothing"]
+
+
+def _finish(is_last: bool, max_tokens: int, n_tokens: int) -> FinishReason | None:
+    if not is_last:
+        return None
+    return FinishReason.LENGTH if n_tokens == max_tokens else FinishReason.STOP
+
+
+async def _pause(duration_s: float) -> None:
+    """No trip through the loop's timer when there is nothing to wait for."""
+    if duration_s:
+        await asyncio.sleep(duration_s)

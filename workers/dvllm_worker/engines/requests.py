@@ -1,0 +1,59 @@
+"""Refuses what no engine may be asked, before any engine sees it."""
+
+import math
+
+from decentralized_vllm.protocol.errors import EngineRefused
+from decentralized_vllm.protocol.generation import GenerationRequest, SamplingParameters
+
+MAX_STOP_STRINGS = 16
+MAX_STOP_CHARACTERS = 256
+SEED_LIMIT = 2**63  # both engines seed with a signed 64-bit number
+
+
+def check_request(request: GenerationRequest) -> None:
+    """Raises EngineRefused for a request that is not well-formed."""
+    if (request.messages is None) == (request.prompt is None):
+        raise EngineRefused("a request has either messages or a prompt")
+    if request.messages is not None and not request.messages:
+        raise EngineRefused("a request has at least one message")
+    _check_parameters(request.parameters)
+    for text in _texts(request):
+        if not _is_unicode(text):
+            raise EngineRefused("the prompt has a character that is not Unicode")
+
+
+def _check_parameters(parameters: SamplingParameters) -> None:
+    wanted = (
+        ("max_tokens is below 1", parameters.max_tokens >= 1),
+        ("temperature is not a number from 0 up", _is_from_zero(parameters.temperature)),
+        ("top_p is not above 0 and up to 1", 0 < parameters.top_p <= 1),
+        ("top_k is negative", parameters.top_k >= 0),
+        ("seed is not from 0 to 2^63 - 1", 0 <= (parameters.seed or 0) < SEED_LIMIT),
+        ("there are too many stop strings", len(parameters.stop) <= MAX_STOP_STRINGS),
+        ("a stop string is empty or too long", all(map(_is_stop_string, parameters.stop))),
+    )
+    for complaint, holds in wanted:
+        if not holds:
+            raise EngineRefused(complaint)
+
+
+def _is_from_zero(value: float) -> bool:
+    return math.isfinite(value) and value >= 0
+
+
+def _is_stop_string(text: str) -> bool:
+    return 0 < len(text) <= MAX_STOP_CHARACTERS
+
+
+def _texts(request: GenerationRequest) -> list[str]:
+    messages = request.messages or ()
+    parts = [part for message in messages for part in (message.role, message.content)]
+    return [*parts, request.prompt or "", *request.parameters.stop]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can carry
+        return False
+    return True

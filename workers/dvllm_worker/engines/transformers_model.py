@@ -1,0 +1,214 @@
+"""A causal language model on torch: loaded from a local directory, answered token by token.
+
+The only file that imports torch and transformers, and only the child process imports it.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import torch
+import transformers
+
+from decentralized_vllm.protocol.generation import (
+    EngineIdentity,
+    FinishReason,
+    SamplingParameters,
+)
+from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
+from dvllm_worker.engines.stop_strings import StopCutter
+from dvllm_worker.engines.token_text import TokenText
+from dvllm_worker.engines.wire import Alive, Failed, Order, Piece, Refused
+
+# A long prompt is read in parts, so that a cancel is heeded and signs of life are given between.
+N_PREFILL_TOKENS = 512
+GREEDY_BELOW_TEMPERATURE = 1e-5  # vLLM's bound, so that both engines agree
+DEFAULT_CONTEXT_TOKENS = 2048
+
+
+class TransformersModel:
+    """Answers in several threads at once; nothing here changes after loading."""
+
+    def __init__(self, model: Any, tokenizer: Any, max_model_len: int | None) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._stop_ids = _stop_ids(model, tokenizer)
+        known = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        context = known or DEFAULT_CONTEXT_TOKENS
+        self.n_context_tokens = min(context, max_model_len or context)
+        self.identity = EngineIdentity(
+            name="transformers",
+            version=transformers.__version__,
+            dtype=str(model.dtype).removeprefix("torch."),
+            device=model.device.type,
+        )
+
+    @classmethod
+    def load(
+        cls, path: Path, *, dtype: str, n_threads: int, max_model_len: int | None
+    ) -> "TransformersModel":
+        torch.set_num_threads(n_threads)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            path, local_files_only=True, trust_remote_code=False
+        )
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+        if torch.cuda.is_available():
+            model = model.to("cuda")
+        elif model.dtype == torch.float16 and dtype == "auto":
+            model = model.float()  # most CPUs have no float16 arithmetic
+        return cls(model.eval(), tokenizer, max_model_len)
+
+    def answer(
+        self, order: Order, cancelled: threading.Event
+    ) -> Iterator[Piece | Alive | Refused | Failed]:
+        try:
+            prompt_ids = self._prompt_ids(order)
+        except jinja2.TemplateError as error:
+            yield Refused(order.number, f"the model's chat template rejects it: {error}")
+            return
+        n_room = self.n_context_tokens - len(prompt_ids)
+        if not prompt_ids or n_room < 1:
+            yield Refused(order.number, self._misfit(len(prompt_ids)))
+            return
+        try:
+            yield from self._pieces(order, prompt_ids, n_room, cancelled)
+        except (MemoryError, torch.OutOfMemoryError, NotFiniteError) as error:
+            yield Failed(order.number, f"{type(error).__name__}: {error}")
+
+    def _misfit(self, n_prompt_tokens: int) -> str:
+        if n_prompt_tokens == 0:
+            return "the prompt is empty"
+        return (
+            f"the prompt has {n_prompt_tokens} tokens, the model's context {self.n_context_tokens}"
+        )
+
+    def _prompt_ids(self, order: Order) -> list[int]:
+        if order.messages is None:
+            return list(self._tokenizer(order.prompt)["input_ids"])
+        text = self._tokenizer.apply_chat_template(
+            [{"role": message.role, "content": message.content} for message in order.messages],
+            chat_template=None if self._tokenizer.chat_template else PLAIN_TEMPLATE,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _pieces(
+        self, order: Order, prompt_ids: list[int], n_room: int, cancelled: threading.Event
+    ) -> Iterator[Piece | Alive]:
+        text = TokenText(self._decode)
+        cutter = StopCutter(order.parameters.stop)
+        n_wanted = min(order.parameters.max_tokens, n_room)
+        n_made = 0
+        for token_id in self._token_ids(prompt_ids, order.parameters, cancelled):
+            if token_id is None:
+                yield Alive(order.number)
+                continue
+            n_made += 1
+            is_text = token_id not in self._stop_ids
+            shown = cutter.feed(text.feed(token_id)) if is_text else ""
+            reason = self._finish_reason(token_id, n_made, n_wanted, cutter)
+            if reason is not None:
+                shown += cutter.feed(text.flush()) + cutter.flush()
+            yield Piece(order.number, shown, (token_id,), len(prompt_ids), reason)
+            if reason is not None:
+                return
+
+    def _finish_reason(
+        self, token_id: int, n_made: int, n_wanted: int, cutter: StopCutter
+    ) -> FinishReason | None:
+        if token_id in self._stop_ids or cutter.is_hit:
+            return FinishReason.STOP
+        return FinishReason.LENGTH if n_made == n_wanted else None
+
+    def _decode(self, token_ids: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(
+            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def _token_ids(
+        self, prompt_ids: list[int], parameters: SamplingParameters, cancelled: threading.Event
+    ) -> Iterator[int | None]:
+        """Tokens for ever, None after each read part of the prompt but the last; ends on cancel."""
+        sampler = Sampler(parameters, self._model.device)
+        cache: Any = None
+        parts = [
+            prompt_ids[start : start + N_PREFILL_TOKENS]
+            for start in range(0, len(prompt_ids), N_PREFILL_TOKENS)
+        ]
+        for part in parts[:-1]:
+            if cancelled.is_set():
+                return
+            _, cache = self._forward(part, cache)
+            yield None
+        unread = parts[-1]
+        while not cancelled.is_set():
+            logits, cache = self._forward(unread, cache)
+            token_id = sampler.pick(logits)
+            yield token_id
+            unread = [token_id]
+
+    def _forward(self, token_ids: list[int], cache: Any) -> tuple[torch.Tensor, Any]:
+        """Logits [vocabulary] after the last token, in float32, and the grown cache."""
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=torch.tensor([token_ids], device=self._model.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,  # the others would take prompt x vocabulary x 4 bytes
+            )
+        return output.logits[0, -1].float(), output.past_key_values
+
+
+class NotFiniteError(ArithmeticError):
+    """The model computed no usable scores."""
+
+
+class Sampler:
+    """Picks one token after another as the parameters say, from a stream of its own."""
+
+    def __init__(self, parameters: SamplingParameters, device: torch.device) -> None:
+        self._parameters = parameters
+        self._random = torch.Generator(device)
+        if parameters.seed is None:
+            self._random.seed()
+        else:
+            self._random.manual_seed(parameters.seed)
+
+    def pick(self, logits: torch.Tensor) -> int:
+        """`logits` is [vocabulary]. Raises NotFiniteError."""
+        if not torch.isfinite(logits.max()):  # NaN and infinity both show in the maximum
+            raise NotFiniteError("the model's scores are not finite")
+        if self._parameters.temperature < GREEDY_BELOW_TEMPERATURE:
+            return int(logits.argmax())
+        scores = self._narrow(logits / self._parameters.temperature)
+        choice = torch.multinomial(scores.softmax(dim=-1), 1, generator=self._random)
+        return int(choice)
+
+    def _narrow(self, scores: torch.Tensor) -> torch.Tensor:
+        """Rules out what top_k and then top_p leave out; the best token always stays."""
+        top_k, top_p = self._parameters.top_k, self._parameters.top_p
+        if 0 < top_k < scores.numel():
+            scores = scores.masked_fill(scores < scores.topk(top_k).values[-1], -torch.inf)
+        if top_p < 1:
+            ordered, order = scores.sort(descending=True)
+            shares = ordered.softmax(dim=-1)
+            is_out = shares.cumsum(dim=-1) - shares >= top_p
+            scores = scores.index_fill(0, order[is_out], -torch.inf)
+        return scores
+
+
+def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Every token that ends an answer, of the generation config (one or several) and tokenizer."""
+    configured = model.generation_config.eos_token_id
+    ids = configured if isinstance(configured, list) else [configured]
+    return frozenset(each for each in [*ids, tokenizer.eos_token_id] if each is not None)
