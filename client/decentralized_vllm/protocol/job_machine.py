@@ -38,7 +38,10 @@ class JobClocks:
 
 @dataclass(frozen=True, slots=True)
 class JobModel:
-    """`node` holds the lease, or held the last one; `until_s` ends the lease or the open time."""
+    """`node` holds the lease, or held the last one.
+
+    `until_s` ends the lease (grace not included) or the open time; of an ended job it is the end.
+    """
 
     requester: Address
     status: JobStatus
@@ -114,21 +117,31 @@ def step(job: JobModel, action: Action, clocks: JobClocks, now_s: int) -> Step:
         case Expire():
             return _expire(job, clocks, now_s)
         case Cancel():
-            return _cancel(job, action.caller)
+            return _cancel(job, action.caller, now_s)
 
 
 def can_expire(job: JobModel, clocks: JobClocks, now_s: int) -> bool:
-    """Whether expireJob does something now: ends the job, or reopens one whose holder lapsed."""
+    """Whether expireJob ends the job now."""
+    is_alive = job.status in (JobStatus.OPEN, JobStatus.LEASED)
+    return is_alive and now_s > last_second_s(job, clocks)
+
+
+def last_second_s(job: JobModel, clocks: JobClocks) -> int:
+    """The last second in which a node may still get or answer the job; from the next, it expires.
+
+    A lapsed lease leaves the job in the open as long as any other, unless it was the last attempt.
+    """
     if job.status is JobStatus.OPEN:
-        return now_s > job.until_s
-    return job.status is JobStatus.LEASED and _has_lapsed(job, clocks, now_s)
+        return job.until_s
+    open_s = clocks.open_s if job.attempts < clocks.max_attempts else 0
+    return job.until_s + clocks.grace_s + open_s
 
 
 def _deliver(job: JobModel, action: Deliver, clocks: JobClocks, now_s: int) -> Step:
     _require_holder(job, action.node, clocks, now_s)
     price = min(action.price_wei, job.escrow_wei)
     return Step(
-        replace(job, status=JobStatus.DELIVERED),
+        _moved(job, JobStatus.DELIVERED, now_s),
         refund_wei=Wei(job.escrow_wei - price),
         earning_wei=price,
     )
@@ -136,16 +149,14 @@ def _deliver(job: JobModel, action: Deliver, clocks: JobClocks, now_s: int) -> S
 
 def _take(job: JobModel, node: Address, clocks: JobClocks, now_s: int) -> Step:
     """Who held the last lease can not take the job right again, whatever ended that lease."""
+    _require_alive(job)
+    if job.status is JobStatus.LEASED and not _has_lapsed(job, clocks, now_s):
+        raise IllegalStep("TooEarly")
+    if now_s > last_second_s(job, clocks):
+        raise IllegalStep("TooLate")
     if node == job.node:
         raise IllegalStep("SameNode")
-    if job.status is JobStatus.OPEN:
-        if now_s > job.until_s:
-            raise IllegalStep("TooLate")
-        return Step(_leased(job, node, clocks, now_s))
-    lapse = _lapse(job, clocks, now_s)
-    if lapse.job.status is not JobStatus.OPEN:
-        raise IllegalStep("TooLate")
-    return replace(lapse, job=_leased(lapse.job, node, clocks, now_s))
+    return _punished(job, Step(_leased(job, node, clocks, now_s)))
 
 
 def _hand_back(job: JobModel, action: HandBack, clocks: JobClocks, now_s: int) -> Step:
@@ -153,59 +164,55 @@ def _hand_back(job: JobModel, action: HandBack, clocks: JobClocks, now_s: int) -
     charge = Wei(job.escrow_wei // CHARGE_DIVISOR)
     if action.code.is_content:
         return Step(
-            replace(job, status=JobStatus.FAILED),
+            _moved(job, JobStatus.FAILED, now_s),
             refund_wei=Wei(job.escrow_wei - charge),
             taken_from_escrow_wei=charge,
         )
-    after = _reopened(job, clocks, opened_s=now_s, now_s=now_s)
+    if job.attempts < clocks.max_attempts:
+        after = Step(_moved(job, JobStatus.OPEN, now_s + clocks.open_s))
+    else:
+        after = _refunded(job, JobStatus.EXPIRED, now_s)
     return replace(after, charge_wei=charge, charged_node=job.node)
 
 
 def _expire(job: JobModel, clocks: JobClocks, now_s: int) -> Step:
-    if job.status is not JobStatus.OPEN:
-        return _lapse(job, clocks, now_s)
-    if now_s <= job.until_s:
+    _require_alive(job)
+    if now_s <= last_second_s(job, clocks):
         raise IllegalStep("TooEarly")
-    return _ended(job, JobStatus.EXPIRED)
+    return _punished(job, _refunded(job, JobStatus.EXPIRED, now_s))
 
 
-def _cancel(job: JobModel, caller: Address) -> Step:
+def _cancel(job: JobModel, caller: Address, now_s: int) -> Step:
+    if job.status is not JobStatus.OPEN:
+        raise IllegalStep("WrongStatus")
     if caller != job.requester:
         raise IllegalStep("NotRequester")
-    if job.status is not JobStatus.OPEN:
-        raise IllegalStep("WrongStatus")
-    return _ended(job, JobStatus.CANCELLED)
+    return _refunded(job, JobStatus.CANCELLED, now_s)
 
 
-def _lapse(job: JobModel, clocks: JobClocks, now_s: int) -> Step:
-    """The holder let lease and grace pass. The open time counts from then, not from the call."""
+def _punished(job: JobModel, after: Step) -> Step:
+    """The holder of a lapsed lease pays up to the escrow, once its lapse has a consequence."""
     if job.status is not JobStatus.LEASED:
-        raise IllegalStep("WrongStatus")
-    if not _has_lapsed(job, clocks, now_s):
-        raise IllegalStep("TooEarly")
-    after = _reopened(job, clocks, opened_s=job.until_s + clocks.grace_s, now_s=now_s)
+        return after
     return replace(after, penalty_wei=job.escrow_wei, charged_node=job.node)
 
 
-def _reopened(job: JobModel, clocks: JobClocks, *, opened_s: int, now_s: int) -> Step:
-    until_s = opened_s + clocks.open_s
-    if job.attempts >= clocks.max_attempts or now_s > until_s:
-        return _ended(job, JobStatus.EXPIRED)
-    return Step(replace(job, status=JobStatus.OPEN, until_s=until_s))
+def _refunded(job: JobModel, status: JobStatus, now_s: int) -> Step:
+    return Step(_moved(job, status, now_s), refund_wei=job.escrow_wei)
 
 
-def _ended(job: JobModel, status: JobStatus) -> Step:
-    return Step(replace(job, status=status), refund_wei=job.escrow_wei)
+def _moved(job: JobModel, status: JobStatus, until_s: int) -> JobModel:
+    return replace(job, status=status, until_s=until_s)
 
 
 def _leased(job: JobModel, node: Address, clocks: JobClocks, now_s: int) -> JobModel:
-    return replace(
-        job,
-        status=JobStatus.LEASED,
-        node=node,
-        until_s=now_s + clocks.lease_s,
-        attempts=job.attempts + 1,
-    )
+    leased = _moved(job, JobStatus.LEASED, now_s + clocks.lease_s)
+    return replace(leased, node=node, attempts=job.attempts + 1)
+
+
+def _require_alive(job: JobModel) -> None:
+    if job.status not in (JobStatus.OPEN, JobStatus.LEASED):
+        raise IllegalStep("WrongStatus")
 
 
 def _require_holder(job: JobModel, node: Address, clocks: JobClocks, now_s: int) -> None:
