@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {JobStatus} from "../interfaces/InferenceTypes.sol";
+import {IInferenceCoordinator} from "../interfaces/IInferenceCoordinator.sol";
+import {VersionCode} from "../libraries/VersionCode.sol";
+import {JobWord, JobWordLib} from "../types/JobWord.sol";
+import {NodeWord} from "../types/NodeWord.sol";
+import {JobBook} from "./JobBook.sol";
+
+/// @title The requester's side of a job: submit, cancel, and the refund that anyone may ask for.
+abstract contract Requests is JobBook {
+    using VersionCode for address;
+
+    uint8 private constant WHOLE = type(uint8).max;
+
+    // ---------------------------------------------------------------- requesters
+    /// @inheritdoc IInferenceCoordinator
+    function submitPrompt(string calldata promptCID, string calldata modelId) external returns (uint256 jobId) {
+        return _submit(promptCID, modelId, type(uint256).max, WHOLE, address(0));
+    }
+
+    /// @inheritdoc IInferenceCoordinator
+    function submitPrompt(
+        string calldata promptCID,
+        string calldata modelId,
+        uint256 ceiling,
+        uint8 share,
+        address node_
+    ) external returns (uint256 jobId) {
+        return _submit(promptCID, modelId, ceiling, share, node_);
+    }
+
+    /// @inheritdoc IInferenceCoordinator
+    function submitPromptWithCID(string calldata promptCID, string calldata modelCID)
+        external
+        returns (uint256 jobId)
+    {
+        return _submit(promptCID, _modelIdOfCID(modelCID), type(uint256).max, WHOLE, address(0));
+    }
+
+    /// @inheritdoc IInferenceCoordinator
+    function cancelJob(uint256 jobId) external {
+        JobWord w = _jobOf(jobId);
+        require(w.status() == JobStatus.Open, WrongStatus(w.status()));
+        require(w.requester() == msg.sender, NotRequester());
+        uint256 refund = _escrowGwei(w) * 1 gwei;
+        _end(jobId, w, JobStatus.Cancelled, refund);
+        emit JobCancelled(jobId, refund);
+    }
+
+    // ---------------------------------------------------------------- anyone
+    /// @inheritdoc IInferenceCoordinator
+    function expireJob(uint256 jobId) external {
+        JobWord w = _jobOf(jobId);
+        JobStatus status = w.status();
+        require(status == JobStatus.Open || status == JobStatus.Leased, WrongStatus(status));
+        uint256 last = _lastSecondOf(w, status);
+        require(block.timestamp > last, TooEarly(last + 1));
+        uint256 escrowGwei = _escrowGwei(w);
+        if (status == JobStatus.Leased) _punishNoShow(jobId, w, escrowGwei);
+        _expire(jobId, w, escrowGwei * 1 gwei);
+    }
+
+    // ---------------------------------------------------------------- internal
+    /// @dev A lapsed lease leaves the job in the open for as long as any other, unless it was the last attempt.
+    function _lastSecondOf(JobWord w, JobStatus status) internal view returns (uint256 last) {
+        last = w.until();
+        if (status == JobStatus.Open) return last;
+        last += _GRACE_SECONDS;
+        if (w.attempts() < _MAX_ATTEMPTS) last += _heads[w.version()].openSeconds;
+    }
+
+    function _submit(string calldata promptCID, string memory modelId, uint256 ceiling, uint8 share, address named)
+        private
+        returns (uint256 jobId)
+    {
+        _requireNewWork();
+        _checkCID(promptCID);
+        bytes32 key = _keyOf(modelId);
+        Model memory m = _servingModel(key);
+        uint256 escrowGwei = _reserve(m.current, ceiling, share);
+        jobId = ++_counters.jobs;
+        string memory modelCID = m.code.cidOf();
+        bytes32 promptHash = keccak256(bytes(promptCID));
+        _digests[jobId] = keccak256(abi.encode(jobId, msg.sender, promptHash, key, keccak256(bytes(modelCID))));
+        emit InferenceRequested(jobId, msg.sender, promptCID, modelId, modelCID);
+        _assign(jobId, JobWordLib.create(msg.sender, m.current, share), escrowGwei, named);
+    }
+
+    /// @dev Moves the escrow out of the caller's credit: from here on the job's status and share stand for it.
+    function _reserve(uint256 number, uint256 ceiling, uint8 share) private returns (uint256 escrowGwei) {
+        Head storage h = _heads[number];
+        (uint256 maxFeeGwei, uint256 flatFeeGwei) = (h.maxFeeGwei, h.flatFeeGwei);
+        require(maxFeeGwei * 1 gwei <= ceiling, CeilingExceeded(maxFeeGwei * 1 gwei, ceiling));
+        escrowGwei = _shareOf(maxFeeGwei, share);
+        require(escrowGwei >= flatFeeGwei, EscrowBelowFlatFee(escrowGwei * 1 gwei, flatFeeGwei * 1 gwei));
+        _debit(msg.sender, escrowGwei * 1 gwei);
+    }
+
+    function _assign(uint256 jobId, JobWord w, uint256 escrowGwei, address named) private {
+        uint256 number;
+        address operator = named;
+        NodeWord word;
+        if (named != address(0)) {
+            (number, word) = _requireEligible(named, w.version(), escrowGwei);
+        } else {
+            // Cheap entropy a submitter can re-roll: nothing about money rests on who is drawn.
+            uint256 seed = uint256(keccak256(abi.encode(block.prevrandao, jobId, msg.sender)));
+            (number, operator, word) = _draw(w.version(), _heads[w.version()].entries, escrowGwei, seed);
+        }
+        if (number != 0) _lease(jobId, w, number, operator, word, escrowGwei);
+        else _open(jobId, w);
+    }
+}
