@@ -1,0 +1,144 @@
+"""Calls, results, events and custom errors of a contract, encoded and decoded by its ABI."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError, EncodingError
+from eth_utils.abi import (
+    abi_to_signature,
+    collapse_if_tuple,
+    event_abi_to_log_topic,
+    function_abi_to_4byte_selector,
+    function_signature_to_4byte_selector,
+)
+from eth_utils.address import to_checksum_address
+
+from decentralized_vllm.protocol.errors import AbiMismatch
+
+CONTRACT_NAMES = ("InferenceCoordinator", "ModelRegistry", "NodeProfileRegistry", "NetworkToken")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    signature: str
+    selector: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def encode(self, *arguments: Any) -> bytes:
+        try:
+            return self.selector + encode(self.inputs, arguments)
+        except EncodingError as error:
+            raise ValueError(f"{self.signature}: {error}") from error
+
+    def decode(self, returned: bytes) -> tuple[Any, ...]:
+        """Addresses come checksummed, structs as tuples. Raises AbiMismatch."""
+        return _decoded(self.signature, self.outputs, returned)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    name: str
+    topic: str
+    indexed: tuple[str, ...]
+    unindexed: tuple[str, ...]
+
+    def decode(self, topics: list[str], data: bytes) -> tuple[Any, ...]:
+        """The indexed values, then the others, each in the order of the ABI. Raises AbiMismatch."""
+        if len(topics) != len(self.indexed) + 1:
+            raise AbiMismatch("contract_address", f"event {self.name} has other topics than ours")
+        packed = b"".join(bytes.fromhex(topic[2:]) for topic in topics[1:])
+        return _decoded(self.name, self.indexed, packed) + _decoded(self.name, self.unindexed, data)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomError:
+    name: str
+    selector: bytes
+    inputs: tuple[str, ...]
+
+    def decode(self, data: bytes) -> tuple[Any, ...]:
+        return _decoded(self.name, self.inputs, data)
+
+
+@dataclass(frozen=True, slots=True)
+class ContractAbi:
+    """Functions by full signature (they overload), events by name, errors by selector."""
+
+    name: str
+    functions: Mapping[str, Function] = field(repr=False)
+    events: Mapping[str, Event] = field(repr=False)
+    errors: Mapping[bytes, CustomError] = field(repr=False)
+
+    def function(self, signature: str) -> Function:
+        return self.functions[signature]
+
+
+@cache
+def contract_abi(name: str) -> ContractAbi:
+    """Reads chain/abi/<name>.json, exported from the compiled contract."""
+    entries = exported_contract(name)["abi"]
+    functions = {f.signature: f for f in _functions(entries)}
+    events = {e.name: e for e in _events(entries)}
+    errors = {e.selector: e for e in _errors(entries)}
+    return ContractAbi(name, functions, events, errors)
+
+
+def exported_contract(name: str) -> dict[str, Any]:
+    text = files("decentralized_vllm.chain").joinpath("abi", f"{name}.json").read_text("utf-8")
+    exported: dict[str, Any] = json.loads(text)
+    return exported
+
+
+def _functions(entries: list[Any]) -> Iterator[Function]:
+    for entry in (e for e in entries if e["type"] == "function"):
+        yield Function(
+            abi_to_signature(entry),
+            function_abi_to_4byte_selector(entry),
+            _types(entry["inputs"]),
+            _types(entry["outputs"]),
+        )
+
+
+def _events(entries: list[Any]) -> Iterator[Event]:
+    for entry in (e for e in entries if e["type"] == "event"):
+        yield Event(
+            entry["name"],
+            "0x" + event_abi_to_log_topic(entry).hex(),
+            _types([i for i in entry["inputs"] if i["indexed"]]),
+            _types([i for i in entry["inputs"] if not i["indexed"]]),
+        )
+
+
+def _errors(entries: list[Any]) -> Iterator[CustomError]:
+    for entry in (e for e in entries if e["type"] == "error"):
+        selector = function_signature_to_4byte_selector(abi_to_signature(entry))
+        yield CustomError(entry["name"], selector, _types(entry["inputs"]))
+
+
+def _types(components: list[Any]) -> tuple[str, ...]:
+    return tuple(collapse_if_tuple(component) for component in components)
+
+
+def _decoded(what: str, types: tuple[str, ...], data: bytes) -> tuple[Any, ...]:
+    try:
+        values = decode(types, data)
+    except (DecodingError, OverflowError, UnicodeDecodeError) as error:
+        raise AbiMismatch(
+            "contract_address", f"{what} does not decode as this library expects"
+        ) from error
+    return tuple(_checksummed(type_, value) for type_, value in zip(types, values, strict=True))
+
+
+def _checksummed(type_: str, value: Any) -> Any:
+    """Only plain addresses and arrays of them; structs checksum theirs where they are read."""
+    if type_ == "address":
+        return to_checksum_address(value)
+    if type_ == "address[]":
+        return tuple(to_checksum_address(item) for item in value)
+    return value

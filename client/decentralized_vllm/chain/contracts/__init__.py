@@ -1,0 +1,1 @@
+"""One file per contract: typed reads and encoded calls."""

@@ -1,0 +1,122 @@
+"""JSON-RPC to one endpoint, one try: hard limits, kept-alive connections, errors told apart."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from decentralized_vllm.chain.rpc_errors import RpcError, rpc_error
+from decentralized_vllm.protocol.errors import ChainUnavailable, SettingError
+
+MAX_ANSWER_BYTES = 64 << 20
+CONNECT_TIMEOUT_S = 5.0
+MAX_CONNECTIONS = 32
+
+Json: TypeAlias = Any
+Request: TypeAlias = tuple[str, Sequence[Json]]
+
+
+class Endpoint:
+    """One HTTP endpoint. Raises ChainUnavailable (transport faults) and RpcError (answered ones).
+
+    `name` is its host: paths and queries of hosted endpoints are secrets.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingError("eth_node_url", "is not an http(s) URL")
+        self.name = parts.netloc.rpartition("@")[2]
+        self._url = url
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(self, method: str, *params: Json) -> Json:
+        body = _request_object(0, method, params)
+        return _result(await self._post(body), self.name)
+
+    async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        """Results in the order of the requests; an answered error stands in its place."""
+        if not requests:
+            return []
+        body = [_request_object(i, method, params) for i, (method, params) in enumerate(requests)]
+        answers = await self._post(body)
+        if isinstance(answers, dict):  # the whole batch was refused
+            raise rpc_error(answers.get("error", "a batch was answered with one object"))
+        by_id = {a.get("id"): a for a in answers if isinstance(a, dict)}
+        if len(by_id) != len(requests) or not all(i in by_id for i in range(len(requests))):
+            raise ChainUnavailable(f"{self.name} left out answers of a batch")
+        return [_result_or_error(by_id[i], self.name) for i in range(len(requests))]
+
+    async def _post(self, body: Json) -> Json:
+        try:
+            async with self._open_session().post(self._url, json=body) as response:
+                return _json(await _read(response), self.name, response.status)
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
+            raise ChainUnavailable(f"{self.name}: {_describe(error)}") from error
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        """Opened at first use: a session belongs to the loop that runs it."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+        return self._session
+
+
+def _request_object(number: int, method: str, params: Sequence[Json]) -> dict[str, Json]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(1 << 18):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ChainUnavailable(f"an RPC answer is over {MAX_ANSWER_BYTES} bytes")
+    return bytes(body)
+
+
+def _json(body: bytes, name: str, status: int) -> Json:
+    """Some nodes put a JSON-RPC error under an HTTP error status; others mean a fault by it."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    is_error_object = isinstance(answer, dict) and "error" in answer
+    if answer is None or (status != 200 and not is_error_object):
+        reason = f"HTTP {status}" if status != 200 else "not JSON"
+        raise ChainUnavailable(f"{name} answered {reason}")
+    if status in (429, 503):
+        raise RpcError(429, f"HTTP {status}")
+    return answer
+
+
+def _result(answer: Json, name: str) -> Json:
+    outcome = _result_or_error(answer, name)
+    if isinstance(outcome, RpcError):
+        raise outcome
+    return outcome
+
+
+def _result_or_error(answer: Json, name: str) -> Json | RpcError:
+    if not isinstance(answer, dict):
+        raise ChainUnavailable(f"{name} did not answer with a JSON-RPC object")
+    if answer.get("error") is not None:
+        return rpc_error(answer["error"])
+    if "result" not in answer:
+        raise ChainUnavailable(f"{name} answered without a result")
+    return answer["result"]
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return type(error).__name__ if not str(error) else str(error)

@@ -1,0 +1,91 @@
+"""An endpoint that remembers how it did, and that never serves another chain than expected."""
+
+import logging
+import time
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from decentralized_vllm.chain.endpoint import Endpoint, Json, Request
+from decentralized_vllm.chain.rpc_errors import RpcError
+from decentralized_vllm.protocol.errors import ChainUnavailable, WrongChain
+
+log = logging.getLogger(__name__)
+
+FIRST_REST_S = 0.5
+LONGEST_REST_S = 30.0
+
+T = TypeVar("T")
+
+
+class CheckedEndpoint:
+    """One try per call, like `Endpoint`; its chain id is read before first use and after faults.
+
+    After a fault it `rests`, longer each time: it is then asked only when no other can answer.
+    Raises ChainUnavailable, RpcError and WrongChain.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.name = endpoint.name
+        self._endpoint = endpoint
+        self._failures = 0
+        self._rests_until_s = 0.0
+        self._expected_chain_id: int | None = None
+        self._is_checked = False
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Lower is healthier."""
+        return self._rests_until_s > time.monotonic(), self._failures
+
+    def expect(self, chain_id: int) -> None:
+        self._expected_chain_id = chain_id
+        self._is_checked = False
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+    async def chain_id(self) -> int:
+        return int(await self._endpoint.call("eth_chainId"), 16)
+
+    async def call(self, method: str, *params: Json) -> Json:
+        await self._check_chain()
+        return await self._noted(self._endpoint.call(method, *params))
+
+    async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        await self._check_chain()
+        return await self._noted(self._endpoint.batch(requests))
+
+    async def _check_chain(self) -> None:
+        if self._is_checked or self._expected_chain_id is None:
+            return
+        found = await self._noted(self.chain_id())
+        if found != self._expected_chain_id:
+            self._rest(LONGEST_REST_S)
+            raise WrongChain(
+                "eth_node_url",
+                f"{self.name} serves chain {found}, not {self._expected_chain_id}",
+            )
+        self._is_checked = True
+
+    async def _noted(self, answer: Awaitable[T]) -> T:
+        try:
+            result = await answer
+        except RpcError as error:
+            if error.is_rate_limit:
+                self._note_failure(error)
+            raise
+        except ChainUnavailable as error:
+            self._note_failure(error)
+            raise
+        self._failures = 0
+        self._rests_until_s = 0.0
+        return result
+
+    def _note_failure(self, error: ChainUnavailable) -> None:
+        self._failures += 1
+        self._is_checked = False  # what answers next may be another node behind the same name
+        self._rest(min(FIRST_REST_S * 2 ** (self._failures - 1), LONGEST_REST_S))
+        log.info("rpc_failed", extra={"endpoint": self.name, "reason": error.message})
+
+    def _rest(self, duration_s: float) -> None:
+        self._rests_until_s = time.monotonic() + duration_s

@@ -1,0 +1,146 @@
+"""One or several RPC endpoints as one: failover, retries with jitter, and a chain-id check."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from decentralized_vllm.chain.endpoint import Endpoint, Json, Request
+from decentralized_vllm.chain.health import CheckedEndpoint
+from decentralized_vllm.chain.rpc_errors import RpcError
+from decentralized_vllm.protocol.errors import ChainUnavailable, SettingError, WrongChain
+
+LONGEST_BACKOFF_S = 5.0
+
+T = TypeVar("T")
+
+
+class Rpc:
+    """The chain behind one or several URLs. An async context manager; usable when entered.
+
+    `call` and `batch` ask the healthiest endpoint and then the others, `attempts` times in all.
+    They raise ChainUnavailable when none answers, RpcError for an answered error, and WrongChain
+    when every endpoint serves another chain than `chain_id` (None: the one found at entering).
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        chain_id: int | None = None,
+        timeout_s: float = 10.0,
+        attempts: int = 4,
+        backoff_s: float = 0.1,
+    ) -> None:
+        if not urls:
+            raise SettingError("eth_node_url", "is empty")
+        self._endpoints = [CheckedEndpoint(Endpoint(url, timeout_s=timeout_s)) for url in urls]
+        self._chain_id = chain_id
+        self._attempts = max(attempts, len(urls))
+        self._backoff_s = backoff_s
+
+    @property
+    def chain_id(self) -> int:
+        if self._chain_id is None:
+            raise RuntimeError("the chain id is known once the Rpc is entered")
+        return self._chain_id
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._agree_on_chain()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._close()
+
+    async def call(self, method: str, *params: Json) -> Json:
+        return await self._with_failover(lambda endpoint: endpoint.call(method, *params))
+
+    async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        """One round trip to one endpoint; an answered error stands in the place of its result."""
+        return await self._with_failover(lambda endpoint: endpoint.batch(requests))
+
+    def healthiest(self) -> CheckedEndpoint:
+        """For reads that belong together and must not mix the heads of two nodes."""
+        return min(self._endpoints, key=lambda endpoint: endpoint.rank)
+
+    async def broadcast(self, raws: Sequence[str]) -> list[list[Json | ChainUnavailable]]:
+        """Sends signed transactions to every endpoint; per transaction, what each one said.
+
+        An entry is a hash, an RpcError (the node refused) or a ChainUnavailable (nobody knows).
+        """
+        requests = [("eth_sendRawTransaction", [raw]) for raw in raws]
+        said = await asyncio.gather(*(_batch_or_fault(e, requests) for e in self._endpoints))
+        return [list(answers) for answers in zip(*said, strict=True)]
+
+    async def _with_failover(self, ask: Callable[[CheckedEndpoint], Awaitable[T]]) -> T:
+        attempt = 0
+        while True:
+            try:
+                return await ask(self.healthiest())
+            except (ChainUnavailable, WrongChain) as error:
+                attempt += 1
+                is_answer = isinstance(error, RpcError) and not error.is_rate_limit
+                if is_answer or attempt >= self._attempts:
+                    raise
+            await asyncio.sleep(jittered_backoff_s(self._backoff_s, attempt))
+
+    async def _agree_on_chain(self) -> None:
+        """Every endpoint that can be reached must serve one chain; one at least must answer."""
+        found = await self._reachable_chain_ids()
+        expected = self._chain_id if self._chain_id is not None else found[0][1]
+        for name, chain_id in found:
+            if chain_id != expected:
+                raise WrongChain("eth_node_url", f"{name} serves chain {chain_id}, not {expected}")
+        self._chain_id = expected
+        for endpoint in self._endpoints:
+            endpoint.expect(expected)
+
+    async def _reachable_chain_ids(self) -> list[tuple[str, int]]:
+        for attempt in range(1, self._attempts + 1):
+            answers = await asyncio.gather(
+                *(endpoint.chain_id() for endpoint in self._endpoints), return_exceptions=True
+            )
+            found = [
+                (endpoint.name, answer)
+                for endpoint, answer in zip(self._endpoints, answers, strict=True)
+                if isinstance(answer, int)
+            ]
+            if found:
+                return found
+            if attempt < self._attempts:
+                await asyncio.sleep(jittered_backoff_s(self._backoff_s, attempt))
+        names = ", ".join(endpoint.name for endpoint in self._endpoints)
+        raise ChainUnavailable(
+            f"eth_node_url: no answer from {names}: {answers[0]}",
+            hint="is the node running, and is the address right?",
+        )
+
+    async def _close(self) -> None:
+        for endpoint in self._endpoints:
+            await endpoint.close()
+
+
+def jittered_backoff_s(base_s: float, attempt: int) -> float:
+    """Doubles per attempt up to 5 s, and is cut by up to half so that many do not retry at once."""
+    return min(base_s * 2.0 ** (attempt - 1), LONGEST_BACKOFF_S) * random.uniform(0.5, 1.0)
+
+
+async def _batch_or_fault(
+    endpoint: CheckedEndpoint, requests: Sequence[Request]
+) -> Sequence[Json | ChainUnavailable]:
+    try:
+        return await endpoint.batch(requests)
+    except ChainUnavailable as error:
+        return [error] * len(requests)
+    except WrongChain as error:
+        return [ChainUnavailable(error.message)] * len(requests)
