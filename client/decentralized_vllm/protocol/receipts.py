@@ -8,15 +8,13 @@ CID on chain then covers body and receipt together.
 from dataclasses import dataclass
 from typing import Any
 
-from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.signers.base import BaseAccount
-from eth_keys.exceptions import BadSignature
-from eth_utils.exceptions import ValidationError
 
-from decentralized_vllm.protocol.errors import InvalidReceipt
+from decentralized_vllm.protocol.errors import InvalidReceipt, InvalidSignature
 from decentralized_vllm.protocol.generation import Usage
 from decentralized_vllm.protocol.ids import Address, JobId
+from decentralized_vllm.protocol.signatures import signer_of
 
 DOMAIN_NAME = "decentralized-vllm"
 DOMAIN_VERSION = "1"
@@ -27,8 +25,6 @@ RECEIPT_FIELDS = (
     ("uint32", "inputTokens"),
     ("uint32", "outputTokens"),
 )
-
-_HALF_OF_CURVE_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +52,10 @@ def verify_receipt(
     receipt: InferenceReceipt, deployment: Deployment, signature: bytes, node: Address
 ) -> None:
     """Raises InvalidReceipt unless `node` signed exactly this."""
-    _check_form(signature)
     try:
-        signer = Account.recover_message(signable(receipt, deployment), signature=signature)
-    except (BadSignature, ValidationError, ValueError) as error:
-        raise InvalidReceipt("the receipt's signature recovers to no address") from error
+        signer = signer_of(signable(receipt, deployment), signature)
+    except InvalidSignature as error:
+        raise InvalidReceipt(f"the receipt: {error.message}") from error
     if signer != node:
         raise InvalidReceipt(f"the receipt was signed by {signer}, not by {node}")
 
@@ -84,13 +79,3 @@ def domain_of(deployment: Deployment) -> dict[str, Any]:
         "chainId": deployment.chain_id,
         "verifyingContract": deployment.coordinator,
     }
-
-
-def _check_form(signature: bytes) -> None:
-    """One signature, one spelling: the other s and the short v would verify as well."""
-    if len(signature) != 65:
-        raise InvalidReceipt(f"a signature has 65 bytes, not {len(signature)}")
-    if not 0 < int.from_bytes(signature[32:64], "big") <= _HALF_OF_CURVE_ORDER:
-        raise InvalidReceipt("the signature's s is not in the lower half of the curve order")
-    if signature[64] not in (27, 28):
-        raise InvalidReceipt(f"the signature's v is {signature[64]}, not 27 or 28")
