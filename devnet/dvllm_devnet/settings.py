@@ -1,0 +1,174 @@
+"""Settings of the local network: `devnet.toml`, overridden by the environment.
+
+A variable is named DVLLM_DEVNET__SECTION__FIELD. Amounts: decimal NEURO in the file, wei here.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from decentralized_vllm.protocol.errors import InvalidAmount, SettingError
+from decentralized_vllm.protocol.units import parse_tokens
+
+FILE_NAME = "devnet.toml"
+MAX_WORKERS = 32
+
+
+def _to_wei(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError('an amount is a decimal text such as "1.5"')
+    try:
+        return parse_tokens(value)
+    except InvalidAmount as error:
+        raise ValueError(error.message) from None
+
+
+AmountWei = Annotated[int, BeforeValidator(_to_wei)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Seconds = Annotated[int, Field(ge=0, le=65_535)]
+EngineChoice = Literal["auto", "transformers", "vllm"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChainSettings(_Section):
+    port: Port
+    chain_id: int = Field(ge=1)
+    block_time_s: int = Field(ge=1)
+    save_interval_s: int = Field(ge=1)
+
+
+class ContentSettings(_Section):
+    api_port: Port
+    gateway_port: Port
+
+
+class WorkerSettings(_Section):
+    count: int = Field(ge=1, le=MAX_WORKERS)
+    first_port: Port
+    slots: int = Field(ge=1, le=1_000)
+    stake: AmountWei
+
+
+class RequesterSettings(_Section):
+    tokens: AmountWei
+    credit: AmountWei
+
+
+class ClockSettings(_Section):
+    lease_s: Seconds
+    grace_s: Seconds
+    open_s: Seconds
+    max_attempts: int = Field(ge=1, le=4)
+    epoch_s: Seconds
+    cool_down_s: Seconds
+    announce_delay_s: Seconds
+
+
+class MarketSettings(_Section):
+    fee_bps: int = Field(ge=0, le=10_000)
+    stake_unit: AmountWei
+    publisher_bond: AmountWei
+    no_show_reward_cap: AmountWei
+
+
+class TermsSettings(_Section):
+    input_price: AmountWei
+    output_price: AmountWei
+    flat_fee: AmountWei
+    max_fee: AmountWei
+    max_input_tokens: int = Field(ge=1)
+    max_output_tokens: int = Field(ge=1)
+
+
+class ModelSettings(_Section):
+    source: Literal["smollm2", "tiny"]
+    id: str = Field(min_length=1)
+    name: str = Field(min_length=1)
+
+
+class DevnetSettings(BaseSettings):
+    """One local network. Built by `load_settings` only."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DVLLM_DEVNET__", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    chain: ChainSettings
+    content: ContentSettings
+    workers: WorkerSettings
+    requester: RequesterSettings
+    clocks: ClockSettings
+    market: MarketSettings
+    terms: TermsSettings
+    model: ModelSettings
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Setting's name → port, of all that this network listens on."""
+        ports = {
+            "chain.port": self.chain.port,
+            "content.api_port": self.content.api_port,
+            "content.gateway_port": self.content.gateway_port,
+        }
+        for number in range(1, self.workers.count + 1):
+            ports[f"workers.first_port (worker-{number})"] = self.worker_port(number)
+        return ports
+
+    def worker_port(self, number: int) -> int:
+        return self.workers.first_port + number - 1
+
+    @property
+    def fixed_at_deployment(self) -> dict[str, dict[str, Any]]:
+        """What contracts keep for life: a saved network can not take these over."""
+        sections: dict[str, BaseModel] = {
+            "clocks": self.clocks,
+            "market": self.market,
+            "terms": self.terms,
+        }
+        return {name: section.model_dump() for name, section in sections.items()}
+
+
+def load_settings(file: Path) -> DevnetSettings:
+    """Raises SettingError, which names the file or the field."""
+    if not file.is_file():
+        raise SettingError("--config", f"{file} is missing", hint="run this in the checkout")
+
+    class FromFile(DevnetSettings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    try:
+        return FromFile()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingError(".".join(map(str, first["loc"])), first["msg"]) from None
+    except ValueError as error:  # not TOML
+        raise SettingError("--config", f"{file}: {error}") from None
+
+
+def with_workers(settings: DevnetSettings, count: int | None) -> DevnetSettings:
+    """The same network with another number of workers. Raises SettingError."""
+    if count is None:
+        return settings
+    if not 1 <= count <= MAX_WORKERS:
+        raise SettingError("--workers", f"{count} is not within 1..{MAX_WORKERS}")
+    workers = settings.workers.model_copy(update={"count": count})
+    return settings.model_copy(update={"workers": workers})

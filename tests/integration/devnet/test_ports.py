@@ -1,0 +1,27 @@
+import socket
+
+import pytest
+
+from dvllm_devnet.errors import PortTaken
+from dvllm_devnet.ports import check_ports, free_ports
+
+
+def test_check_ports__one_is_taken__error_names_port_and_setting():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken, match=rf"content\.api_port: port {port} is in use"):
+            check_ports({"chain.port": free_ports(1)[0], "content.api_port": port})
+
+
+def test_check_ports__two_settings_with_one_port__is_refused():
+    (port,) = free_ports(1)
+    with pytest.raises(PortTaken, match=r"also the one of chain\.port"):
+        check_ports({"chain.port": port, "content.api_port": port})
+
+
+def test_free_ports__several__differ_and_pass_the_check():
+    ports = free_ports(4)
+    check_ports({str(number): port for number, port in enumerate(ports)})
+    assert len(set(ports)) == 4
