@@ -26,7 +26,6 @@ DvllmError
     │   ├── InvalidResponse
     │   └── InvalidReceipt
     ├── InvalidSignature          malformed, somebody else's, too old or seen before
-    ├── InvalidAuthorization      a request to a node that the job's requester did not sign
     ├── EngineRefused             the engine rejects this request (too long, unsupported)
     ├── TransactionFailed         a transaction was mined and reverted, or can not be mined
     │   ├── ContractRevert        a custom error of the contracts; `name` and `args`
@@ -158,10 +157,6 @@ class InvalidReceipt(InvalidDocument):
 
 
 class InvalidSignature(PermanentError):
-    pass
-
-
-class InvalidAuthorization(PermanentError):
     pass
 
 
