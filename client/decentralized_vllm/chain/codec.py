@@ -7,8 +7,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
+from eth_abi.codec import ABIDecoder
+from eth_abi.decoding import StringDecoder
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_abi.registry import BaseEquals
+from eth_abi.registry import registry as default_registry
 from eth_utils.abi import (
     abi_to_signature,
     collapse_if_tuple,
@@ -127,12 +131,25 @@ def _types(components: list[Any]) -> tuple[str, ...]:
 
 def _decoded(what: str, types: tuple[str, ...], data: bytes) -> tuple[Any, ...]:
     try:
-        values = decode(types, data)
-    except (DecodingError, OverflowError, UnicodeDecodeError) as error:
+        values = _decoder().decode(types, data)
+    except (DecodingError, OverflowError) as error:
         raise AbiMismatch(
             "contract_address", f"{what} does not decode as this library expects"
         ) from error
     return tuple(_checksummed(type_, value) for type_, value in zip(types, values, strict=True))
+
+
+@cache
+def _decoder() -> ABIDecoder:
+    """Anyone can put bytes that are no UTF-8 into an event: that must not stop its readers."""
+    lenient = default_registry.copy()  # type: ignore[no-untyped-call]
+    lenient.unregister_decoder("string")
+    lenient.register_decoder(
+        BaseEquals("string"),  # type: ignore[no-untyped-call]
+        lambda type_, registry: StringDecoder("replace"),  # type: ignore[no-untyped-call]
+        label="string",
+    )
+    return ABIDecoder(lenient)
 
 
 def _checksummed(type_: str, value: Any) -> Any:

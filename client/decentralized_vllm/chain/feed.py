@@ -1,0 +1,239 @@
+"""The coordinator's events from a durable cursor on: nothing lost, nothing twice, re-orgs told.
+
+Truth is getLogs over overlapping ranges, checked against block hashes; hints only wake it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from decentralized_vllm.chain.blocks import Header, as_header, header_request, latest_header
+from decentralized_vllm.chain.feed_position import FeedPosition
+from decentralized_vllm.chain.heads import HeadHints
+from decentralized_vllm.chain.health import CheckedEndpoint
+from decentralized_vllm.chain.log_decoder import RawLog, decode_log, known_topics, log_position
+from decentralized_vllm.chain.log_reader import LogReader
+from decentralized_vllm.chain.rpc import Rpc, jittered_backoff_s
+from decentralized_vllm.chain.store.cursors import FeedTable
+from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.protocol.errors import ChainUnavailable, WrongChain
+from decentralized_vllm.protocol.events import ChainEvent, Cursor, EventBatch
+from decentralized_vllm.protocol.ids import Address, BlockNumber
+
+log = logging.getLogger(__name__)
+
+ANCESTOR_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """Block counts and seconds of a feed.
+
+    confirmations: 1 acts on the latest block, 3 on the one two below it.
+    overlap_blocks: read again with every new range, for logs an endpoint had not indexed yet.
+    rescan_blocks, rescan_every_s: the wider second reading that finds what an endpoint left out.
+    rollback_patience_s: how long a head below the cursor counts as an endpoint that lags.
+    """
+
+    confirmations: int = 1
+    poll_s: float = 1.0
+    max_span_blocks: int = 2000
+    overlap_blocks: int = 4
+    rescan_blocks: int = 100
+    rescan_every_s: float = 30.0
+    rollback_patience_s: float = 10.0
+
+
+class LogFeed:
+    """The ChainFeed port over RPC, hints and a database with the tables of `store.tables`.
+
+    `name` tells feeds of one database apart. `start_block` is the first block of interest when
+    there is no cursor yet; None starts after the present head.
+    """
+
+    def __init__(
+        self,
+        *,
+        rpc: Rpc,
+        hints: HeadHints,
+        database: Database,
+        chain: str,
+        coordinator: Address,
+        name: str,
+        start_block: BlockNumber | None = None,
+        settings: FeedSettings | None = None,
+    ) -> None:
+        self._rpc = rpc
+        self._hints = hints
+        self._database = database
+        self._settings = settings or FeedSettings()
+        self._table = FeedTable(chain, f"{name}:{coordinator}"[:60])
+        self._start_block = start_block
+        self._reader = LogReader(
+            coordinator, known_topics(), max_span=self._settings.max_span_blocks
+        )
+        self._position: FeedPosition | None = None
+        self._behind_since_s: float | None = None
+        self._rescanned_at_s = time.monotonic()
+
+    async def batches(self) -> AsyncIterator[EventBatch]:
+        failures = 0
+        while True:
+            hints_seen = self._hints.count
+            try:
+                batch = await self._next_batch()
+            except (ChainUnavailable, WrongChain) as error:
+                failures += 1
+                log.warning("feed_waits", extra={"reason": error.message, "failures": failures})
+                await asyncio.sleep(jittered_backoff_s(0.1, failures))
+                continue
+            failures = 0
+            if batch is not None:
+                yield batch
+            else:
+                await self._hints.wait(hints_seen, self._settings.poll_s)
+
+    async def advance(self, cursor: Cursor) -> None:
+        await self._database.transaction(self.advancing(cursor))
+
+    def advancing(self, cursor: Cursor) -> Callable[[Connection], None]:
+        """`advance` as a part of the caller's own transaction, beside the effects of the batch."""
+        if self._position is None:
+            raise RuntimeError("advance without a batch")
+        table, changes = self._table, self._position.take_changes(cursor)
+
+        def record(tx: Connection) -> None:
+            if changes.rewound_to is not None:
+                table.forget_after(tx, changes.rewound_to)
+            table.save(tx, cursor, changes.applied, keep_logs_from=changes.keep_from)
+
+        return record
+
+    async def _next_batch(self) -> EventBatch | None:
+        endpoint = self._rpc.healthiest()
+        position = self._position or await self._load(endpoint)
+        head_answer, anchor_answer = await endpoint.batch(
+            [header_request(), header_request(position.cursor.number)]
+        )
+        head = latest_header(head_answer)
+        if head.number < position.cursor.number:
+            return await self._rewind_if_patience_ends(endpoint, position, head)
+        self._behind_since_s = None
+        anchor = as_header(anchor_answer)
+        if anchor is None:
+            raise ChainUnavailable(f"{endpoint.name} has no block {position.cursor.number}")
+        if anchor.hash != position.cursor.hash:
+            return await self._rewind(endpoint, position, head)
+        return await self._read_on(endpoint, position, head) or await self._rescan(
+            endpoint, position
+        )
+
+    async def _read_on(
+        self, endpoint: CheckedEndpoint, position: FeedPosition, head: Header
+    ) -> EventBatch | None:
+        at = position.cursor
+        target = head.number - (self._settings.confirmations - 1)
+        if target <= at.number:
+            return None
+        overlap = self._settings.overlap_blocks
+        if self._reader.span_blocks <= overlap:  # shrunk so far that it would not get beyond it
+            overlap = 0
+        first = max(position.first_block, at.number + 1 - overlap)
+        found = await self._reader.read(endpoint, first, target, anchor=at.number)
+        if found.anchor_hash != at.hash:
+            return None  # it changed between the two readings: look again
+        events = self._fresh(position, found.logs)
+        position.move_to(Cursor(found.last.number, found.last.hash))
+        return EventBatch(events=events, cursor=position.cursor)
+
+    async def _rescan(self, endpoint: CheckedEndpoint, position: FeedPosition) -> EventBatch | None:
+        """The second reader: logs that an endpoint left out when their range was read."""
+        if time.monotonic() - self._rescanned_at_s < self._settings.rescan_every_s:
+            return None
+        at = position.cursor
+        first = max(position.first_block, at.number - self._settings.rescan_blocks)
+        logs: list[RawLog] = []
+        while first <= at.number:
+            found = await self._reader.read(endpoint, first, at.number, anchor=at.number)
+            if found.anchor_hash != at.hash:
+                return None
+            logs += found.logs
+            first = found.last.number + 1
+        self._rescanned_at_s = time.monotonic()
+        late = self._fresh(position, logs)
+        if not late:
+            return None
+        log.warning("late_events", extra={"count": len(late), "block": at.number})
+        return EventBatch(events=late, cursor=at)
+
+    def _fresh(self, position: FeedPosition, logs: tuple[RawLog, ...]) -> tuple[ChainEvent, ...]:
+        """Decodes what was not delivered yet, and counts it as delivered."""
+        events = [decode_log(entry) for entry in logs if position.note(log_position(entry))]
+        return tuple(event for event in events if event is not None)
+
+    async def _rewind_if_patience_ends(
+        self, endpoint: CheckedEndpoint, position: FeedPosition, head: Header
+    ) -> EventBatch | None:
+        """A head below the cursor: an endpoint that lags, or a chain that was rolled back."""
+        now_s = time.monotonic()
+        if self._behind_since_s is None:
+            self._behind_since_s = now_s
+        if now_s - self._behind_since_s < self._settings.rollback_patience_s:
+            return None
+        return await self._rewind(endpoint, position, head)
+
+    async def _rewind(
+        self, endpoint: CheckedEndpoint, position: FeedPosition, head: Header
+    ) -> EventBatch:
+        ancestor = await self._common_ancestor(endpoint, position, head)
+        log.warning(
+            "chain_reorganised", extra={"from": position.cursor.number, "to": ancestor.number}
+        )
+        self._behind_since_s = None
+        position.rewind_to(ancestor)
+        return EventBatch(events=(), cursor=ancestor, rewound_to=ancestor.number)
+
+    async def _common_ancestor(
+        self, endpoint: CheckedEndpoint, position: FeedPosition, head: Header
+    ) -> Cursor:
+        candidates = [c for c in reversed(position.history) if c.number <= head.number]
+        for start in range(0, len(candidates), ANCESTOR_BATCH):
+            some = candidates[start : start + ANCESTOR_BATCH]
+            answers = await endpoint.batch([header_request(c.number) for c in some])
+            for candidate, answer in zip(some, answers, strict=True):
+                header = as_header(answer)
+                if header is not None and header.hash == candidate.hash:
+                    return candidate
+        below = max(0, min(position.first_block, head.number) - 1)
+        return await _cursor_at(endpoint, below)
+
+    async def _load(self, endpoint: CheckedEndpoint) -> FeedPosition:
+        rows = await self._database.transaction(self._table.load)
+        position = FeedPosition(
+            rows.history or (await self._first_cursor(endpoint),),
+            rows.applied,
+            window_blocks=self._settings.rescan_blocks + self._settings.overlap_blocks,
+        )
+        if not rows.history:  # durable at once: a crash before the first batch must not skip it
+            await self._database.transaction(
+                lambda tx: self._table.save(tx, position.cursor, (), keep_logs_from=0)
+            )
+        self._position = position
+        return position
+
+    async def _first_cursor(self, endpoint: CheckedEndpoint) -> Cursor:
+        if self._start_block is not None:
+            return await _cursor_at(endpoint, max(0, self._start_block - 1))
+        head = latest_header((await endpoint.batch([header_request()]))[0])
+        return Cursor(head.number, head.hash)
+
+
+async def _cursor_at(endpoint: CheckedEndpoint, number: int) -> Cursor:
+    header = as_header((await endpoint.batch([header_request(number)]))[0])
+    if header is None:
+        raise ChainUnavailable(f"{endpoint.name} has no block {number}")
+    return Cursor(header.number, header.hash)

@@ -1,0 +1,70 @@
+"""New-block hints over a websocket. A hint only wakes; what happened is always read by getLogs."""
+
+import asyncio
+import logging
+
+import aiohttp
+
+from decentralized_vllm.chain.rpc import jittered_backoff_s
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 5.0
+HEARTBEAT_S = 10.0  # a connection whose pings go unanswered is dropped, not trusted
+
+_SUBSCRIBE = {"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}
+
+
+class HeadHints:
+    """Tells waiters that there may be a new block. Without `run()` or `ws_url`, they just poll."""
+
+    def __init__(self, ws_url: str | None = None) -> None:
+        self._ws_url = ws_url
+        self._count = 0
+        self._next = asyncio.Event()
+
+    @property
+    def count(self) -> int:
+        """Hints so far; pass it to `wait` so that none between reading and waiting is missed."""
+        return self._count
+
+    async def wait(self, seen: int, timeout_s: float) -> None:
+        """Returns when there were more than `seen` hints, or after `timeout_s`."""
+        if self._count > seen:
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._next.wait()
+        except TimeoutError:
+            pass
+
+    async def run(self) -> None:
+        """Listens until cancelled, and connects again whenever the connection is lost."""
+        if self._ws_url is None:
+            return
+        failures = 0
+        while True:
+            seen = self._count
+            try:
+                await self._listen(self._ws_url)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                log.info("head_hints_lost", extra={"reason": type(error).__name__})
+            failures = 1 if self._count > seen else failures + 1
+            await asyncio.sleep(jittered_backoff_s(0.2, failures))
+
+    async def _listen(self, ws_url: str) -> None:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.ws_connect(ws_url, heartbeat=HEARTBEAT_S) as socket,
+        ):
+            await socket.send_json(_SUBSCRIBE)
+            async for message in socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    return
+                self._wake()
+
+    def _wake(self) -> None:
+        self._count += 1
+        self._next.set()
+        self._next = asyncio.Event()

@@ -1,0 +1,1 @@
+"""What must survive a restart: the event cursor and the outbox of transactions."""

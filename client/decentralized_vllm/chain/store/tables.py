@@ -1,0 +1,78 @@
+"""Tables of cursor and outbox. `chain` is a ChainIdentity as text: a reset chain starts afresh."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+COMPONENT = "chain"
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+# The blocks up to which a feed was applied, newest last: the cursor and its history.
+feed_block = Table(
+    "feed_block",
+    metadata,
+    Column("chain", String(80), primary_key=True),
+    Column("feed", String(60), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("hash", String(66), nullable=False),
+)
+
+# Logs already applied, as far back as they could be read again.
+feed_log = Table(
+    "feed_log",
+    metadata,
+    Column("chain", String(80), primary_key=True),
+    Column("feed", String(60), primary_key=True),
+    Column("block_hash", String(66), primary_key=True),
+    Column("tx_hash", String(66), primary_key=True),
+    Column("log_index", Integer, primary_key=True),
+    Column("block_number", BigInteger, nullable=False, index=True),
+)
+
+# One row per accepted send. Prices of gas in wei fit 64 bits by a factor of a billion.
+outbox_transaction = Table(
+    "outbox_transaction",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("chain", String(80), nullable=False),
+    Column("sender", String(42), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("to_address", String(42), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("label", String(300), nullable=False),
+    Column("deadline_s", BigInteger, nullable=True),
+    Column("state", String(20), nullable=False, index=True),
+    Column("nonce", BigInteger, nullable=False),
+    Column("gas_limit", BigInteger, nullable=False),
+    Column("failure", String(500), nullable=True),
+    Column("revert_data", LargeBinary, nullable=True),
+    Column("mined_hash", String(66), nullable=True),
+    Column("block_number", BigInteger, nullable=True),
+    Column("block_hash", String(66), nullable=True),
+    Column("gas_used", BigInteger, nullable=True),
+    Column("gas_price_wei", BigInteger, nullable=True),
+    UniqueConstraint("chain", "sender", "key"),
+)
+
+# Every signed version of a transaction: any of them may be the one that is mined.
+outbox_attempt = Table(
+    "outbox_attempt",
+    metadata,
+    Column("hash", String(66), primary_key=True),
+    Column("transaction_id", ForeignKey(outbox_transaction.c.id), nullable=False, index=True),
+    Column("nonce", BigInteger, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("max_fee_wei", BigInteger, nullable=False),
+    Column("tip_wei", BigInteger, nullable=False),
+    Column("is_cancellation", Integer, nullable=False),
+)
