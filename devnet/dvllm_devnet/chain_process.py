@@ -4,8 +4,8 @@ import functools
 import signal
 from pathlib import Path
 
-from web3 import AsyncHTTPProvider, AsyncWeb3
-
+from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.protocol.errors import ChainUnavailable
 from dvllm_devnet.accounts import MNEMONIC
 from dvllm_devnet.layout import Layout
 from dvllm_devnet.processes import ChildProcess, Command, wait_until_ready
@@ -48,9 +48,9 @@ async def start_chain(anvil: Path, settings: ChainSettings, layout: Layout) -> C
 
 
 async def answers_with(rpc_url: str, chain_id: int) -> bool:
-    """Whether the chain answers, and is the one meant."""
-    web3 = AsyncWeb3(AsyncHTTPProvider(rpc_url))
+    """Whether the chain answers. Raises WrongChain when another one does."""
     try:
-        return await web3.is_connected() and await web3.eth.chain_id == chain_id
-    finally:
-        await web3.provider.disconnect()
+        async with Rpc([rpc_url], chain_id=chain_id, attempts=1):
+            return True
+    except ChainUnavailable:
+        return False

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from web3 import AsyncHTTPProvider, AsyncWeb3
 
+from decentralized_vllm.protocol.errors import WrongChain
 from dvllm_devnet.chain_process import answers_with, start_chain
 from dvllm_devnet.layout import Layout
 from dvllm_devnet.ports import free_ports
@@ -65,6 +66,7 @@ async def test_killed__comes_back_with_what_was_saved(settings, tmp_path):
         assert again["blockNumber"] == paid["blockNumber"]
 
 
-async def test_answers_with__another_chain_id__is_no(settings, tmp_path):
+async def test_answers_with__another_chain_id__is_refused(settings, tmp_path):
     async with running(settings, Layout(tmp_path)):
-        assert not await answers_with(f"http://127.0.0.1:{settings.port}", 1)
+        with pytest.raises(WrongChain):
+            await answers_with(f"http://127.0.0.1:{settings.port}", 1)
