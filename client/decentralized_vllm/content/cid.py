@@ -43,7 +43,7 @@ class ParsedCid:
     def text(self) -> Cid:
         """The usual text: base58btc for version 0, base32 for version 1."""
         if self.version == 0:
-            return Cid(_encode_base58(self.multihash))
+            return Cid(encode_base58(self.multihash))
         return Cid("b" + base64.b32encode(self.to_bytes()).decode().lower().rstrip("="))
 
     def as_v1(self) -> "ParsedCid":
@@ -90,7 +90,7 @@ def check_block(cid: ParsedCid, block: bytes) -> None:
         raise ContentMismatch(f"{len(block)} bytes do not hash to {cid.text()}")
 
 
-def _encode_base58(data: bytes) -> str:
+def encode_base58(data: bytes) -> str:
     number, chars = int.from_bytes(data, "big"), []
     while number:
         number, digit = divmod(number, 58)

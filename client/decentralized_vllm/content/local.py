@@ -136,13 +136,13 @@ class LocalStore(PinningStore):
             paths = [self._files.path(cid.multihash) for cid in written]
             sync_files(paths, self._root)
 
-    def _delete_all_but(self, keep: set[bytes]) -> int:
+    def _delete_all_but(self, keep: set[bytes]) -> list[bytes]:
         with disk_errors(self._setting, self._root):
             doomed = [(key, size) for key, size in self._files.entries() if key not in keep]
             for key, size in doomed:
                 self._files.delete(key)
                 self._reserve(-size)
-        return len(doomed)
+        return [key for key, _ in doomed]
 
     async def _block_is_bad(self, cid: ParsedCid) -> None:
         """A damaged file would count as present for ever; now a good copy can take its place."""

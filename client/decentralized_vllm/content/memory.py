@@ -42,11 +42,11 @@ class MemoryStore(PinningStore):
     def _flush(self, written: list[ParsedCid]) -> None:
         """Memory has nothing to make durable."""
 
-    def _delete_all_but(self, keep: set[bytes]) -> int:
+    def _delete_all_but(self, keep: set[bytes]) -> list[bytes]:
         doomed = [key for key in self.blocks if key not in keep]
         for key in doomed:
             del self.blocks[key]
-        return len(doomed)
+        return doomed
 
     async def _block_is_bad(self, cid: ParsedCid) -> None:
         self.blocks.pop(cid.multihash, None)

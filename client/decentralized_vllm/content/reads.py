@@ -8,11 +8,12 @@ from decentralized_vllm.content.budget import MAX_BLOCK_BYTES
 from decentralized_vllm.content.cid import ParsedCid, check_block, parse_cid
 from decentralized_vllm.content.dag_reader import (
     load_directory,
+    load_node,
     resolve_path,
     stream_file,
     walk_blocks,
 )
-from decentralized_vllm.content.nodes import DirectoryNode
+from decentralized_vllm.content.nodes import DirectoryNode, FileNode
 from decentralized_vllm.content.tree_fetch import TreeFetch
 from decentralized_vllm.protocol.errors import ContentMismatch, ContentTooLarge
 from decentralized_vllm.protocol.ids import Cid
@@ -53,6 +54,10 @@ class ContentReads(ABC):
     ) -> AsyncIterator[tuple[ParsedCid, bytes]]:
         """Every distinct block of a tree, parents first: what to send to someone who lacks it."""
         return walk_blocks(self.get_block, parse_cid(cid), limits)
+
+    async def load(self, cid: ParsedCid) -> FileNode | DirectoryNode:
+        """The root node of a file or directory. Raises ContentMalformed for anything else."""
+        return await load_node(self.get_block, cid)
 
     async def list_directory(self, cid: Cid) -> DirectoryNode:
         """Raises ContentMalformed for a file."""

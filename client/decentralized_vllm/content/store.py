@@ -71,8 +71,8 @@ class PinningStore(VerifyingReads):
     def _flush(self, written: list[ParsedCid]) -> None: ...
 
     @abstractmethod
-    def _delete_all_but(self, keep: set[bytes]) -> int:
-        """Deletes blocks whose multihash is not in `keep`; how many they were."""
+    def _delete_all_but(self, keep: set[bytes]) -> list[bytes]:
+        """Deletes the blocks whose multihash is not in `keep`; the multihashes they had."""
 
     @abstractmethod
     def _pin(self, cid: Cid) -> None: ...
@@ -129,10 +129,10 @@ class PinningStore(VerifyingReads):
         return root
 
     async def pin(self, cid: Cid) -> None:
-        """Raises ContentUnavailable unless the whole tree is here."""
+        """Raises ContentUnavailable unless the whole tree is here. Durable when it returns."""
         root = parse_cid(cid)
         async with self._gate.adding():
-            await asyncio.to_thread(self._check_whole, root)
+            await asyncio.to_thread(self._flush, await asyncio.to_thread(self._tree_blocks, root))
             await asyncio.to_thread(self._pin, root.text())
 
     async def unpin(self, cid: Cid) -> None:
@@ -145,22 +145,29 @@ class PinningStore(VerifyingReads):
     async def usage(self) -> StoreUsage:
         return await asyncio.to_thread(self._usage)
 
-    async def collect_garbage(self) -> int:
-        """Deletes blocks no pin needs; how many. Deletes nothing if a pinned tree is damaged."""
-        async with self._gate.collecting():
-            return await asyncio.to_thread(self._collect)
+    async def collect_garbage(self) -> list[Cid]:
+        """Deletes the blocks no pin needs and names them, as raw CIDs.
 
-    def _collect(self) -> int:
+        Raises ContentUnavailable or ContentMismatch, and deletes nothing, if a pinned tree is
+        damaged: what it needs can't be known.
+        """
+        async with self._gate.collecting():
+            deleted = await asyncio.to_thread(self._collect)
+        return [ParsedCid(1, RAW, multihash[2:]).text() for multihash in deleted]
+
+    def _collect(self) -> list[bytes]:
         keep: set[bytes] = set()
         for pinned in self._pinned():
             for _ in reachable_blocks(parse_cid(pinned), self._read_checked, keep):
                 pass
         return self._delete_all_but(keep)
 
-    def _check_whole(self, root: ParsedCid) -> None:
-        for cid in reachable_blocks(root, self._read_checked, set()):
+    def _tree_blocks(self, root: ParsedCid) -> list[ParsedCid]:
+        blocks = list(reachable_blocks(root, self._read_checked, set()))
+        for cid in blocks:
             if cid.codec == RAW and not self._has_block(cid):
                 raise ContentUnavailable(f"the block {cid.text()} is not here")
+        return blocks
 
     def _read_checked(self, cid: ParsedCid) -> bytes:
         block = self._read_block(cid)

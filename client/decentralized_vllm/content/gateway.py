@@ -1,0 +1,117 @@
+"""Verified reads from peers and public gateways, in the order they are listed."""
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from decentralized_vllm.content.budget import MAX_BLOCK_BYTES
+from decentralized_vllm.content.cid import ParsedCid, parse_cid
+from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts, read_limited
+from decentralized_vllm.content.reads import ContentReads, VerifyingReads
+from decentralized_vllm.content.sources import first_block
+from decentralized_vllm.protocol.errors import ContentError, ContentUnavailable
+from decentralized_vllm.protocol.ids import Cid
+
+_NOT_HERE = (404, 410)
+
+
+class GatewaySource(VerifyingReads):
+    """One trustless gateway: `GET {url}/ipfs/CID?format=raw`.
+
+    After a failure it is left alone for `pause_s`, so that a dead peer costs one timeout and not
+    one per block. Not having a block is no failure.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        http: ContentHttp,
+        *,
+        pause_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._http = http
+        self._pause_s = pause_s
+        self._clock = clock
+        self._resting_until_s = clock()
+
+    @property
+    def is_resting(self) -> bool:
+        return self._clock() < self._resting_until_s
+
+    async def _load_block(self, cid: ParsedCid) -> bytes:
+        headers = {"Accept": "application/vnd.ipld.raw"}
+        try:
+            async with self._http.request("GET", self._block_url(cid), headers=headers) as response:
+                if response.status == 200:
+                    return await read_limited(response, MAX_BLOCK_BYTES)
+                status = response.status
+        except (ContentUnavailable, ContentError):
+            self._rest()
+            raise
+        if status not in _NOT_HERE:
+            self._rest()
+        raise ContentUnavailable(f"{self.url} answered {status}")
+
+    async def _block_is_bad(self, cid: ParsedCid) -> None:
+        self._rest()
+
+    async def has_block(self, cid: Cid) -> bool:
+        """False also when the gateway can't be asked."""
+        try:
+            async with self._http.request("HEAD", self._block_url(parse_cid(cid))) as response:
+                return response.status == 200
+        except ContentUnavailable:
+            return False
+
+    def _block_url(self, cid: ParsedCid) -> str:
+        return f"{self.url}/ipfs/{cid.as_v1().text()}?format=raw"
+
+    def _rest(self) -> None:
+        self._resting_until_s = self._clock() + self._pause_s
+
+
+class GatewayStore(ContentReads):
+    """`GatewayStore(urls, timeouts=HttpTimeouts(), public_only=True)`; `await close()` at the end.
+
+    `urls` are bases such as `http://127.0.0.1:8081`, tried in order; those resting after a failure
+    come last. `public_only=False` is for loopback and private networks.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        timeouts: HttpTimeouts | None = None,
+        public_only: bool = True,
+        pause_s: float = 10.0,
+    ) -> None:
+        self._http = ContentHttp(timeouts or HttpTimeouts(), public_only=public_only)
+        self._sources = [GatewaySource(url, self._http, pause_s=pause_s) for url in urls]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def get_block(self, cid: Cid) -> bytes:
+        sources = sorted(self._sources, key=lambda source: source.is_resting)
+        _, block = await first_block(sources, cid)
+        return block
+
+    async def has_block(self, cid: Cid) -> bool:
+        for source in self._sources:
+            if await source.has_block(cid):
+                return True
+        return False

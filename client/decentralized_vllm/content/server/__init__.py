@@ -1,0 +1,1 @@
+"""HTTP doors to a store: a Kubo-compatible RPC for its owner, a trustless gateway for everyone."""

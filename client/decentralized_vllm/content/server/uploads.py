@@ -1,0 +1,45 @@
+"""The parts of a multipart upload, streamed."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from aiohttp import BodyPartReader, web
+
+from decentralized_vllm.content.server.arguments import BadArgument
+
+# A multiple of the default chunk, so that most chunks are hashed as they come.
+_READ_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One part. Read it to its end before taking the next."""
+
+    path: str  # relative, "" if the client gave none
+    is_directory: bool
+    part: BodyPartReader
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        gathered = bytearray()
+        while piece := await self.part.read_chunk(_READ_BYTES):
+            gathered += piece
+            if len(gathered) >= _READ_BYTES:
+                yield bytes(gathered)
+                gathered.clear()
+        if gathered:
+            yield bytes(gathered)
+
+
+async def uploads(request: web.Request) -> AsyncIterator[Upload]:
+    """Raises BadArgument (no multipart, links)."""
+    if not request.content_type.startswith("multipart/"):
+        raise BadArgument("the body must be multipart/form-data")
+    reader = await request.multipart()
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader):
+            raise BadArgument("nested multipart bodies are not supported")
+        kind = part.headers.get("Content-Type", "").partition(";")[0]
+        if kind == "application/symlink":
+            raise BadArgument("symbolic links are not supported")
+        yield Upload(unquote(part.filename or ""), kind == "application/x-directory", part)

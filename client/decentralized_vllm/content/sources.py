@@ -1,0 +1,36 @@
+"""Trying sources in order: which failure to report when all of them fail."""
+
+import logging
+from collections.abc import Sequence
+
+from decentralized_vllm.content.reads import ContentReads
+from decentralized_vllm.protocol.errors import (
+    ContentError,
+    ContentMismatch,
+    ContentTooLarge,
+    ContentUnavailable,
+    RetryableError,
+)
+from decentralized_vllm.protocol.ids import Cid
+
+_log = logging.getLogger(__name__)
+
+
+async def first_block(sources: Sequence[ContentReads], cid: Cid) -> tuple[int, bytes]:
+    """(index of the source, verified block).
+
+    Raises ContentMismatch if all that answered lied and none was merely without it, since then
+    waiting won't help; else ContentUnavailable.
+    """
+    failures: list[RetryableError | ContentError] = []
+    for index, source in enumerate(sources):
+        try:
+            return index, await source.get_block(cid)
+        except (RetryableError, ContentMismatch, ContentTooLarge) as error:
+            if isinstance(error, ContentError):
+                _log.warning("content_source_lies", extra={"cid": cid, "source": index})
+            failures.append(error)
+    reasons = "; ".join(dict.fromkeys(error.message for error in failures)) or "no source is known"
+    if failures and all(isinstance(error, ContentError) for error in failures):
+        raise ContentMismatch(f"no source has an honest copy of {cid}: {reasons}")
+    raise ContentUnavailable(f"no source has {cid}: {reasons}")
