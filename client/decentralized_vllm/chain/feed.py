@@ -170,7 +170,7 @@ class LogFeed:
         log.warning("late_events", extra={"count": len(late), "block": at.number})
         return EventBatch(events=late, cursor=at)
 
-    def _fresh(self, position: FeedPosition, logs: tuple[RawLog, ...]) -> tuple[ChainEvent, ...]:
+    def _fresh(self, position: FeedPosition, logs: Sequence[RawLog]) -> tuple[ChainEvent, ...]:
         """Decodes what was not delivered yet, and counts it as delivered."""
         events = [decode_log(entry) for entry in logs if position.note(log_position(entry))]
         return tuple(event for event in events if event is not None)

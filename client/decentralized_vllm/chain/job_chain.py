@@ -1,0 +1,38 @@
+"""The JobChain port over RPC: jobs, their requests and terms, and chain time."""
+
+from decentralized_vllm.chain.blocks import header_request, latest_header
+from decentralized_vllm.chain.contracts.coordinator import Coordinator
+from decentralized_vllm.chain.job_history import JobHistory
+from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.protocol.events import InferenceRequested, JobEvent
+from decentralized_vllm.protocol.ids import JobId, VersionNumber
+from decentralized_vllm.protocol.jobs import JobState, Terms
+
+
+class RpcJobChain:
+    """Terms are immutable, so each version's are read once."""
+
+    def __init__(self, rpc: Rpc, coordinator: Coordinator, history: JobHistory) -> None:
+        self._rpc = rpc
+        self._coordinator = coordinator
+        self._history = history
+        self._terms: dict[VersionNumber, Terms] = {}
+
+    async def job(self, job_id: JobId) -> JobState:
+        """Raises UnknownJob."""
+        return await self._coordinator.job(job_id)
+
+    async def request(self, job_id: JobId) -> InferenceRequested:
+        return await self._history.request(job_id)
+
+    async def events(self, job_id: JobId) -> tuple[JobEvent, ...]:
+        """Everything told of the job so far, its request first. Raises UnknownJob."""
+        return await self._history.events(job_id)
+
+    async def terms(self, version: VersionNumber) -> Terms:
+        if version not in self._terms:
+            self._terms[version] = (await self._coordinator.version(version)).terms
+        return self._terms[version]
+
+    async def chain_time_s(self) -> int:
+        return latest_header((await self._rpc.batch([header_request()]))[0]).timestamp_s

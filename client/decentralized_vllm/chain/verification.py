@@ -1,0 +1,49 @@
+"""Is the code at an address the contract this library speaks to? Asked once, at start."""
+
+from eth_utils.address import is_address, to_checksum_address
+
+from decentralized_vllm.chain.codec import ContractAbi
+from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.protocol.errors import AbiMismatch, NoContract, SettingError
+from decentralized_vllm.protocol.ids import Address
+
+
+def checked_address(setting: str, text: str) -> Address:
+    """Raises SettingError for what is no address, also for one whose checksum is wrong."""
+    if not is_address(text):
+        raise SettingError(setting, f"{text!r} is not an address", hint="0x and 40 hex digits")
+    return Address(to_checksum_address(text))
+
+
+async def verify_contract(rpc: Rpc, address: Address, abi: ContractAbi) -> None:
+    """Raises NoContract, and AbiMismatch unless the code knows all our functions and events.
+
+    Immutables make the code of every deployment differ, so its hash says nothing; but the
+    compiler leaves each selector and each event topic in the code as a constant.
+    """
+    code = bytes.fromhex((await rpc.call("eth_getCode", address, "latest"))[2:])
+    if not code:
+        raise NoContract(
+            "contract_address",
+            f"there is no contract at {address} on chain {rpc.chain_id}",
+            hint="wrong network, or a local chain that was started afresh?",
+        )
+    missing = missing_from(code, abi)
+    if missing:
+        raise AbiMismatch(
+            "contract_address",
+            f"{address} is not the {abi.name} of this release: it lacks {', '.join(missing[:3])}",
+            hint="use the library release that belongs to this deployment",
+        )
+
+
+def missing_from(code: bytes, abi: ContractAbi) -> list[str]:
+    """Functions and events of the ABI whose selector or topic does not occur in the code."""
+    functions = [f.signature for f in abi.functions.values() if _constant(f.selector) not in code]
+    topics = ((e.name, bytes.fromhex(e.topic[2:])) for e in abi.events.values())
+    return functions + [name for name, topic in topics if _constant(topic) not in code]
+
+
+def _constant(value: bytes) -> bytes:
+    """As the compiler pushes it: without leading zeros."""
+    return value.lstrip(b"\0")
