@@ -11,6 +11,7 @@ from dvllm_worker.engines.null_engine import NullEngine
 from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.engines.starting import StartProgress, no_progress
 from dvllm_worker.engines.transformers_engine import TransformersEngine
+from dvllm_worker.engines.vllm_engine import VllmEngine
 
 DEFAULT_NULL_SLOTS = 64
 
@@ -57,4 +58,6 @@ def build_engine(
         if not is_local_chain:
             raise SettingError("engine.kind", "the null engine serves local chains only")
         return NullEngine(settings.null, n_slots=settings.slots or DEFAULT_NULL_SLOTS)
+    if kind == "vllm":
+        return VllmEngine(settings, model_path, model_name, on_start_progress=on_start_progress)
     return TransformersEngine(settings, model_path, on_start_progress=on_start_progress)

@@ -11,7 +11,6 @@ from decentralized_vllm.protocol.generation import (
     GenerationRequest,
 )
 from dvllm_worker.engines.answers import checked_answer
-from dvllm_worker.engines.requests import check_request
 from dvllm_worker.engines.settings import NullSettings
 
 
@@ -50,10 +49,9 @@ class NullEngine:
         return self._is_up
 
     def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
-        return checked_answer(self._answer(request), max_tokens=request.parameters.max_tokens)
+        return checked_answer(request, self._answer)
 
     async def _answer(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
-        check_request(request)
         if not self._is_up:
             raise EngineUnavailable("the engine is not started")
         hangs = self._take_fault()

@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from decentralized_vllm.protocol.errors import EngineUnavailable, MissingProgram
@@ -17,7 +17,6 @@ from dvllm_worker.engines.child_session import ChildSession
 from dvllm_worker.engines.machine import default_threads
 from dvllm_worker.engines.model_directory import check_model_directory
 from dvllm_worker.engines.process import ChildProcess, child_environment
-from dvllm_worker.engines.requests import check_request
 from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.engines.starting import StartProgress, no_progress, wait_until_ready
 from dvllm_worker.engines.supervisor import Backoff, Supervisor
@@ -70,12 +69,7 @@ class TransformersEngine:
         return self._supervisor.session().pid if self._supervisor.is_up else None
 
     def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
-        return checked_answer(self._answer(request), max_tokens=request.parameters.max_tokens)
-
-    async def _answer(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
-        check_request(request)
-        async for chunk in self._supervisor.session().answer(request):
-            yield chunk
+        return checked_answer(request, lambda asked: self._supervisor.session().answer(asked))
 
     async def _open_session(self) -> ChildSession:
         child = await ChildProcess.spawn(

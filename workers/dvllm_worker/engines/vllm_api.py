@@ -1,0 +1,175 @@
+"""A vLLM server over HTTP: is it well, what does it serve, and one streamed answer."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable, SettingError
+from decentralized_vllm.protocol.generation import GenerationChunk, GenerationRequest
+from dvllm_worker.engines.sse import EventTooLong, SseParser
+from dvllm_worker.engines.vllm_messages import (
+    AnswerReader,
+    completion_body,
+    completion_path,
+    prompt_fields,
+)
+
+CONNECT_TIMEOUT_S = 10.0
+SHORT_CALL_TIMEOUT_S = 30.0
+MAX_REPLY_BYTES = 1 << 20
+REFUSAL_STATUSES = frozenset({400, 413, 422})
+KEY_STATUSES = frozenset({401, 403})
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    name: str
+    n_context_tokens: int | None
+
+
+class _Model(BaseModel):
+    id: str
+    max_model_len: int | None = None
+
+
+class _Models(BaseModel):
+    data: list[_Model]
+
+
+class _Version(BaseModel):
+    version: str = "unknown"
+
+
+class _Count(BaseModel):
+    count: int
+    max_model_len: int
+
+
+class VllmApi:
+    """One server, one model. Made inside a running event loop; `close` ends every answer."""
+
+    def __init__(
+        self, base_url: str, *, model: str, api_key: str | None, read_timeout_s: float
+    ) -> None:
+        self._base_url = base_url
+        self._model = model
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = aiohttp.ClientSession(
+            headers=headers,
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=CONNECT_TIMEOUT_S, sock_read=read_timeout_s
+            ),
+        )
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def is_well(self) -> bool:
+        try:
+            async with self._call("GET", "/health", timeout_s=SHORT_CALL_TIMEOUT_S) as reply:
+                return reply.status == 200
+        except EngineUnavailable:
+            return False
+
+    async def version(self) -> str:
+        return _parse(_Version, await self._read_reply("GET", "/version")).version
+
+    async def served_model(self) -> ServedModel:
+        """Raises SettingError if the server serves other models only."""
+        models = _parse(_Models, await self._read_reply("GET", "/v1/models")).data
+        for model in models:
+            if model.id == self._model:
+                return ServedModel(model.id, model.max_model_len)
+        names = ", ".join(model.id for model in models)[:400]
+        raise SettingError(
+            "engine.served_model",
+            f"the server at {self._base_url} serves {names or 'nothing'}, not {self._model}",
+        )
+
+    async def room_for_answer(self, request: GenerationRequest) -> int:
+        """Tokens left of the context behind the prompt; 0 or less if it does not fit at all."""
+        body = {"model": self._model, **prompt_fields(request)}
+        reply = await self._read_reply("POST", "/tokenize", body)
+        count = _parse(_Count, reply)
+        return count.max_model_len - count.count
+
+    async def answer(
+        self, request: GenerationRequest, max_tokens: int, on_sign: Callable[[], None]
+    ) -> AsyncGenerator[GenerationChunk, None]:
+        """Streams one answer; `on_sign` is called whenever bytes arrive.
+
+        Raises EngineRefused (the server rejects the request), EngineUnavailable.
+        """
+        reader, parser = AnswerReader(self._model), SseParser()
+        body = completion_body(request, self._model, max_tokens)
+        async with self._call("POST", completion_path(request), body) as reply:
+            await _check_status(reply)
+            async for chunk in reply.content.iter_any():
+                on_sign()
+                for data in parser.feed(chunk):
+                    if data != b"[DONE]" and (piece := reader.read(data)):
+                        yield piece
+
+    async def _read_reply(
+        self, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> bytes:
+        async with self._call(method, path, body, timeout_s=SHORT_CALL_TIMEOUT_S) as reply:
+            await _check_status(reply)
+            return await _read(reply, MAX_REPLY_BYTES)
+
+    @asynccontextmanager
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Errors of the connection, also while the reply is read, become EngineUnavailable."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                async with self._http.request(
+                    method, self._base_url + path, json=body, allow_redirects=False
+                ) as reply:
+                    yield reply
+        except (aiohttp.ClientError, TimeoutError, EventTooLong, ConnectionError) as error:
+            what = str(error) or type(error).__name__
+            raise EngineUnavailable(f"the vLLM server did not answer: {what}") from error
+
+
+async def _check_status(reply: aiohttp.ClientResponse) -> None:
+    if reply.status == 200:
+        return
+    text = (await _read(reply, MAX_REPLY_BYTES))[:400].decode(errors="replace")
+    message = f"the vLLM server says {reply.status}: {text}"
+    if reply.status in REFUSAL_STATUSES:
+        raise EngineRefused(message)
+    if reply.status in KEY_STATUSES:
+        raise SettingError("engine.api_key", message)
+    raise EngineUnavailable(message)
+
+
+async def _read(reply: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    body = b""
+    async for chunk in reply.content.iter_any():
+        body += chunk
+        if len(body) > max_bytes:
+            raise EngineUnavailable(f"the vLLM server's reply is longer than {max_bytes} bytes")
+    return body
+
+
+def _parse(kind: type[M], reply: bytes) -> M:
+    try:
+        return kind.model_validate_json(reply)
+    except ValidationError as error:
+        raise EngineUnavailable("the vLLM server's reply is not what vLLM says") from error

@@ -1,0 +1,184 @@
+"""The engine of production: a vLLM server, run by us on loopback or already running elsewhere."""
+
+import asyncio
+import logging
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.generation import (
+    EngineIdentity,
+    GenerationChunk,
+    GenerationRequest,
+    SamplingParameters,
+)
+from dvllm_worker.engines.answers import checked_answer
+from dvllm_worker.engines.machine import has_gpu, look_at_interpreter
+from dvllm_worker.engines.model_directory import check_model_directory
+from dvllm_worker.engines.process import ChildProcess, child_environment
+from dvllm_worker.engines.settings import EngineSettings
+from dvllm_worker.engines.starting import StartProgress, no_progress, wait_until_ready
+from dvllm_worker.engines.supervisor import Backoff, Supervisor
+from dvllm_worker.engines.vllm_api import VllmApi
+from dvllm_worker.engines.vllm_command import (
+    DEFAULT_SLOTS,
+    ServerPlan,
+    check_vllm,
+    resolve_dtype,
+    runs_on_cpu,
+)
+from dvllm_worker.engines.vllm_session import VllmSession, wait_until_well
+
+log = logging.getLogger(__name__)
+
+# One answer may be silent for longer than the whole server may: vLLM queues what does not fit.
+READ_PATIENCE = 5
+
+# The first answer of a fresh server takes seconds longer than the next: not a requester's.
+WARM_UP = GenerationRequest("warm-up", SamplingParameters(max_tokens=2), prompt="hello")
+
+
+class VllmEngine:
+    """With `engine.url` an existing server is used and left alone; else one is run and kept up."""
+
+    is_for_tests = False
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        model_path: Path,
+        model_name: str,
+        *,
+        on_start_progress: StartProgress = no_progress,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.n_slots = settings.slots or DEFAULT_SLOTS
+        self._settings = settings
+        self._model_path = model_path
+        self._served_model = settings.served_model or model_name
+        self._on_start_progress = on_start_progress
+        self._supervisor = Supervisor("vllm", self._open_session, backoff or Backoff())
+        self._identity: EngineIdentity | None = None
+
+    async def start(self) -> None:
+        await self._supervisor.start()
+
+    async def stop(self) -> None:
+        await self._supervisor.stop()
+
+    def identity(self) -> EngineIdentity:
+        if self._identity is None:
+            raise EngineUnavailable("the engine is not started")
+        return self._identity
+
+    async def is_healthy(self) -> bool:
+        return self._supervisor.is_up and await self._supervisor.session().is_well()
+
+    @property
+    def child_pid(self) -> int | None:
+        """Of the server's guard, which leads its process group; None without one."""
+        child = self._supervisor.session().child if self._supervisor.is_up else None
+        return child.pid if child is not None else None
+
+    def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
+        return checked_answer(request, lambda asked: self._supervisor.session().answer(asked))
+
+    async def _open_session(self) -> VllmSession:
+        session = await (self._connect() if self._settings.url else self._serve())
+        self._identity = session.identity
+        return session
+
+    async def _connect(self) -> VllmSession:
+        assert self._settings.url is not None
+        key = self._settings.api_key
+        api = VllmApi(
+            self._settings.url,
+            model=self._served_model,
+            api_key=key.get_secret_value() if key else None,
+            read_timeout_s=self._read_timeout_s,
+        )
+        # Only its owner knows what it computes in and on; receipts say so.
+        dtype = self._settings.dtype if self._settings.dtype != "auto" else "unknown"
+        return await self._greet(api, None, dtype=dtype, device="unknown")
+
+    async def _serve(self) -> VllmSession:
+        plan = await asyncio.to_thread(self._plan)
+        child = await ChildProcess.spawn(
+            plan.argv(),
+            environment=child_environment(plan.environment()),
+            on_log_line=lambda line: log.debug("engine_log", extra={"line": line}),
+        )
+        base_url = f"http://127.0.0.1:{plan.port}"
+        api = VllmApi(
+            base_url,
+            model=self._served_model,
+            api_key=plan.api_key,
+            read_timeout_s=self._read_timeout_s,
+        )
+        device = "cpu" if plan.on_cpu else "cuda"
+        return await self._greet(api, child, dtype=plan.dtype, device=device)
+
+    async def _greet(
+        self, api: VllmApi, child: ChildProcess | None, *, dtype: str, device: str
+    ) -> VllmSession:
+        """Waits for the server, makes sure it serves our model, and has it answer once."""
+        try:
+            version = await wait_until_ready(
+                _make_acquaintance(api, child),
+                timeout_s=self._settings.start_timeout_s,
+                last_line=lambda: child.last_line if child else "",
+                on_progress=self._on_start_progress,
+            )
+        except BaseException:
+            await api.close()
+            if child is not None:
+                await child.close(grace_s=0)
+            raise
+        return VllmSession(
+            api,
+            EngineIdentity("vllm", version, dtype, device),
+            child,
+            n_slots=self.n_slots,
+            token_timeout_s=self._settings.token_timeout_s,
+        )
+
+    @property
+    def _read_timeout_s(self) -> float:
+        return READ_PATIENCE * self._settings.token_timeout_s
+
+    def _plan(self) -> ServerPlan:
+        check_model_directory(self._model_path)
+        python = self._settings.python or Path(sys.executable)
+        installed = look_at_interpreter(python)
+        check_vllm(python, installed)
+        assert installed is not None
+        on_cpu = runs_on_cpu(installed, has_gpu=has_gpu())
+        return ServerPlan(
+            python=python,
+            model_path=self._model_path,
+            served_model=self._served_model,
+            port=self._settings.port or _free_port(),
+            api_key=secrets.token_hex(16),
+            dtype=resolve_dtype(self._settings, self._model_path, on_cpu=on_cpu),
+            on_cpu=on_cpu,
+            settings=self._settings,
+        )
+
+
+async def _make_acquaintance(api: VllmApi, child: ChildProcess | None) -> str:
+    await wait_until_well(api, child)
+    await api.served_model()
+    async for _ in api.answer(WARM_UP, WARM_UP.parameters.max_tokens, lambda: None):
+        pass
+    return await api.version()
+
+
+def _free_port() -> int:
+    """Free a moment ago: should another process take it first, the start fails and is repeated."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,146 @@
+"""vLLM's dialect of the OpenAI API: the requests we send and the events we accept. Pure."""
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.generation import (
+    FinishReason,
+    GenerationChunk,
+    GenerationRequest,
+)
+
+# Neutral values of what our parameters do not have, in case a server has defaults of its own.
+NEUTRAL = {
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+
+
+def completion_path(request: GenerationRequest) -> str:
+    return "/v1/chat/completions" if request.messages is not None else "/v1/completions"
+
+
+def prompt_fields(request: GenerationRequest) -> dict[str, Any]:
+    if request.messages is None:
+        return {"prompt": request.prompt}
+    pairs = ((message.role, message.content) for message in request.messages)
+    return {"messages": [{"role": role, "content": content} for role, content in pairs]}
+
+
+def completion_body(request: GenerationRequest, model: str, max_tokens: int) -> dict[str, Any]:
+    """Every field that is ever sent. Nothing a requester writes can add another one."""
+    parameters = request.parameters
+    body = {
+        "model": model,
+        **prompt_fields(request),
+        "max_tokens": max_tokens,
+        "temperature": parameters.temperature,
+        "top_p": parameters.top_p,
+        "top_k": parameters.top_k,
+        "stop": list(parameters.stop),
+        **NEUTRAL,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_token_ids": True,
+    }
+    return body if parameters.seed is None else {**body, "seed": parameters.seed}
+
+
+class _Delta(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    delta: _Delta | None = None  # chat
+    text: str | None = None  # completion
+    token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None  # completion, first event
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class _Event(BaseModel):
+    model: str | None = None
+    choices: list[_Choice] = []
+    prompt_token_ids: list[int] | None = None  # chat, first event
+    usage: _Usage | None = None
+    error: Any = None
+
+
+class WrongModel(EngineUnavailable):
+    """The server answers with another model than it was asked for."""
+
+
+class AnswerReader:
+    """Turns the events of one answer into chunks and checks them against each other.
+
+    The last chunk is kept until the server's own count confirms it.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._n_prompt_tokens = 0
+        self._n_output_tokens = 0
+        self._last: GenerationChunk | None = None
+
+    def read(self, data: bytes) -> GenerationChunk | None:
+        """One event. Raises EngineUnavailable for what no healthy server sends."""
+        event = _parse(data)
+        if event.error is not None:
+            raise EngineUnavailable(f"the vLLM server failed: {str(event.error)[:400]}")
+        if event.model != self._model:
+            raise WrongModel(f"the vLLM server answers with {event.model!r}, not {self._model!r}")
+        chunk = self._choice(event) if event.choices else None
+        return self._confirm(event.usage) if event.usage is not None else chunk
+
+    def _choice(self, event: _Event) -> GenerationChunk | None:
+        choice = event.choices[0]
+        prompt_ids = event.prompt_token_ids or choice.prompt_token_ids
+        self._n_prompt_tokens = len(prompt_ids) if prompt_ids else self._n_prompt_tokens
+        text = (choice.delta.content if choice.delta else choice.text) or ""
+        if choice.token_ids is None:
+            if text or choice.finish_reason:
+                raise EngineUnavailable("the server returns no token ids: is it vLLM?")
+            return None
+        self._n_output_tokens += len(choice.token_ids)
+        reason = _finish_reason(choice.finish_reason)
+        chunk = GenerationChunk(text, tuple(choice.token_ids), self._n_prompt_tokens, reason)
+        if reason is None:
+            return chunk
+        self._last = chunk
+        return None
+
+    def _confirm(self, usage: _Usage) -> GenerationChunk:
+        if self._last is None:
+            raise EngineUnavailable("the vLLM server counts an answer that has no end")
+        seen = (self._n_prompt_tokens, self._n_output_tokens)
+        if seen != (usage.prompt_tokens, usage.completion_tokens):
+            raise EngineUnavailable(
+                f"the vLLM server counts {usage.prompt_tokens} + {usage.completion_tokens} tokens,"
+                f" but sent {seen[0]} + {seen[1]}"
+            )
+        return self._last
+
+
+def _parse(data: bytes) -> _Event:
+    try:
+        return _Event.model_validate_json(data)
+    except ValidationError as error:
+        raise EngineUnavailable("the vLLM server sent what is not an event") from error
+
+
+def _finish_reason(text: str | None) -> FinishReason | None:
+    if text is None:
+        return None
+    try:
+        return FinishReason(text)
+    except ValueError:
+        raise EngineUnavailable(f"the vLLM server ended an answer with {text!r}") from None

@@ -1,0 +1,110 @@
+"""One life of a vLLM server, ours or another's: who may ask it now, and when it is over."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
+from decentralized_vllm.protocol.generation import (
+    EngineIdentity,
+    GenerationChunk,
+    GenerationRequest,
+)
+from dvllm_worker.engines.process import ChildProcess
+from dvllm_worker.engines.stalls import StallWatch
+from dvllm_worker.engines.vllm_api import VllmApi
+from dvllm_worker.engines.vllm_messages import WrongModel
+
+CLOSE_GRACE_S = 8.0
+
+
+class VllmSession:
+    """Ends by the server's exit, by its silence, or by the first answer of another model."""
+
+    def __init__(
+        self,
+        api: VllmApi,
+        identity: EngineIdentity,
+        child: ChildProcess | None,
+        *,
+        n_slots: int,
+        token_timeout_s: float,
+    ) -> None:
+        self.identity = identity
+        self.child = child
+        self._api = api
+        self._free_slots = asyncio.Semaphore(n_slots)
+        self._watch = StallWatch(token_timeout_s, asyncio.get_running_loop().time)
+        self._wrong_model: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def ended(self) -> str:
+        ways = [asyncio.create_task(self._stalled()), self._wrong_model]
+        if self.child is not None:
+            ways.append(asyncio.create_task(self.child.ended()))
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for way in ways:
+                way.cancel()
+
+    async def close(self) -> None:
+        """Every answer under way ends with EngineUnavailable."""
+        await self._api.close()
+        if self.child is not None:
+            await self.child.close(grace_s=CLOSE_GRACE_S)
+
+    async def is_well(self) -> bool:
+        return await self._api.is_well()
+
+    async def answer(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        async with self._free_slots:
+            key = object()
+            self._watch.begin(key)
+            try:
+                async with aclosing(self._fitted_answer(request)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except WrongModel as error:
+                if not self._wrong_model.done():
+                    self._wrong_model.set_result(str(error))
+                raise
+            finally:
+                self._watch.end(key)
+
+    async def _fitted_answer(
+        self, request: GenerationRequest
+    ) -> AsyncGenerator[GenerationChunk, None]:
+        """vLLM refuses max_tokens beyond its context; then the answer gets what room there is."""
+        wanted = request.parameters.max_tokens
+        try:
+            async with self._asked(request, wanted) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        except EngineRefused:
+            room = await self._api.room_for_answer(request)
+            if not 0 < room < wanted:
+                raise
+        async with self._asked(request, room) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    def _asked(
+        self, request: GenerationRequest, max_tokens: int
+    ) -> aclosing[AsyncGenerator[GenerationChunk, None]]:
+        return aclosing(self._api.answer(request, max_tokens, self._watch.beat_all))
+
+    async def _stalled(self) -> str:
+        await self._watch.stalled()
+        return f"was hung: no token for {self._watch.timeout_s:g} s"
+
+
+async def wait_until_well(api: VllmApi, child: ChildProcess | None, every_s: float = 0.5) -> None:
+    """Until the server answers. Raises EngineUnavailable if our own server ends before it does."""
+    while not await api.is_well():
+        if child is None:
+            raise EngineUnavailable("the vLLM server does not answer", hint="see engine.url")
+        if not child.is_running:
+            raise EngineUnavailable(f"the model did not load: the server {await child.ended()}")
+        await asyncio.sleep(every_s)
