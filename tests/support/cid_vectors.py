@@ -1,15 +1,14 @@
 """The recorded CIDs and the data they belong to."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
-VECTORS_FILE = Path(__file__).parents[1] / "vectors" / "cids.json"
+from tests.support.vectors import load
 
 
 def load_vectors() -> dict[str, Any]:
-    return json.loads(VECTORS_FILE.read_text(encoding="utf-8"))
+    return load("cids")
 
 
 def sample_bytes(size: int, seed: bytes = b"dvllm-cid") -> bytes:
