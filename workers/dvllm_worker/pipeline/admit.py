@@ -22,7 +22,10 @@ class Admit:
 
     async def __call__(self, row: JobRow) -> AdmittedJob:
         """Raises LeaseLost and ChainUnavailable."""
-        state = await self._chain.job(row.job_id)
+        try:
+            state = await self._chain.job(row.job_id)
+        except UnknownJob as error:
+            raise LeaseLost("the job is gone from the chain") from error
         check_lease(row, state, me=self._me)
         leased = replace(row, until_s=state.until_s, attempt=state.attempts)
         terms = await self._terms_of(state.version)
@@ -30,7 +33,10 @@ class Admit:
 
     async def verdict(self, row: JobRow) -> Verdict:
         """What the contract says about a row, at the latest block. Raises ChainUnavailable."""
-        state = await self._chain.job(row.job_id)
+        try:
+            state = await self._chain.job(row.job_id)
+        except UnknownJob:
+            return Verdict.LOST
         return reconcile(row, state, await self._is_same(row, state), me=self._me)
 
     async def is_delivered(self, row: JobRow) -> bool:

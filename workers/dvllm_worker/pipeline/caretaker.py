@@ -12,6 +12,7 @@ from decentralized_vllm.protocol.errors import (
     DvllmError,
     RetryableError,
     TransactionFailed,
+    UnknownJob,
 )
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import JobState
@@ -127,7 +128,10 @@ class Caretaker:
         row = self._journal.find(key)
         if row is None or row.stage is not Stage.SEEN:
             return self.drop(key)
-        state = await self._chain.job(key.job_id)
+        try:
+            state = await self._chain.job(key.job_id)
+        except UnknownJob:
+            return await self._forget(row)
         now_s = self._clock.now_s()
         move = next_move(
             state,

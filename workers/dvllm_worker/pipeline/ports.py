@@ -61,8 +61,11 @@ class AnswerShelf(Protocol):
     async def keep(self, data: bytes) -> Cid:
         """Durable when it returns. Raises StorageFull."""
 
-    async def publish(self, cid: Cid) -> None:
-        """Makes a kept answer readable by others. Raises ContentUnavailable, StorageFull."""
+    async def publish(self, cid: Cid, *, prompt_cid: Cid) -> None:
+        """Makes a kept answer readable by others, and keeps its prompt for who may challenge it.
+
+        Raises ContentUnavailable, ContentMismatch, StorageFull.
+        """
 
 
 class EngineRoom(Protocol):

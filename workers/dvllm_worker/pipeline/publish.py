@@ -9,6 +9,7 @@ class Publish:
         self._shelf = shelf
 
     async def __call__(self, generation: Generation) -> PublishedResult:
-        """Raises ContentUnavailable and StorageFull."""
-        await self._shelf.publish(generation.response_cid)
+        """Raises ContentUnavailable, ContentMismatch and StorageFull."""
+        prompt_cid = generation.job.row.request.prompt_cid
+        await self._shelf.publish(generation.response_cid, prompt_cid=prompt_cid)
         return PublishedResult(generation.job, generation.response_cid, generation.usage)

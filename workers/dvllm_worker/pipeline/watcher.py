@@ -61,9 +61,11 @@ class Watcher:
             for change in changes_of(batch.events).values()
             if (row := await self._row_after(change)) is not None
         ]
-        await self._journal.put(rows)
+        gone = [row for row in rows if self._was_never_ours(row)]
+        await self._journal.put([row for row in rows if row not in gone])
+        await self._journal.forget([row.key for row in gone])
         for row in rows:
-            await self._act_on(row)
+            self._act_on(row)
         for event in batch.events:
             if isinstance(event, VersionAnnounced):
                 self._on_announced(event)
@@ -81,6 +83,10 @@ class Watcher:
         key = self._identity.key_of(request)
         return JobRow(key, request, stage, change.until_s, change.as_of)
 
+    def _was_never_ours(self, row: JobRow) -> bool:
+        known = self._journal.find(row.key)
+        return row.stage is Stage.LOST and known is not None and known.stage is Stage.SEEN
+
     def _known(self, change: JobChange) -> JobRow | None:
         if change.request is not None:
             return self._journal.find(self._identity.key_of(change.request))
@@ -95,7 +101,7 @@ class Watcher:
             return request
         return request if request.model_cid in self._served() else None
 
-    async def _act_on(self, row: JobRow) -> None:
+    def _act_on(self, row: JobRow) -> None:
         match row.stage:
             case Stage.LEASED | Stage.GENERATED:
                 self._caretaker.drop(row.key)

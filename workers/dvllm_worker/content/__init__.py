@@ -1,0 +1,1 @@
+"""Prompts in, answers out: the worker's use of the library's stores."""

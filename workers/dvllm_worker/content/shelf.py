@@ -1,0 +1,39 @@
+"""Answers by content address: durable on this disk first, then readable by others."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from decentralized_vllm.content.store import PinningStore
+from decentralized_vllm.protocol.documents import MAX_RESPONSE_BYTES
+from decentralized_vllm.protocol.errors import ContentMismatch
+from decentralized_vllm.protocol.ids import Cid
+
+
+class Mirror(Protocol):
+    """A store beside the own one, such as a Kubo that others reach."""
+
+    async def add_bytes(self, data: bytes) -> Cid: ...
+
+
+class LocalShelf:
+    """Keeps answers in the own store, which the listener serves, and copies them to `mirrors`.
+
+    An answer is pinned from the moment it exists; its prompt from the moment it is published.
+    """
+
+    def __init__(self, own: PinningStore, mirrors: Sequence[Mirror] = ()) -> None:
+        self._own = own
+        self._mirrors = mirrors
+
+    async def keep(self, data: bytes) -> Cid:
+        return await self._own.add_bytes(data)
+
+    async def publish(self, cid: Cid, *, prompt_cid: Cid) -> None:
+        await self._own.pin(prompt_cid)
+        if not self._mirrors:
+            return
+        data = await self._own.read_bytes(cid, max_bytes=MAX_RESPONSE_BYTES)
+        for mirror in self._mirrors:
+            copied = await mirror.add_bytes(data)
+            if copied != cid:
+                raise ContentMismatch(f"a mirror filed the answer {cid} as {copied}")

@@ -1,0 +1,101 @@
+"""Bounds what a connection may cost before it has sent a whole request head.
+
+aiohttp waits for ever for the head of a connection's first request.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import cast
+
+HEAD_TIMEOUT_S = 10.0
+CONNECTIONS_PER_HOST = 100
+_HEAD_END = b"\r\n\r\n"
+
+
+class ConnectionCounter:
+    def __init__(self, per_host: int = CONNECTIONS_PER_HOST) -> None:
+        self._per_host = per_host
+        self._open: Counter[str] = Counter()
+
+    def enter(self, host: str) -> bool:
+        """False when this host has enough of them."""
+        if self._open[host] >= self._per_host:
+            return False
+        self._open[host] += 1
+        return True
+
+    def leave(self, host: str) -> None:
+        self._open[host] -= 1
+        if not self._open[host]:
+            del self._open[host]
+
+
+class GuardedConnection(asyncio.Protocol):
+    """Stands before the server's own protocol and passes everything on."""
+
+    def __init__(
+        self,
+        inner: asyncio.Protocol,
+        connections: ConnectionCounter,
+        *,
+        head_timeout_s: float = HEAD_TIMEOUT_S,
+    ) -> None:
+        self._inner = inner
+        self._connections = connections
+        self._head_timeout_s = head_timeout_s
+        self._tail = b""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._host: str | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        host = str((transport.get_extra_info("peername") or ("?",))[0])
+        connection = cast(asyncio.Transport, transport)
+        if self._connections.enter(host):
+            self._host = host
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(self._head_timeout_s, connection.abort)
+            self._inner.connection_made(transport)
+        else:
+            connection.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._host is None:
+            return
+        if self._deadline is not None:
+            self._look_for_head(data)
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received() if self._host is not None else None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._host is None:
+            return
+        self._stop_timer()
+        self._connections.leave(self._host)
+        self._inner.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def _look_for_head(self, data: bytes) -> None:
+        seen = self._tail + data
+        if _HEAD_END in seen:
+            self._stop_timer()
+        self._tail = seen[-len(_HEAD_END) + 1 :]
+
+    def _stop_timer(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def guarded(
+    factory: Callable[[], asyncio.Protocol], *, head_timeout_s: float = HEAD_TIMEOUT_S
+) -> Callable[[], GuardedConnection]:
+    connections = ConnectionCounter()
+    return lambda: GuardedConnection(factory(), connections, head_timeout_s=head_timeout_s)

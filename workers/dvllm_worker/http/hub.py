@@ -1,0 +1,135 @@
+"""Hands a job's progress and text to whoever listens to it."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from decentralized_vllm.protocol.errors import DvllmError, RetryableError
+from decentralized_vllm.protocol.ids import JobId
+from dvllm_worker.pipeline.rows import JobRow
+from dvllm_worker.pipeline.stages import CLOSED, Stage
+
+JOBS_REMEMBERED = 512
+LISTENERS_PER_JOB = 8
+QUEUE_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One server-sent event. `name` is "stage", "text" or "end"."""
+
+    name: str
+    data: dict[str, Any]
+
+
+class TooManyListeners(RetryableError):
+    pass
+
+
+@dataclass(slots=True)
+class _Channel:
+    stages: list[Notice] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+    n_tokens: int = 0
+    end: Notice | None = None
+    queues: list[asyncio.Queue[Notice | None]] = field(default_factory=list)
+
+    def history(self) -> list[Notice]:
+        """What a late listener missed, the text in one piece."""
+        notices = list(self.stages)
+        if self.text:
+            notices.append(text_notice("".join(self.text), self.n_tokens))
+        return notices if self.end is None else [*notices, self.end]
+
+    def tell(self, notice: Notice) -> None:
+        for queue in self.queues:
+            if queue.full():
+                _cut_off(queue)
+            else:
+                queue.put_nowait(notice)
+
+
+class JobHub:
+    """An Onlooker. Memory is bounded: so many jobs, so many listeners, so many waiting notices."""
+
+    def __init__(self) -> None:
+        self._channels: OrderedDict[JobId, _Channel] = OrderedDict()
+
+    def on_stage(self, row: JobRow) -> None:
+        channel = self._channel(row)
+        if row.stage is Stage.GENERATING:
+            channel.text, channel.n_tokens = [], 0  # a restart makes a new answer
+        notice = stage_notice(row)
+        channel.stages.append(notice)
+        channel.tell(notice)
+        if row.stage in CLOSED:
+            channel.end = Notice("end", notice.data)
+            channel.tell(channel.end)
+
+    def on_trouble(self, row: JobRow, error: DvllmError) -> None:
+        """What troubles the node is its own affair."""
+
+    def on_text(self, job_id: JobId, text: str, n_tokens: int) -> None:
+        channel = self._channels.get(job_id)
+        if channel is None:
+            return  # pushed out by hundreds of later jobs
+        channel.text.append(text)
+        channel.n_tokens += n_tokens
+        channel.tell(text_notice(text, n_tokens))
+
+    async def listen(self, row: JobRow) -> AsyncIterator[Notice]:
+        """Everything from the start of the job to its end. Raises TooManyListeners.
+
+        Ends early for a listener that does not keep up; it may come back for the whole.
+        """
+        if row.job_id not in self._channels:
+            self.on_stage(row)  # known from a former process only
+        channel = self._channels[row.job_id]
+        if len(channel.queues) >= LISTENERS_PER_JOB:
+            raise TooManyListeners("too many listen to this job")
+        queue: asyncio.Queue[Notice | None] = asyncio.Queue(QUEUE_LENGTH)
+        channel.queues.append(queue)
+        try:
+            for notice in channel.history():
+                yield notice
+            while channel.end is None or not queue.empty():
+                waiting = await queue.get()
+                if waiting is None:
+                    return
+                yield waiting
+        finally:
+            channel.queues.remove(queue)
+
+    def _channel(self, row: JobRow) -> _Channel:
+        """A job that ended here and was leased to us again starts a new story."""
+        channel = self._channels.get(row.job_id)
+        if channel is None or (channel.end is not None and row.stage not in CLOSED):
+            channel = self._channels[row.job_id] = _Channel()
+        self._channels.move_to_end(row.job_id)
+        while len(self._channels) > JOBS_REMEMBERED:
+            self._channels.popitem(last=False)
+        return channel
+
+
+def stage_notice(row: JobRow) -> Notice:
+    data: dict[str, Any] = {"job_id": str(row.job_id), "stage": row.stage.value}
+    if row.response_cid is not None:
+        data["response_cid"] = row.response_cid
+    if row.tx_hash is not None:
+        data["tx_hash"] = row.tx_hash
+    if row.failure is not None:
+        data["failure"] = row.failure.name.lower()
+    return Notice("stage", data)
+
+
+def text_notice(text: str, n_tokens: int) -> Notice:
+    return Notice("text", {"text": text, "n_tokens": n_tokens})
+
+
+def _cut_off(queue: asyncio.Queue[Notice | None]) -> None:
+    """Empties the queue of one that lags, and ends it."""
+    while not queue.empty():
+        queue.get_nowait()
+    queue.put_nowait(None)

@@ -1,0 +1,89 @@
+"""Puts the node's routes on its one port."""
+
+import asyncio
+import errno
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from decentralized_vllm.protocol.errors import SettingError
+from dvllm_worker.http.blocks import BlockDoor
+from dvllm_worker.http.events import EventStream
+from dvllm_worker.http.guard import HEAD_TIMEOUT_S, guarded
+from dvllm_worker.http.status import StatusPage
+
+IDLE_TIMEOUT_S = 60.0
+SHUTDOWN_S = 5.0
+
+
+def worker_app(
+    reads: list[web.RouteDef], blocks: BlockDoor, events: EventStream, status: StatusPage
+) -> web.Application:
+    """`reads` are the routes of `/ipfs/` over the node's own store."""
+    app = web.Application()
+    app.add_routes(reads)
+    app.router.add_post("/jobs/{job_id}/blocks", blocks.post)
+    app.router.add_get("/jobs/{job_id}/events", events.get, allow_head=False)
+    app.router.add_get("/status", status.get)
+    return app
+
+
+class Listener:
+    """An async context manager. Port 0 takes a free one, which `port` then tells."""
+
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        host: str,
+        port: int,
+        head_timeout_s: float = HEAD_TIMEOUT_S,
+    ) -> None:
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=IDLE_TIMEOUT_S,
+            max_field_size=16 * 1024,
+            shutdown_timeout=SHUTDOWN_S,
+            handler_cancellation=True,
+        )
+        self._host = host
+        self._port = port
+        self._head_timeout_s = head_timeout_s
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    async def __aenter__(self) -> Self:
+        """Raises SettingError: the port is taken, or not allowed."""
+        await self._runner.setup()
+        inner = self._runner.server
+        assert inner is not None
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                guarded(inner, head_timeout_s=self._head_timeout_s), self._host, self._port
+            )
+        except OSError as error:
+            await self._runner.cleanup()
+            raise _cannot_listen(self._host, self._port, error) from error
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> SettingError:
+    reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+    return SettingError("http.port", f"{host}:{port} {reason}", hint="choose another port")

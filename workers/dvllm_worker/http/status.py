@@ -1,0 +1,40 @@
+"""`GET /status`: what this node can do right now."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """`tokens_per_s` is what 95 % of the last answers reached; None before there were some."""
+
+    model_id: str
+    model_cid: str
+    version: int
+    is_ready: bool
+    engine: str | None
+    tokens_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    version: str
+    node: str
+    chain_id: int
+    coordinator: str
+    slots: int
+    free_slots: int
+    queue: int
+    is_draining: bool
+    uptime_s: int
+    models: Sequence[ModelStatus]
+
+
+class StatusPage:
+    def __init__(self, status: Callable[[], NodeStatus]) -> None:
+        self._status = status
+
+    async def get(self, _: web.Request) -> web.Response:
+        return web.json_response(asdict(self._status()), headers={"Cache-Control": "no-store"})

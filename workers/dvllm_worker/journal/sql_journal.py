@@ -1,0 +1,161 @@
+"""The journal in the process's database, with an index in memory for reads."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.protocol.generation import Usage
+from decentralized_vllm.protocol.ids import Cid, JobId, TxHash
+from decentralized_vllm.protocol.jobs import FailureCode
+from dvllm_worker.journal.group_commit import GroupCommit
+from dvllm_worker.journal.row_codec import columns_of, key_columns, row_of
+from dvllm_worker.journal.tables import COMPONENT, SCHEMA_VERSION, job, metadata
+from dvllm_worker.pipeline.rows import JobKey, JobRow
+from dvllm_worker.pipeline.stages import CLOSED, Stage, check_transition
+
+CLOSED_ROWS_IN_MEMORY = 5000
+
+
+class SqlJournal:
+    """One process at a time: what it holds in memory is what is in the file.
+
+    Rows that closed thousands of jobs ago stay in the file but no longer answer `find`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        chain_id: int,
+        coordinator: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._chain_id = chain_id
+        self._coordinator = coordinator
+        self._clock = clock
+        self._commits = GroupCommit(database)
+        self._open: dict[JobKey, JobRow] = {}
+        self._closed: OrderedDict[JobKey, JobRow] = OrderedDict()
+        self._latest: dict[JobId, JobKey] = {}
+
+    async def load(self) -> Self:
+        """Creates the table if need be and reads what a former process left."""
+        await self._database.add_tables(COMPONENT, SCHEMA_VERSION, metadata)
+        for row in reversed(await self._database.transaction(self._newest)):
+            self._remember(row)
+        return self
+
+    def open_rows(self) -> Sequence[JobRow]:
+        return tuple(self._open.values())
+
+    def closed_rows(self) -> Sequence[JobRow]:
+        """Those in memory, oldest first."""
+        return tuple(self._closed.values())
+
+    def find(self, key: JobKey) -> JobRow | None:
+        return self._open.get(key) or self._closed.get(key)
+
+    def latest(self, job_id: JobId) -> JobRow | None:
+        key = self._latest.get(job_id)
+        return self.find(key) if key is not None else None
+
+    async def put(self, rows: Sequence[JobRow]) -> None:
+        if not rows:
+            return
+        stamped = [replace(row, updated_s=self._clock()) for row in rows]
+        for row in stamped:
+            known = self.find(row.key)
+            if known is not None:
+                check_transition(known.stage, row.stage)
+        await self._write(stamped)
+
+    async def move(
+        self,
+        row: JobRow,
+        stage: Stage,
+        *,
+        response_cid: Cid | None = None,
+        usage: Usage | None = None,
+        tx_hash: TxHash | None = None,
+        failure: FailureCode | None = None,
+        reason: str | None = None,
+    ) -> JobRow:
+        check_transition(row.stage, stage)
+        moved = replace(
+            row,
+            stage=stage,
+            response_cid=row.response_cid if response_cid is None else response_cid,
+            usage=row.usage if usage is None else usage,
+            tx_hash=row.tx_hash if tx_hash is None else tx_hash,
+            failure=row.failure if failure is None else failure,
+            reason=row.reason if reason is None else reason,
+            updated_s=self._clock(),
+        )
+        await self._write([moved])
+        return moved
+
+    async def forget(self, keys: Sequence[JobKey]) -> None:
+        if not keys:
+            return
+
+        def work(connection: Connection) -> None:
+            for key in keys:
+                connection.execute(delete(job).where(_is(key)))
+
+        await self._commits.write(work)
+        for key in keys:
+            self._open.pop(key, None)
+            self._closed.pop(key, None)
+
+    async def _write(self, rows: Sequence[JobRow]) -> None:
+        def work(connection: Connection) -> None:
+            for row in rows:
+                connection.execute(_upsert(columns_of(row)))
+
+        await self._commits.write(work)
+        for row in rows:
+            self._remember(row)
+
+    def _remember(self, row: JobRow) -> None:
+        self._open.pop(row.key, None)
+        self._closed.pop(row.key, None)
+        self._latest[row.job_id] = row.key
+        if row.stage not in CLOSED:
+            self._open[row.key] = row
+            return
+        self._closed[row.key] = row
+        if len(self._closed) > CLOSED_ROWS_IN_MEMORY:
+            key, _ = self._closed.popitem(last=False)
+            if self._latest.get(key.job_id) == key:
+                del self._latest[key.job_id]
+
+    def _newest(self, connection: Connection) -> list[JobRow]:
+        """Newest first: every open row and the last closed ones."""
+        ours = and_(job.c.chain_id == self._chain_id, job.c.coordinator == self._coordinator)
+        closed = [stage.value for stage in CLOSED]
+        newest = select(job).where(ours).order_by(job.c.updated_s.desc())
+        open_rows = connection.execute(newest.where(job.c.stage.not_in(closed))).all()
+        closed_rows = connection.execute(
+            newest.where(job.c.stage.in_(closed)).limit(CLOSED_ROWS_IN_MEMORY)
+        ).all()
+        return [row_of(columns) for columns in (*open_rows, *closed_rows)]
+
+
+def _is(key: JobKey) -> Any:
+    return and_(*(job.c[name] == value for name, value in key_columns(key).items()))
+
+
+def _upsert(columns: dict[str, Any]) -> Any:
+    statement = insert(job).values(columns)
+    changed = {name: value for name, value in columns.items() if name not in _KEY}
+    return statement.on_conflict_do_update(index_elements=list(_KEY), set_=changed)
+
+
+_KEY = ("chain_id", "coordinator", "job_id", "digest")
