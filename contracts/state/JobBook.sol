@@ -1,60 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Job, JobStatus} from "../interfaces/InferenceTypes.sol";
-import {IInferenceCoordinator} from "../interfaces/IInferenceCoordinator.sol";
+import {CoordinatorConfig, JobStatus} from "../interfaces/InferenceTypes.sol";
 import {JobWord} from "../types/JobWord.sol";
 import {NodeWord} from "../types/NodeWord.sol";
 import {Entries} from "./Entries.sol";
+import {Ledger} from "./Ledger.sol";
+import {Staking} from "./Staking.sol";
+import {Treasury} from "./Treasury.sol";
+import {Versions} from "./Versions.sol";
 
-/// @title The two words of every job, and the moves that several calls share.
+/// @title The two words of every job, and the moves that several calls share. The whole storage of the coordinator.
+/// @dev Ledger ← Treasury ← Versions ← Staking ← Entries ← JobBook: storage lies in this order, in both halves. What stands
+/// on a JobBook, in market/ and office/, declares no storage of its own.
 abstract contract JobBook is Entries {
     // ---------------------------------------------------------------- constants and immutables
-    /// Earnings of epoch e are final from epoch e + 2 on.
-    uint256 private constant FINAL_AFTER_EPOCHS = 2;
     uint256 private constant REWARD_BPS = 1_000;
 
-    uint256 private immutable _NO_SHOW_REWARD_CAP;
+    uint256 internal immutable _NO_SHOW_REWARD_CAP;
 
     // ---------------------------------------------------------------- storage
     mapping(uint256 jobId => JobWord) internal _jobs;
     mapping(uint256 jobId => bytes32) internal _digests;
 
     // ---------------------------------------------------------------- constructor
-    constructor(uint256 rewardCap) {
-        require(rewardCap <= type(uint96).max, OutOfBounds());
-        _NO_SHOW_REWARD_CAP = rewardCap;
-    }
-
-    // ---------------------------------------------------------------- views
-    /// @inheritdoc IInferenceCoordinator
-    function noShowRewardCap() external view returns (uint256) {
-        return _NO_SHOW_REWARD_CAP;
-    }
-
-    /// @inheritdoc IInferenceCoordinator
-    function jobCount() external view returns (uint256) {
-        return _counters.jobs;
-    }
-
-    /// @inheritdoc IInferenceCoordinator
-    function job(uint256 jobId) external view returns (Job memory) {
-        JobWord w = _jobOf(jobId);
-        JobStatus status = w.status();
-        bool isFinal = status > JobStatus.Delivered
-            || (status == JobStatus.Delivered && currentEpoch() >= _epochOf(w.until()) + FINAL_AFTER_EPOCHS);
-        return Job({
-            requester: w.requester(),
-            node: _records[w.node()].operator,
-            until: uint64(w.until()), // the casts return fields to at least the widths they are stored in
-            version: uint32(w.version()),
-            status: status,
-            attempts: uint8(w.attempts()),
-            share: uint8(w.share()),
-            isFinal: isFinal,
-            escrow: _escrowGwei(w) * 1 gwei,
-            digest: _digests[jobId]
-        });
+    /// @dev Sets immutables only, apart from the owner: the books are opened by the market (InferenceCoordinator).
+    constructor(CoordinatorConfig memory c)
+        Ledger(c.token)
+        Treasury(c.owner, c.clocks)
+        Versions(c.modelRegistry, c.announceDelaySeconds, c.bounds)
+        Staking(c.nodeRegistry)
+        Entries(c.stakeUnit)
+    {
+        require(c.noShowRewardCap <= type(uint96).max, OutOfBounds());
+        _NO_SHOW_REWARD_CAP = c.noShowRewardCap;
     }
 
     // ---------------------------------------------------------------- internal

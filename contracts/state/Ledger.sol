@@ -4,13 +4,12 @@ pragma solidity 0.8.30;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {IInferenceCoordinator} from "../interfaces/IInferenceCoordinator.sol";
+import {ICoordinatorEvents} from "../interfaces/ICoordinatorEvents.sol";
 
 /// @title Credit, and the only place where tokens enter and leave.
 /// @dev Every function that calls the token holds the guard; all others only move numbers.
-abstract contract Ledger is IInferenceCoordinator, ReentrancyGuardTransient {
+abstract contract Ledger is ICoordinatorEvents, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
     /// @dev One word. The nonce is kept for requests relayed under a signature.
@@ -21,7 +20,7 @@ abstract contract Ledger is IInferenceCoordinator, ReentrancyGuardTransient {
     }
 
     // ---------------------------------------------------------------- immutables
-    IERC20 private immutable _TOKEN;
+    IERC20 internal immutable _TOKEN;
 
     // ---------------------------------------------------------------- storage
     mapping(address owner => Account) internal _accounts;
@@ -30,48 +29,6 @@ abstract contract Ledger is IInferenceCoordinator, ReentrancyGuardTransient {
     constructor(address token_) {
         require(token_.code.length != 0, OutOfBounds());
         _TOKEN = IERC20(token_);
-    }
-
-    // ---------------------------------------------------------------- users
-    /// @inheritdoc IInferenceCoordinator
-    function deposit(uint256 amount) external nonReentrant {
-        _deposit(amount);
-    }
-
-    /// @inheritdoc IInferenceCoordinator
-    function depositWithPermit(uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external nonReentrant {
-        _tryPermit(amount, deadline, v, r, s);
-        _deposit(amount);
-    }
-
-    /// @inheritdoc IInferenceCoordinator
-    function withdraw(uint256 amount) external nonReentrant {
-        _withdraw(msg.sender, amount);
-    }
-
-    /// @inheritdoc IInferenceCoordinator
-    function withdrawTo(address to, uint256 amount) external nonReentrant {
-        _withdraw(to, amount);
-    }
-
-    /// @inheritdoc IInferenceCoordinator
-    function multicall(bytes[] calldata data) external returns (bytes[] memory results) {
-        results = new bytes[](data.length);
-        for (uint256 i; i < data.length; ++i) {
-            require(bytes4(data[i]) != IInferenceCoordinator.multicall.selector, NestedMulticall());
-            results[i] = Address.functionDelegateCall(address(this), data[i]);
-        }
-    }
-
-    // ---------------------------------------------------------------- views
-    /// @inheritdoc IInferenceCoordinator
-    function token() external view returns (address) {
-        return address(_TOKEN);
-    }
-
-    /// @inheritdoc IInferenceCoordinator
-    function credit(address account) external view returns (uint256) {
-        return _accounts[account].credit;
     }
 
     // ---------------------------------------------------------------- internal
@@ -105,18 +62,5 @@ abstract contract Ledger is IInferenceCoordinator, ReentrancyGuardTransient {
 
     function _push(address to, uint256 amount) internal {
         _TOKEN.safeTransfer(to, amount);
-    }
-
-    function _deposit(uint256 amount) private {
-        _credit(msg.sender, amount);
-        emit Deposited(msg.sender, amount);
-        _pull(amount);
-    }
-
-    function _withdraw(address to, uint256 amount) private {
-        require(amount != 0, AmountIsZero());
-        _debit(msg.sender, amount);
-        emit Withdrawn(msg.sender, to, amount);
-        _push(to, amount);
     }
 }

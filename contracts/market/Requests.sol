@@ -2,25 +2,25 @@
 pragma solidity 0.8.30;
 
 import {JobStatus} from "../interfaces/InferenceTypes.sol";
-import {IInferenceCoordinator} from "../interfaces/IInferenceCoordinator.sol";
+import {IJobMarket} from "../interfaces/IJobMarket.sol";
 import {VersionCode} from "../libraries/VersionCode.sol";
 import {JobWord, JobWordLib} from "../types/JobWord.sol";
 import {NodeWord} from "../types/NodeWord.sol";
-import {JobBook} from "./JobBook.sol";
+import {Wallet} from "./Wallet.sol";
 
 /// @title The requester's side of a job: submit, cancel, and the refund that anyone may ask for.
-abstract contract Requests is JobBook {
+abstract contract Requests is Wallet {
     using VersionCode for address;
 
     uint8 private constant WHOLE = type(uint8).max;
 
     // ---------------------------------------------------------------- requesters
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function submitPrompt(string calldata promptCID, string calldata modelId) external returns (uint256 jobId) {
         return _submit(promptCID, modelId, type(uint256).max, WHOLE, address(0));
     }
 
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function submitPrompt(
         string calldata promptCID,
         string calldata modelId,
@@ -31,7 +31,7 @@ abstract contract Requests is JobBook {
         return _submit(promptCID, modelId, ceiling, share, node_);
     }
 
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function submitPromptWithCID(string calldata promptCID, string calldata modelCID)
         external
         returns (uint256 jobId)
@@ -39,7 +39,7 @@ abstract contract Requests is JobBook {
         return _submit(promptCID, _modelIdOfCID(modelCID), type(uint256).max, WHOLE, address(0));
     }
 
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function cancelJob(uint256 jobId) external {
         JobWord w = _jobOf(jobId);
         require(w.status() == JobStatus.Open, WrongStatus(w.status()));
@@ -50,7 +50,7 @@ abstract contract Requests is JobBook {
     }
 
     // ---------------------------------------------------------------- anyone
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function expireJob(uint256 jobId) external {
         JobWord w = _jobOf(jobId);
         JobStatus status = w.status();

@@ -2,7 +2,7 @@
 pragma solidity 0.8.30;
 
 import {FailureCode, JobStatus} from "../interfaces/InferenceTypes.sol";
-import {IInferenceCoordinator} from "../interfaces/IInferenceCoordinator.sol";
+import {IJobMarket} from "../interfaces/IJobMarket.sol";
 import {JobWord} from "../types/JobWord.sol";
 import {NodeWord} from "../types/NodeWord.sol";
 import {Requests} from "./Requests.sol";
@@ -13,17 +13,17 @@ abstract contract Duties is Requests {
     uint256 private constant HAND_BACK_DIVISOR = 50;
 
     // ---------------------------------------------------------------- delivery
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function submitResponse(uint256 jobId, string calldata responseCID) external {
         _deliver(jobId, responseCID, _digests[jobId], 0, 0);
     }
 
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function submitResponse(uint256 jobId, string calldata responseCID, bytes32 requestDigest) external {
         _deliver(jobId, responseCID, requestDigest, 0, 0);
     }
 
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function submitResponse(
         uint256 jobId,
         string calldata responseCID,
@@ -35,7 +35,7 @@ abstract contract Duties is Requests {
     }
 
     // ---------------------------------------------------------------- take and hand back
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function takeJob(uint256 jobId) external {
         _requireNewWork();
         JobWord w = _jobOf(jobId);
@@ -49,7 +49,7 @@ abstract contract Duties is Requests {
         _lease(jobId, w, number, msg.sender, word, escrowGwei);
     }
 
-    /// @inheritdoc IInferenceCoordinator
+    /// @inheritdoc IJobMarket
     function failJob(uint256 jobId, FailureCode code) external {
         JobWord w = _heldJob(jobId);
         uint256 number = w.node();

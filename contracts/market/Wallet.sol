@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
+import {IJobMarket} from "../interfaces/IJobMarket.sol";
+import {JobBook} from "../state/JobBook.sol";
+
+/// @title The doors of the ledger, and several calls in one.
+abstract contract Wallet is JobBook, IJobMarket {
+    // ---------------------------------------------------------------- users
+    /// @inheritdoc IJobMarket
+    function deposit(uint256 amount) external nonReentrant {
+        _deposit(amount);
+    }
+
+    /// @inheritdoc IJobMarket
+    function depositWithPermit(uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external nonReentrant {
+        _tryPermit(amount, deadline, v, r, s);
+        _deposit(amount);
+    }
+
+    /// @inheritdoc IJobMarket
+    function withdraw(uint256 amount) external nonReentrant {
+        _withdraw(msg.sender, amount);
+    }
+
+    /// @inheritdoc IJobMarket
+    function withdrawTo(address to, uint256 amount) external nonReentrant {
+        _withdraw(to, amount);
+    }
+
+    /// @inheritdoc IJobMarket
+    function multicall(bytes[] calldata data) external returns (bytes[] memory results) {
+        results = new bytes[](data.length);
+        for (uint256 i; i < data.length; ++i) {
+            require(bytes4(data[i]) != IJobMarket.multicall.selector, NestedMulticall());
+            results[i] = Address.functionDelegateCall(address(this), data[i]);
+        }
+    }
+
+    // ---------------------------------------------------------------- internal
+    function _deposit(uint256 amount) private {
+        _credit(msg.sender, amount);
+        emit Deposited(msg.sender, amount);
+        _pull(amount);
+    }
+
+    function _withdraw(address to, uint256 amount) private {
+        require(amount != 0, AmountIsZero());
+        _debit(msg.sender, amount);
+        emit Withdrawn(msg.sender, to, amount);
+        _push(to, amount);
+    }
+}
