@@ -1,0 +1,107 @@
+"""A node's HTTP listener as a requester uses it: blocks of the prompt in, progress out.
+
+Everything here is a courtesy between two parties: a node that can not be reached still serves the
+job if the prompt reaches it some other way.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+from eth_account.signers.base import BaseAccount
+from yarl import URL
+
+from decentralized_vllm.content.http_client import ContentHttp
+from decentralized_vllm.protocol import canonical_json
+from decentralized_vllm.protocol.errors import ContentUnavailable, InvalidDocument
+from decentralized_vllm.protocol.ids import JobId
+from decentralized_vllm.protocol.request_auth import HttpRequest, signed_headers
+
+CAR_TYPE = "application/vnd.ipld.car"
+STREAM_TOTAL_S = 3600.0
+MAX_EVENT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    name: str
+    fields: dict[str, canonical_json.JsonValue]
+
+
+class NodeDoor:
+    """Signs every request as the job's requester. Raises ContentUnavailable."""
+
+    def __init__(self, http: ContentHttp, account: BaseAccount) -> None:
+        self._http = http
+        self._account = account
+
+    async def offer_blocks(self, endpoint: str, job_id: JobId, car: bytes) -> None:
+        """Hands a CAR of the prompt's blocks to the node that holds the job."""
+        url = _job_url(endpoint, job_id, "blocks")
+        headers = {"Content-Type": CAR_TYPE, **self._signed("POST", url, car)}
+        async with self._http.request("POST", str(url), data=car, headers=headers) as response:
+            if response.status >= 300:
+                raise ContentUnavailable(f"{url.origin()} answered {response.status} to blocks")
+
+    async def events(self, endpoint: str, job_id: JobId) -> AsyncIterator[ServerEvent]:
+        """What the node tells of a job it runs, until it says no more."""
+        url = _job_url(endpoint, job_id, "events")
+        headers = {"Accept": "text/event-stream", **self._signed("GET", url, b"")}
+        async with self._http.request(
+            "GET", str(url), headers=headers, total_s=STREAM_TOTAL_S
+        ) as response:
+            if response.status != 200:
+                raise ContentUnavailable(f"{url.origin()} answered {response.status} to events")
+            async for event in _server_events(response.content):
+                yield event
+
+    def _signed(self, method: str, url: URL, body: bytes) -> dict[str, str]:
+        request = HttpRequest(
+            authority=url.authority,
+            method=method,
+            target=url.raw_path_qs,
+            body_sha256=hashlib.sha256(body).hexdigest(),
+        )
+        return signed_headers(
+            request,
+            self._account,
+            timestamp_s=int(time.time()),
+            nonce=secrets.token_urlsafe(16),
+        )
+
+
+def _job_url(endpoint: str, job_id: JobId, action: str) -> URL:
+    """Raises ContentUnavailable: an endpoint is what its operator wrote into the profile."""
+    try:
+        url = URL(endpoint)
+    except ValueError as error:
+        raise ContentUnavailable(f"the node's endpoint {endpoint!r} is no URL") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ContentUnavailable(f"the node's endpoint {endpoint!r} is no http(s) URL")
+    return url / "jobs" / str(job_id) / action
+
+
+async def _server_events(stream: aiohttp.StreamReader) -> AsyncIterator[ServerEvent]:
+    name, data = "message", ""
+    async for raw in stream:
+        line = raw.decode("utf-8", "replace").rstrip("\r\n")
+        if not line and data:
+            yield ServerEvent(name, _fields(data))
+            name, data = "message", ""
+        elif line.startswith("event:"):
+            name = line[6:].strip()
+        elif line.startswith("data:"):
+            data += line[5:].strip()
+        if len(data) > MAX_EVENT_BYTES:
+            raise ContentUnavailable("a node sends an event without end")
+
+
+def _fields(data: str) -> dict[str, canonical_json.JsonValue]:
+    try:
+        fields = canonical_json.decode(data.encode(), max_bytes=MAX_EVENT_BYTES)
+    except InvalidDocument as error:
+        raise ContentUnavailable(f"a node sends broken events: {error.message}") from error
+    return fields if isinstance(fields, dict) else {}
