@@ -1,6 +1,7 @@
 """Exports ABI and creation code of the contracts into the library.
 
-`python scripts/export_abi.py [--check]`. What is exported is what the library deploys and calls: nobody who uses it needs a compiler.
+`python scripts/export_abi.py [--check]`. What is exported is what the library deploys and calls:
+nobody who uses it needs a compiler.
 """
 
 import argparse
