@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from decentralized_vllm.content.cid import DAG_PB, RAW, ParsedCid, hash_block
-from decentralized_vllm.content.dag_pb import PbLink, PbNode, encode_node
+from decentralized_vllm.content.dag_pb import PbLink, PbNode, encode_data_node, encode_node
 from decentralized_vllm.content.names import check_name
 from decentralized_vllm.content.profiles import ImportProfile
 from decentralized_vllm.content.unixfs import DIRECTORY_DATA, encode_file, encode_leaf
@@ -69,8 +69,8 @@ class FileBuilder:
             self._sink(cid, data)
             self._push(0, DagNode(cid, len(data), len(data)))
         else:
-            node = PbNode((), encode_leaf(data))
-            self._push(0, store_node(node, len(data), self._profile, self._sink))
+            block = encode_data_node(*encode_leaf(data))
+            self._push(0, self._store(block, len(data), len(block)))
 
     def _push(self, height: int, node: DagNode) -> None:
         # Folded only when one more comes: a level that is exactly full may be the last but one.
@@ -84,9 +84,15 @@ class FileBuilder:
             self._levels.append([])
         links = tuple(PbLink(part.cid, "", part.tree_bytes) for part in parts)
         sizes = [part.file_bytes for part in parts]
-        node = PbNode(links, encode_file(sizes))
+        block = encode_node(PbNode(links, encode_file(sizes)))
+        tree_bytes = len(block) + sum(part.tree_bytes for part in parts)
         self._levels[height] = []
-        self._push(height + 1, store_node(node, sum(sizes), self._profile, self._sink))
+        self._push(height + 1, self._store(block, sum(sizes), tree_bytes))
+
+    def _store(self, block: bytes, file_bytes: int, tree_bytes: int) -> DagNode:
+        cid = hash_block(block, version=self._profile.cid_version, codec=DAG_PB)
+        self._sink(cid, block)
+        return DagNode(cid, file_bytes, tree_bytes)
 
 
 def build_directory(
@@ -97,13 +103,9 @@ def build_directory(
         check_name(name)
     names = sorted(entries, key=str.encode)
     links = tuple(PbLink(entries[name].cid, name, entries[name].tree_bytes) for name in names)
-    file_bytes = sum(node.file_bytes for node in entries.values())
-    return store_node(PbNode(links, DIRECTORY_DATA), file_bytes, profile, sink)
-
-
-def store_node(node: PbNode, file_bytes: int, profile: ImportProfile, sink: BlockSink) -> DagNode:
-    block = encode_node(node)
+    block = encode_node(PbNode(links, DIRECTORY_DATA))
     cid = hash_block(block, version=profile.cid_version, codec=DAG_PB)
     sink(cid, block)
-    below = sum(link.tree_bytes for link in node.links)
-    return DagNode(cid, file_bytes, len(block) + below)
+    nodes = entries.values()
+    tree_bytes = len(block) + sum(node.tree_bytes for node in nodes)
+    return DagNode(cid, sum(node.file_bytes for node in nodes), tree_bytes)

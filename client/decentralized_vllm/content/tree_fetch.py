@@ -8,7 +8,7 @@ from pathlib import Path
 
 from decentralized_vllm.content.budget import MAX_BLOCK_BYTES, Budget
 from decentralized_vllm.content.cid import DAG_PB, RAW, ParsedCid, hash_block
-from decentralized_vllm.content.dag_pb import PbNode, encode_node
+from decentralized_vllm.content.dag_pb import encode_data_node
 from decentralized_vllm.content.dag_reader import GetBlock
 from decentralized_vllm.content.disk import disk_errors, sync_files, sync_folder
 from decentralized_vllm.content.names import check_distinct
@@ -153,7 +153,7 @@ def _leaf_digest(cid: ParsedCid, data: bytes) -> bytes:
     """Digest of the leaf block that holds these bytes, as the importer would have made it."""
     if cid.codec == RAW:
         return hashlib.sha256(data).digest()
-    leaf = encode_node(PbNode((), encode_leaf(data)))
+    leaf = encode_data_node(*encode_leaf(data))
     return hash_block(leaf, version=0, codec=DAG_PB).digest
 
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 from decentralized_vllm.content.wire import (
     as_bytes,
     as_int,
-    bytes_field,
+    bytes_field_head,
     decode_varint,
     read_fields,
     varint_field,
@@ -36,12 +36,11 @@ class UnixFsEntry:
     part_bytes: tuple[int, ...]  # file bytes below each link, in order
 
 
-def encode_leaf(data: bytes | memoryview) -> bytes:
-    """One chunk of a file as UnixFS data (profile v0; raw leaves need none)."""
-    content = bytes_field(_DATA, data) if len(data) else b""
-    return b"".join(
-        (varint_field(_TYPE, EntryType.FILE), content, varint_field(_FILE_SIZE, len(data)))
-    )
+def encode_leaf(data: bytes | memoryview) -> tuple[bytes, bytes | memoryview, bytes]:
+    """One chunk of a file as UnixFS data (profile v0; raw leaves need none), in three pieces."""
+    content = bytes_field_head(_DATA, len(data)) if len(data) else b""
+    head = varint_field(_TYPE, EntryType.FILE) + content
+    return head, data, varint_field(_FILE_SIZE, len(data))
 
 
 def encode_file(part_bytes: list[int]) -> bytes:

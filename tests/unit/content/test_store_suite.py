@@ -23,6 +23,7 @@ from decentralized_vllm.protocol.errors import (
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import ContentLimits, ContentStore
 from tests.support.cid_vectors import load_vectors, sample_bytes, write_sample
+from tests.support.trees import contents
 
 VECTORS = load_vectors()["cids"]
 LIMITS = ContentLimits(max_bytes=10_000_000)
@@ -64,7 +65,7 @@ async def test_fetch_tree__added_tree__is_equal(
     tree = write_sample("tree", tmp_path)
     cid = await store.add_path(tree, profile=profile)
     await store.fetch_tree(cid, tmp_path / "out" / "copy", limits=LIMITS)
-    assert _contents(tmp_path / "out" / "copy") == _contents(tree)
+    assert contents(tmp_path / "out" / "copy") == contents(tree)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["copy"]
 
 
@@ -178,7 +179,7 @@ async def test_blocks_below__another_store_fed_with_them__can_read_the_tree(
         await other.put_block(block_cid.text(), block)
     await other.pin(cid)
     await other.fetch_tree(cid, tmp_path / "copy", limits=LIMITS)
-    assert _contents(tmp_path / "copy") == _contents(tree)
+    assert contents(tmp_path / "copy") == contents(tree)
 
 
 @pytest.mark.parametrize("kind", ["memory", "local"])
@@ -194,10 +195,3 @@ async def test_add_bytes__over_the_store_limit__is_storage_full(kind: str, tmp_p
     await small.add_bytes(bytes(1000))
     if isinstance(small, LocalStore):
         small.close()
-
-
-def _contents(folder: Path) -> dict[str, bytes | None]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }

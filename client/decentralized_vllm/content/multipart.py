@@ -1,0 +1,62 @@
+"""The body of an `add` call: a file or a tree as multipart, streamed one part at a time."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from decentralized_vllm.content.names import check_name
+
+_READ_BYTES = 1024 * 1024
+_FILE_TYPE = "application/octet-stream"
+_DIRECTORY_TYPE = "application/x-directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Multipart:
+    """A fresh boundary for one body. Give `headers` to the request that sends the body."""
+
+    boundary: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": f"multipart/form-data; boundary={self.boundary}"}
+
+    async def of_bytes(self, data: bytes, name: str = "data") -> AsyncIterator[bytes]:
+        yield self._head(name, _FILE_TYPE)
+        yield data
+        yield self._end
+
+    async def of_path(self, path: Path) -> AsyncIterator[bytes]:
+        """A directory comes before what is in it. Raises OSError, ContentMalformed (a name)."""
+        for entry, name in _entries(path):
+            if entry.is_dir():
+                yield self._head(name, _DIRECTORY_TYPE)
+                continue
+            yield self._head(name, _FILE_TYPE)
+            with entry.open("rb") as file:
+                while data := await asyncio.to_thread(file.read, _READ_BYTES):
+                    yield data
+        yield self._end
+
+    def _head(self, name: str, kind: str) -> bytes:
+        # Every head closes the part before it; in front of the first one that is harmless.
+        return (
+            f"\r\n--{self.boundary}\r\n"
+            f'Content-Disposition: form-data; name="file"; filename="{quote(name, safe="")}"\r\n'
+            f"Content-Type: {kind}\r\n\r\n"
+        ).encode("ascii")
+
+    @property
+    def _end(self) -> bytes:
+        return f"\r\n--{self.boundary}--\r\n".encode("ascii")
+
+
+def _entries(root: Path) -> Iterator[tuple[Path, str]]:
+    check_name(root.name)
+    yield root, root.name
+    if root.is_dir():
+        for path in sorted(root.rglob("*")):
+            yield path, path.relative_to(root.parent).as_posix()
