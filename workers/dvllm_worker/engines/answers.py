@@ -1,6 +1,6 @@
 """Holds engines to the port's promises: an answer that breaks them is a fault, not a result."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from decentralized_vllm.protocol.errors import EngineUnavailable
@@ -11,7 +11,7 @@ from dvllm_worker.engines.requests import check_request
 async def checked_answer(
     request: GenerationRequest,
     open_answer: Callable[[GenerationRequest], AsyncGenerator[GenerationChunk, None]],
-) -> AsyncIterator[GenerationChunk]:
+) -> AsyncGenerator[GenerationChunk, None]:
     """Passes the chunks of `open_answer` on; closing this iterator closes that one at once.
 
     Promised are at least one and at most max_tokens tokens, and a finish reason at the end only.

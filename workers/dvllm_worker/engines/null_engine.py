@@ -1,7 +1,7 @@
 """An engine without a model, for benches and fault injection; refused on any but a local chain."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from decentralized_vllm.protocol.errors import EngineUnavailable
 from decentralized_vllm.protocol.generation import (
@@ -48,7 +48,7 @@ class NullEngine:
     async def is_healthy(self) -> bool:
         return self._is_up
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         return checked_answer(request, self._answer)
 
     async def _answer(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:

@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from decentralized_vllm.protocol.errors import EngineUnavailable, MissingProgram
@@ -68,7 +68,7 @@ class TransformersEngine:
         """For status pages and fault tests; None while there is no child."""
         return self._supervisor.session().pid if self._supervisor.is_up else None
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         return checked_answer(request, lambda asked: self._supervisor.session().answer(asked))
 
     async def _open_session(self) -> ChildSession:

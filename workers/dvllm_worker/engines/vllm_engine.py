@@ -5,7 +5,7 @@ import logging
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from decentralized_vllm.protocol.errors import EngineUnavailable
@@ -83,7 +83,7 @@ class VllmEngine:
         child = self._supervisor.session().child if self._supervisor.is_up else None
         return child.pid if child is not None else None
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         return checked_answer(request, lambda asked: self._supervisor.session().answer(asked))
 
     async def _open_session(self) -> VllmSession:

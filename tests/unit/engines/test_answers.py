@@ -1,0 +1,72 @@
+"""An engine that breaks the port's promises is at fault, whatever it says."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
+from decentralized_vllm.protocol.generation import (
+    FinishReason,
+    GenerationChunk,
+    GenerationRequest,
+    SamplingParameters,
+)
+from dvllm_worker.engines.answers import checked_answer
+
+REQUEST = GenerationRequest("r", SamplingParameters(max_tokens=3), prompt="hi")
+
+
+class Source:
+    """Gives chunks of the sizes asked for, the last of them with a finish reason or not."""
+
+    def __init__(self, sizes: list[int], *, finishes: bool = True) -> None:
+        self._sizes = sizes
+        self._finishes = finishes
+        self.is_closed = False
+
+    async def __call__(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        try:
+            for index, size in enumerate(self._sizes):
+                is_last = self._finishes and index == len(self._sizes) - 1
+                reason = FinishReason.STOP if is_last else None
+                yield GenerationChunk("x", tuple(range(size)), 1, reason)
+        finally:
+            self.is_closed = True
+
+
+async def n_tokens(source: Source, request: GenerationRequest = REQUEST) -> int:
+    return sum([len(chunk.token_ids) async for chunk in checked_answer(request, source)])
+
+
+async def test_checked__as_many_tokens_as_allowed__passes() -> None:
+    assert await n_tokens(Source([1, 2])) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        (Source([2, 2]), "more than 3"),
+        (Source([0]), "without a single token"),
+        (Source([1], finishes=False), "broke off"),
+        (Source([]), "broke off"),
+    ],
+)
+async def test_checked__broken_promise__unavailable(source: Source, complaint: str) -> None:
+    with pytest.raises(EngineUnavailable, match=complaint):
+        await n_tokens(source)
+    assert source.is_closed
+
+
+async def test_checked__malformed_request__engine_never_asked() -> None:
+    source = Source([1])
+    with pytest.raises(EngineRefused):
+        await n_tokens(source, GenerationRequest("r", SamplingParameters(max_tokens=0), prompt="a"))
+    assert not source.is_closed
+
+
+async def test_checked__closed_by_the_caller__source_closed_at_once() -> None:
+    source = Source([1, 1, 1])
+    chunks = checked_answer(REQUEST, source)
+    await anext(chunks)
+    await chunks.aclose()
+    assert source.is_closed

@@ -1,0 +1,69 @@
+"""The test engine keeps the port's promises and breaks them when asked."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.generation import (
+    FinishReason,
+    GenerationChunk,
+    GenerationRequest,
+    Message,
+    SamplingParameters,
+)
+from dvllm_worker.engines.null_engine import NullEngine
+from dvllm_worker.engines.settings import NullSettings
+
+
+async def answer(engine: NullEngine, max_tokens: int = 100) -> list[GenerationChunk]:
+    request = GenerationRequest(
+        "r", SamplingParameters(max_tokens=max_tokens), messages=(Message("user", "one two"),)
+    )
+    return [chunk async for chunk in engine.generate(request)]
+
+
+async def started(**settings: float) -> NullEngine:
+    engine = NullEngine(NullSettings.model_validate(settings))
+    await engine.start()
+    return engine
+
+
+async def test_generate__settings__decide_the_length() -> None:
+    chunks = await answer(await started(n_tokens=3))
+    assert "".join(chunk.text for chunk in chunks) == "one two one"
+    assert [chunk.finish_reason for chunk in chunks] == [None, None, FinishReason.STOP]
+    assert {chunk.n_prompt_tokens for chunk in chunks} == {2}
+
+
+async def test_generate__max_tokens_lower__length() -> None:
+    chunks = await answer(await started(n_tokens=3), max_tokens=2)
+    assert len(chunks) == 2
+    assert chunks[-1].finish_reason is FinishReason.LENGTH
+
+
+async def test_generate__failure_asked_for__fails_that_often() -> None:
+    engine = await started()
+    engine.fail_next(1)
+    with pytest.raises(EngineUnavailable):
+        await answer(engine)
+    assert await answer(engine)
+
+
+async def test_generate__hang_asked_for__silent_after_the_first_token() -> None:
+    engine = await started()
+    engine.hang_next()
+    request = GenerationRequest("r", SamplingParameters(), prompt="x")
+    async with aclosing(engine.generate(request)) as chunks:
+        await anext(chunks)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(chunks), timeout=0.05)
+
+
+async def test_generate__stopped__unavailable() -> None:
+    engine = await started()
+    await engine.stop()
+    assert not await engine.is_healthy()
+    with pytest.raises(EngineUnavailable):
+        await answer(engine)

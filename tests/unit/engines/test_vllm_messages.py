@@ -1,0 +1,111 @@
+"""What is sent to vLLM is allow-listed, what comes back is checked."""
+
+import json
+from typing import Any
+
+import pytest
+
+from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.generation import (
+    FinishReason,
+    GenerationRequest,
+    Message,
+    SamplingParameters,
+)
+from dvllm_worker.engines.vllm_messages import (
+    AnswerReader,
+    WrongModel,
+    completion_body,
+    completion_path,
+)
+
+SENT_FIELDS = {
+    "model", "max_tokens", "temperature", "top_p", "top_k", "stop", "min_p", "repetition_penalty",
+    "presence_penalty", "frequency_penalty", "stream", "stream_options", "return_token_ids",
+}  # fmt: skip
+
+
+def chat_request(**parameters: Any) -> GenerationRequest:
+    return GenerationRequest(
+        "r", SamplingParameters(**parameters), messages=(Message("user", "hello"),)
+    )
+
+
+def event(**fields: Any) -> bytes:
+    return json.dumps({"model": "m", "choices": [], **fields}).encode()
+
+
+def token_event(text: str, token_ids: list[int], finish: str | None = None) -> bytes:
+    choice = {"delta": {"content": text}, "token_ids": token_ids, "finish_reason": finish}
+    return event(choices=[choice])
+
+
+def first_event(n_prompt_tokens: int) -> bytes:
+    return event(choices=[{"delta": {}}], prompt_token_ids=list(range(n_prompt_tokens)))
+
+
+def usage_event(n_prompt_tokens: int, n_output_tokens: int) -> bytes:
+    counts = {"prompt_tokens": n_prompt_tokens, "completion_tokens": n_output_tokens}
+    return event(usage=counts)
+
+
+def test_body__chat_without_seed__exactly_the_known_fields() -> None:
+    body = completion_body(chat_request(), "m", 7)
+    assert set(body) == SENT_FIELDS | {"messages"}
+    assert body["max_tokens"] == 7
+    assert completion_path(chat_request()) == "/v1/chat/completions"
+
+
+def test_body__raw_prompt_with_seed__exactly_the_known_fields() -> None:
+    request = GenerationRequest("r", SamplingParameters(seed=0), prompt="hi")
+    assert set(completion_body(request, "m", 7)) == SENT_FIELDS | {"prompt", "seed"}
+    assert completion_path(request) == "/v1/completions"
+
+
+def test_reader__answer__finish_only_after_the_server_counted() -> None:
+    reader = AnswerReader("m")
+    assert reader.read(first_event(3)) is None
+    chunk = reader.read(token_event("a", [5]))
+    assert chunk is not None
+    assert (chunk.text, chunk.token_ids, chunk.n_prompt_tokens) == ("a", (5,), 3)
+    assert chunk.finish_reason is None
+    assert reader.read(token_event("b", [6, 7], "stop")) is None
+    last = reader.read(usage_event(3, 3))
+    assert last is not None
+    assert (last.text, last.finish_reason) == ("b", FinishReason.STOP)
+
+
+def test_reader__raw_completion__read_alike() -> None:
+    reader = AnswerReader("m")
+    choice = {"text": "a", "token_ids": [5], "prompt_token_ids": [1, 2], "finish_reason": None}
+    chunk = reader.read(event(choices=[choice]))
+    assert chunk is not None
+    assert (chunk.text, chunk.token_ids, chunk.n_prompt_tokens) == ("a", (5,), 2)
+
+
+def test_reader__another_model__wrong_model() -> None:
+    with pytest.raises(WrongModel, match="'other'"):
+        AnswerReader("m").read(event(model="other"))
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"{not json", "not an event"),
+        (b'{"error": {"message": "EngineCore died"}}', "EngineCore died"),
+        (token_event("a", [1], "abort"), "abort"),
+        (event(choices=[{"delta": {"content": "text"}}]), "no token ids"),
+        (usage_event(0, 0), "no end"),
+    ],
+)
+def test_reader__faulty_event__unavailable(data: bytes, complaint: str) -> None:
+    with pytest.raises(EngineUnavailable, match=complaint):
+        AnswerReader("m").read(data)
+
+
+def test_reader__counts_differ__unavailable() -> None:
+    reader = AnswerReader("m")
+    reader.read(first_event(3))
+    reader.read(token_event("a", [5], "length"))
+    with pytest.raises(EngineUnavailable, match="counts 3 \\+ 2 tokens, but sent 3 \\+ 1"):
+        reader.read(usage_event(3, 2))
