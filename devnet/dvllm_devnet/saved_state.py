@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from dvllm_devnet.errors import AlreadyRunning, UnusableState
 from dvllm_devnet.layout import Layout
 
-JOURNAL_PATTERN = "journal*"
+JOURNAL_PATTERN = "worker.sqlite*"
 ASIDE = "set-aside"
 
 

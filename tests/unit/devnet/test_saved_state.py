@@ -12,7 +12,7 @@ def layout(tmp_path):
     layout.chain_state.parent.mkdir(parents=True)
     layout.chain_state.write_text('{"block": 7}')
     layout.worker(1).mkdir()
-    (layout.worker(1) / "journal.sqlite").write_text("rows")
+    (layout.worker(1) / "worker.sqlite").write_text("rows")
     layout.deployment.write_text("{}")
     saved_state.begin(layout)
     saved_state.end(layout)
@@ -20,7 +20,7 @@ def layout(tmp_path):
 
 
 def journal(layout):
-    return layout.worker(1) / "journal.sqlite"
+    return layout.worker(1) / "worker.sqlite"
 
 
 def test_begin__after_a_clean_end__changes_nothing(layout):
@@ -34,7 +34,7 @@ def test_begin__after_a_kill__sets_the_journals_aside(layout):
     mends = saved_state.begin(layout)
     assert len(mends) == 1
     assert not journal(layout).exists()
-    assert (layout.worker(1) / saved_state.ASIDE / "journal.sqlite").read_text() == "rows"
+    assert (layout.worker(1) / saved_state.ASIDE / "worker.sqlite").read_text() == "rows"
 
 
 def test_begin__state_cut_off__goes_back_to_the_last_good_one(layout):

@@ -1,0 +1,96 @@
+"""What each worker of a local network is told: a `worker.toml` of its own, out of `devnet.toml`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from decentralized_vllm.protocol.ids import Address
+from dvllm_devnet.accounts import DevAccount
+
+Sections = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAddresses:
+    """How a process reaches the running network."""
+
+    rpc_url: str
+    ws_url: str
+    chain_id: int
+    coordinator: Address
+    first_block: int
+    ipfs_api: str
+    ipfs_gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """One worker of the network. Its key is public, so it may stand in a file."""
+
+    account: DevAccount
+    data_dir: Path
+    port: int
+    slots: int
+    stake_wei: int
+
+    @property
+    def name(self) -> str:
+        return self.account.name
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.data_dir / "worker.toml"
+
+
+def worker_sections(
+    plan: WorkerPlan, network: NetworkAddresses, engine: Mapping[str, Any], block_time_s: float
+) -> Sections:
+    """Sections of `worker.toml`; the first, nameless one holds the fields outside of any."""
+    return {
+        "": {"data_dir": str(plan.data_dir), "log_format": "json"},
+        "chain": {
+            "eth_node_url": [network.rpc_url],
+            "ws_url": network.ws_url,
+            "contract_address": network.coordinator,
+            "chain_id": network.chain_id,
+            "first_block": network.first_block,
+            "block_time_s": block_time_s,
+        },
+        "key": {"private_key": plan.account.private_key},
+        "node": {
+            "slots": plan.slots,
+            "endpoint": plan.url,
+            "region": "local",
+            "take_jitter_s": 0.5,
+            "settle_every_s": 60.0,
+        },
+        "http": {"port": plan.port},
+        "content": {
+            "gateways": [network.ipfs_gateway],
+            "allow_private_addresses": True,
+            "mirror_api": network.ipfs_api,
+        },
+        "limits": {"drain_s": 5.0, "sweep_every_s": 2.0},
+        "engine": dict(engine),
+    }
+
+
+def to_toml(sections: Sections) -> str:
+    """Texts, numbers, booleans and lists of them; TOML spells these as JSON does."""
+    lines: list[str] = []
+    for name, fields in sections.items():
+        if name:
+            lines.append(f"\n[{name}]")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+def write_settings(plan: WorkerPlan, sections: Sections) -> None:
+    plan.data_dir.mkdir(parents=True, exist_ok=True)
+    plan.settings_file.write_text(to_toml(sections), encoding="utf-8")

