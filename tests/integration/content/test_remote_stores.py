@@ -224,7 +224,7 @@ async def test_fetch_tree__broken_off__resumes_without_fetching_again(
         assert gateway.fetched == 22 + 2
     assert (target / "weights").read_bytes() == data
     assert seen[-1] == len(data)
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert not any(name.startswith(".") for name in contents(tmp_path))
 
 
 async def test_fetch_tree__target_exists__is_left_alone(far: LocalStore, tmp_path: Path) -> None:

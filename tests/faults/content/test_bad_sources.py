@@ -1,0 +1,187 @@
+"""Gateways and Kubos that are slow, silent, endless or lying (F30–F34)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from decentralized_vllm.content.fallback import FallbackStore
+from decentralized_vllm.content.gateway import GatewayStore
+from decentralized_vllm.content.http_client import HttpTimeouts
+from decentralized_vllm.content.importer import cid_of_bytes
+from decentralized_vllm.content.kubo import KuboStore
+from decentralized_vllm.content.memory import MemoryStore
+from decentralized_vllm.content.server.listeners import ContentServer
+from decentralized_vllm.protocol.errors import (
+    ContentMismatch,
+    ContentTooLarge,
+    ContentUnavailable,
+)
+from decentralized_vllm.protocol.ports import ContentLimits
+
+DATA = b"a prompt"
+CID = cid_of_bytes(DATA)
+SHORT = HttpTimeouts(connect_s=0.5, read_s=0.5, total_s=1.0)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.ipld.raw\r\n"
+
+Misbehave = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def source_that(misbehaves: Misbehave) -> AsyncIterator[str]:
+    """A listener that reads a request's head and then does as told; yields its address."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await misbehaves(writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + b"Content-Length: 1000\r\n\r\n")
+    while True:  # ends when the other side hangs up
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+
+async def hang(writer: asyncio.StreamWriter) -> None:
+    await writer.wait_closed()  # until the other side gives up
+
+
+async def endless(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    while True:
+        writer.write(chunk)
+        await writer.drain()
+
+
+async def announce_huge(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + b"Content-Length: 1000000000000\r\n\r\n")
+    await hang(writer)
+
+
+async def lie(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + b"Content-Length: 8\r\nConnection: close\r\n\r\na prompT")
+
+
+async def truncate(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + b"Content-Length: 8\r\n\r\na pr")
+
+
+async def redirect(writer: asyncio.StreamWriter) -> None:
+    location = b"Location: http://169.254.169.254/latest/meta-data\r\n"
+    writer.write(b"HTTP/1.1 302 Found\r\n" + location + b"Content-Length: 0\r\n\r\n")
+
+
+async def overloaded(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+
+
+async def gibberish(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"\x00\x01\x02 not HTTP at all\r\n\r\n")
+
+
+FAULTS = [
+    (drip, ContentUnavailable),
+    (hang, ContentUnavailable),
+    (endless, ContentMismatch),  # the one source there is gave only bytes that can't be used
+    (announce_huge, ContentMismatch),
+    (lie, ContentMismatch),
+    (truncate, ContentUnavailable),
+    (redirect, ContentUnavailable),
+    (overloaded, ContentUnavailable),
+    (gibberish, ContentUnavailable),
+]
+
+
+@pytest.mark.parametrize(("fault", "error"), FAULTS)
+async def test_gateway__bad_source__is_a_typed_error(
+    fault: Misbehave, error: type[Exception]
+) -> None:
+    async with (
+        source_that(fault) as url,
+        GatewayStore([url], timeouts=SHORT, public_only=False) as gateway,
+    ):
+        with pytest.raises(error):
+            await gateway.get_block(CID)
+
+
+@pytest.mark.parametrize("fault", [fault for fault, _ in FAULTS])
+async def test_gateway__bad_source_first__reads_from_the_good_one(fault: Misbehave) -> None:
+    good = MemoryStore()
+    await good.add_bytes(DATA)
+    async with source_that(fault) as bad, ContentServer(good, api_port=0, gateway_port=0) as server:
+        urls = [bad, server.gateway_url]
+        async with GatewayStore(urls, timeouts=SHORT, public_only=False) as gateway:
+            assert await gateway.read_bytes(CID, max_bytes=100) == DATA
+
+
+async def test_gateway__dead_source__costs_one_time_limit_and_not_one_per_block() -> None:
+    asked = 0
+
+    async def count(writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await hang(writer)
+
+    good = MemoryStore()
+    cid = await good.add_bytes(bytes(range(256)) * 10_000)
+    async with (
+        source_that(count) as bad,
+        ContentServer(good, api_port=0, gateway_port=0) as server,
+        GatewayStore([bad, server.gateway_url], timeouts=SHORT, public_only=False) as gateway,
+    ):
+        assert len(await gateway.read_bytes(cid, max_bytes=3_000_000)) == 2_560_000
+    assert asked == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (drip, ContentUnavailable),
+        (hang, ContentUnavailable),
+        (endless, ContentTooLarge),
+        (lie, ContentMismatch),
+        (truncate, ContentUnavailable),
+    ],
+)
+async def test_kubo__bad_source__is_a_typed_error(fault: Misbehave, error: type[Exception]) -> None:
+    async with source_that(fault) as url, KuboStore(url, timeouts=SHORT) as kubo:
+        with pytest.raises(error):
+            await kubo.get_block(CID)
+
+
+async def test_fallback__store_killed_midway__reads_on_from_the_next(tmp_path: Path) -> None:
+    far = MemoryStore()
+    (tmp_path / "file").write_bytes(bytes(range(256)) * 20_000)
+    cid = await far.add_path(tmp_path / "file")
+    first = ContentServer(far, api_port=0, gateway_port=0)
+    await first.start()
+    async with ContentServer(far, api_port=0, gateway_port=0) as second:
+        urls = [first.gateway_url, second.gateway_url]
+        async with GatewayStore(urls, timeouts=SHORT, public_only=False) as gateway:
+            store = FallbackStore(MemoryStore(), [gateway])
+            stopping: list[asyncio.Task[None]] = []
+
+            def stop_first(done_bytes: int, _: int | None) -> None:
+                if not stopping:
+                    stopping.append(asyncio.create_task(first.stop()))
+
+            limits = ContentLimits(max_bytes=10_000_000)
+            await store.fetch_tree(cid, tmp_path / "copy", limits=limits, progress=stop_first)
+            await stopping[0]
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "file").read_bytes()

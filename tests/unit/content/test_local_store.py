@@ -1,0 +1,120 @@
+"""What only the store on disk can meet: other processes, damage, full and forbidden disks."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from decentralized_vllm.content.cid import parse_cid
+from decentralized_vllm.content.importer import cid_of_bytes
+from decentralized_vllm.content.local import LocalStore
+from decentralized_vllm.protocol.errors import (
+    ContentMismatch,
+    ContentUnavailable,
+    SettingError,
+    StorageBusy,
+    StorageFull,
+)
+from decentralized_vllm.protocol.ids import Cid
+from tests.support.cid_vectors import sample_bytes
+
+
+def block_file(root: Path, cid: Cid) -> Path:
+    (found,) = (root / "blocks").glob("*/*.data")
+    assert parse_cid(cid).codec == 0x55
+    return found
+
+
+async def test_open__after_closing__has_blocks_and_pins(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path) as store:
+        cid = await store.add_bytes(b"kept")
+    store.close()
+    async with LocalStore(tmp_path, max_bytes=4) as store:
+        assert await store.pins() == [cid]
+        assert await store.read_bytes(cid, max_bytes=4) == b"kept"
+        with pytest.raises(StorageFull):
+            await store.add_bytes(b"x")
+
+
+async def test_layout__block__is_where_kubo_looks_for_it(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path) as store:
+        await store.add_bytes(b"")
+    name = "CIQOHMGEIKMPYHAUTL57JSEZN64SIJ5OIHSGJG4TJSSJLGI3PBJLQVI.data"
+    assert (tmp_path / "blocks" / "QV" / name).read_bytes() == b""
+    sharding = (tmp_path / "blocks" / "SHARDING").read_text()
+    assert sharding == "/repo/flatfs/shard/v1/next-to-last/2\n"
+
+
+async def test_get_block__damaged_on_disk__is_refused_and_can_be_replaced(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path) as store:
+        cid = await store.add_bytes(b"honest")
+        block_file(tmp_path, cid).write_bytes(b"rotten")
+        with pytest.raises(ContentMismatch):
+            await store.get_block(cid)
+        with pytest.raises(ContentUnavailable):
+            await store.get_block(cid)
+        await store.put_block(cid, b"honest")
+        assert await store.get_block(cid) == b"honest"
+
+
+async def test_open__half_written_block_of_a_killed_process__is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "0").write_bytes(b"half")
+    async with LocalStore(tmp_path) as store:
+        assert list((tmp_path / "tmp").iterdir()) == []
+        assert (await store.usage()).n_blocks == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+async def test_add__disk_full__is_storage_full_and_leaves_nothing(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path, max_bytes=1_000_000) as store:
+        await store.add_bytes(b"before")  # took the temporary name 0
+        (tmp_path / "tmp" / "1").symlink_to("/dev/full")
+        with pytest.raises(StorageFull, match="no space left"):
+            await store.add_bytes(sample_bytes(100_000))
+        assert not await store.has_block(cid_of_bytes(sample_bytes(100_000)))
+        assert list((tmp_path / "tmp").iterdir()) == []
+        assert (await store.usage()).n_bytes == len(b"before")
+        await store.add_bytes(sample_bytes(900_000))  # the failed one is not counted
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_open__folder_not_writable__names_the_setting(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(SettingError, match="store"):
+        LocalStore(tmp_path / "below").open()
+    tmp_path.chmod(0o700)
+
+
+def test_open__a_file_in_the_way__names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingError, match="not a folder"):
+        LocalStore(tmp_path / "file").open()
+
+
+def test_open__pins_are_no_database__says_so_and_frees_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "pins.sqlite").write_bytes(b"this is no database" * 100)
+    for _ in range(2):
+        with pytest.raises(SettingError, match=r"pins\.sqlite cannot be used"):
+            LocalStore(tmp_path).open()
+
+
+async def test_pin__database_locked_for_long__is_retryable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("decentralized_vllm.content.pins._BUSY_TIMEOUT_S", 0.0)
+    async with LocalStore(tmp_path) as store:
+        holder = sqlite3.connect(tmp_path / "pins.sqlite", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageBusy):
+            await store.add_bytes(b"x")
+        holder.execute("ROLLBACK")
+        holder.close()
+        await store.add_bytes(b"x")
+
+
+async def test_add_bytes__many_blocks__is_durable_by_one_flush(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path) as store:
+        cid = await store.add_bytes(sample_bytes(262_144 * 17))  # above the limit of single syncs
+        assert len(await store.read_bytes(cid, max_bytes=2**24)) == 262_144 * 17
