@@ -12,7 +12,7 @@ from aiohttp import web
 
 from decentralized_vllm.content.car import CarReader
 from decentralized_vllm.content.cid import ParsedCid, check_block, parse_cid
-from decentralized_vllm.content.nodes import FileNode, decode_block
+from decentralized_vllm.content.nodes import DirectoryNode, decode_block
 from decentralized_vllm.content.store import PinningStore
 from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
 from decentralized_vllm.protocol.errors import (
@@ -23,14 +23,20 @@ from decentralized_vllm.protocol.errors import (
     InvalidCid,
     StorageFull,
 )
+from decentralized_vllm.protocol.ids import JobId
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.http.errors import refusal
 from dvllm_worker.http.jobs import KnownJobs, job_id_of
+from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import Stage
 
 MAX_BLOCKS = 64
 MAX_CAR_BYTES = MAX_PROMPT_BYTES + 64 * 1024
 BODY_TIMEOUT_S = 30.0
+# A requester may hear of its lease before this node does.
+APPEARS_WITHIN_S = 5.0
+LOOK_EVERY_S = 0.1
+MAX_WAITING = 32
 PIECE_BYTES = 64 * 1024
 
 _WANTED = frozenset({Stage.SEEN, Stage.TAKING, Stage.LEASED})
@@ -47,9 +53,10 @@ class BlockDoor:
         self._jobs = jobs
         self._own = own
         self._arrivals = arrivals
+        self._n_waiting = 0
 
     async def post(self, request: web.Request) -> web.Response:
-        row = self._jobs.latest(job_id_of(request))
+        row = await self._row_of(job_id_of(request))
         if row is None:
             return refusal(404, "this node holds no such job")
         if row.stage not in _WANTED:
@@ -71,10 +78,26 @@ class BlockDoor:
         self._arrivals.tell(prompt_cid)
         return web.json_response({"accepted": len(blocks)})
 
+    async def _row_of(self, job_id: JobId) -> JobRow | None:
+        """Waits a moment for a job that is not known yet, for a bounded number of callers."""
+        row = self._jobs.latest(job_id)
+        if row is not None or self._n_waiting >= MAX_WAITING:
+            return row
+        self._n_waiting += 1
+        try:
+            for _ in range(round(APPEARS_WITHIN_S / LOOK_EVERY_S)):
+                await asyncio.sleep(LOOK_EVERY_S)
+                if (row := self._jobs.latest(job_id)) is not None:
+                    break
+        finally:
+            self._n_waiting -= 1
+        return row
+
 
 async def read_prompt_blocks(root: ParsedCid, body: AsyncIterator[bytes]) -> list[_Block]:
     """The verified blocks of one file, parents first and nothing beside it.
 
+    Of a directory only the root is taken: enough for the pipeline to see that it is no prompt.
     Raises ContentMalformed, ContentMismatch, ContentTooLarge.
     """
     car = CarReader(body)
@@ -88,18 +111,15 @@ async def read_prompt_blocks(root: ParsedCid, body: AsyncIterator[bytes]) -> lis
             raise ContentMismatch("a block does not belong to the prompt of this job")
         check_block(cid, data)
         blocks.append(_Block(cid, data))
-        wanted.update((part.digest, part) for part in _parts(cid, data))
+        node = decode_block(cid, data)
+        if isinstance(node, DirectoryNode):
+            return blocks
+        wanted.update((part.cid.digest, part.cid) for part in node.parts)
         if len(blocks) + len(wanted) > MAX_BLOCKS:
             raise ContentTooLarge(f"a prompt of more than {MAX_BLOCKS} blocks")
     if wanted:
         raise ContentMalformed(f"{len(wanted)} blocks of the prompt are missing")
     return blocks
-
-
-def _parts(cid: ParsedCid, data: bytes) -> list[ParsedCid]:
-    """A directory is no prompt; its entries are not taken, the pipeline refuses it."""
-    node = decode_block(cid, data)
-    return [part.cid for part in node.parts] if isinstance(node, FileNode) else []
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:

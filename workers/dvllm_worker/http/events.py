@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import cast
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 
 from aiohttp import web
 
@@ -45,41 +44,39 @@ class EventStream:
             return refusal(429, error.message)
 
     async def _stream(
-        self, request: web.Request, notices: AsyncIterator[Notice]
+        self, request: web.Request, notices: AsyncGenerator[Notice, None]
     ) -> web.StreamResponse:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
-        first = await anext(notices)  # a refusal is still a proper answer here
-        await response.prepare(request)
-        await _write(response, first)
-        try:
-            async with asyncio.timeout(MAX_STREAM_S):
-                await _write_all(response, notices)
-        except TimeoutError:
-            pass  # too long, or a reader that does not read: it may connect again
+        async with aclosing(notices):
+            first = await anext(notices)  # a refusal is still a proper answer here
+            await response.prepare(request)
+            await _write(response, first)
+            # Too long, or a reader that does not read: it may connect again.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MAX_STREAM_S):
+                    await _write_all(response, notices)
         return response
 
 
-async def _write_all(response: web.StreamResponse, notices: AsyncIterator[Notice]) -> None:
+async def _write_all(response: web.StreamResponse, notices: AsyncGenerator[Notice, None]) -> None:
     """Writes each notice as it comes, and a comment when none does for a while."""
-    async with aclosing(cast("AsyncGenerator[Notice, None]", notices)):
-        following = asyncio.ensure_future(anext(notices))
-        try:
-            while True:
-                done, _ = await asyncio.wait([following], timeout=HEARTBEAT_S)
-                if not done:
-                    await _send(response, b": \n\n")
-                    continue
-                try:
-                    notice = following.result()
-                except StopAsyncIteration:
-                    return
-                await _write(response, notice)
-                following = asyncio.ensure_future(anext(notices))
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+    following = asyncio.ensure_future(anext(notices, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait([following], timeout=HEARTBEAT_S)
+            if not done:
+                await _send(response, b": \n\n")
+                continue
+            notice = following.result()
+            if notice is None:
+                return
+            await _write(response, notice)
+            following = asyncio.ensure_future(anext(notices, None))
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
 async def _write(response: web.StreamResponse, notice: Notice) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +79,7 @@ class JobHub:
         channel.n_tokens += n_tokens
         channel.tell(text_notice(text, n_tokens))
 
-    async def listen(self, row: JobRow) -> AsyncIterator[Notice]:
+    async def listen(self, row: JobRow) -> AsyncGenerator[Notice, None]:
         """Everything from the start of the job to its end. Raises TooManyListeners.
 
         Ends early for a listener that does not keep up; it may come back for the whole.

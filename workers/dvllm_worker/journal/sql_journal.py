@@ -17,7 +17,7 @@ from dvllm_worker.journal.group_commit import GroupCommit
 from dvllm_worker.journal.row_codec import columns_of, key_columns, row_of
 from dvllm_worker.journal.tables import COMPONENT, SCHEMA_VERSION, job, metadata
 from dvllm_worker.pipeline.rows import JobKey, JobRow
-from dvllm_worker.pipeline.stages import CLOSED, Stage, check_transition
+from dvllm_worker.pipeline.stages import CLOSED, IllegalTransition, Stage, check_transition
 
 CLOSED_ROWS_IN_MEMORY = 5000
 
@@ -87,10 +87,14 @@ class SqlJournal:
         failure: FailureCode | None = None,
         reason: str | None = None,
     ) -> JobRow:
+        known = self.find(row.key) or row
+        if known.stage is not row.stage:
+            raise IllegalTransition(f"job {row.job_id} is {known.stage} by now, not {row.stage}")
         check_transition(row.stage, stage)
         moved = replace(
             row,
             stage=stage,
+            as_of=known.as_of,  # an event may have come while the caller was busy
             response_cid=row.response_cid if response_cid is None else response_cid,
             usage=row.usage if usage is None else usage,
             tx_hash=row.tx_hash if tx_hash is None else tx_hash,

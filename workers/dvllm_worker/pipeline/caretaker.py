@@ -171,6 +171,8 @@ class Caretaker:
                 self._calls.take_job(row.job_id),
                 key=row.key.idempotency_key(f"take:{state.attempts}"),
             )
+        except UnknownJob:
+            await self._forget(await self._journal.move(row, Stage.SEEN))
         except TransactionFailed as error:
             await self._not_taken(row, error)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from decentralized_vllm.protocol.errors import (
     ChainUnavailable,
-    ContractRevert,
     DvllmError,
     EngineUnavailable,
     InsufficientGas,
     TransactionFailed,
+    UnknownJob,
 )
 from decentralized_vllm.protocol.ids import TxHash
 from decentralized_vllm.protocol.jobs import FailureCode
@@ -77,6 +77,7 @@ class LeaseRun:
 
         Raises ChainUnavailable, StorageBusy and StorageFull: the row keeps its place then.
         """
+        self._shop.onlooker.on_stage(self._row)
         try:
             await self._run_from_stage()
         except LeaseLost as error:
@@ -227,11 +228,11 @@ class LeaseRun:
                 raise LeaseLost("the lease and its grace are over")
             try:
                 return await send()
-            except ContractRevert as error:
-                raise LeaseLost(f"the coordinator refuses: {error.message}") from error
             except (ChainUnavailable, InsufficientGas) as error:
                 self._shop.onlooker.on_trouble(self._row, error)
                 await self._shop.clock.sleep_s(RETRY_S)
+            except (TransactionFailed, UnknownJob) as error:
+                raise LeaseLost(f"the coordinator refuses: {error.message}") from error
 
     def _budget(self, job: AdmittedJob) -> TimeBudget:
         return TimeBudget(job.deadline_s, self._shop.patience.reserve_s)

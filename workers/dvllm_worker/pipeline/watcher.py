@@ -1,12 +1,14 @@
 """Applies the chain's events to the journal, then to the leases and prospects of this process."""
 
 import logging
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import replace
+from functools import partial
 
+from decentralized_vllm.protocol.errors import RetryableError, StorageFull
 from decentralized_vllm.protocol.events import EventBatch, InferenceRequested, VersionAnnounced
 from decentralized_vllm.protocol.ids import BlockNumber, Cid
-from decentralized_vllm.protocol.ports import ChainFeed, JobChain
+from decentralized_vllm.protocol.ports import ChainFeed, Clock, JobChain
 from dvllm_worker.pipeline.caretaker import Caretaker
 from dvllm_worker.pipeline.crew import Crew
 from dvllm_worker.pipeline.identity import NodeIdentity
@@ -18,6 +20,7 @@ from dvllm_worker.pipeline.watch import JobChange, changes_of, stage_after
 
 log = logging.getLogger(__name__)
 LAST_LOG = 1 << 31
+RETRY_S = 1.0
 
 
 class Watcher:
@@ -32,6 +35,7 @@ class Watcher:
         caretaker: Caretaker,
         sweep: Sweep,
         *,
+        clock: Clock,
         identity: NodeIdentity,
         served: Callable[[], Container[Cid]],
         on_announced: Callable[[VersionAnnounced], None],
@@ -42,17 +46,27 @@ class Watcher:
         self._crew = crew
         self._caretaker = caretaker
         self._sweep = sweep
+        self._clock = clock
         self._identity = identity
         self._served = served
         self._on_announced = on_announced
 
     async def run(self) -> None:
         async for batch in self._feed.batches():
-            await self.apply(batch)
-            await self._feed.advance(batch.cursor)
+            await self._until_done(partial(self.apply, batch))
+            await self._until_done(partial(self._feed.advance, batch.cursor))
+
+    async def _until_done(self, step: Callable[[], Awaitable[None]]) -> None:
+        """The feed does not give a batch twice, so an outage or a full disk is waited out."""
+        while True:
+            try:
+                return await step()
+            except (RetryableError, StorageFull) as error:
+                log.warning("events wait: %s", error)
+                await self._clock.sleep_s(RETRY_S)
 
     async def apply(self, batch: EventBatch) -> None:
-        """Raises ChainUnavailable, StorageBusy and StorageFull; the batch comes again then."""
+        """Doing it twice changes nothing. Raises ChainUnavailable, StorageBusy, StorageFull."""
         if batch.rewound_to is not None:
             log.warning("the chain was re-organised after block %d", batch.rewound_to)
             await self._rewind(batch.rewound_to)

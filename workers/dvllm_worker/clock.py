@@ -1,0 +1,46 @@
+"""Chain time between blocks: the last block's timestamp, carried on by the monotonic clock."""
+
+import asyncio
+import logging
+import time
+from typing import Protocol
+
+from decentralized_vllm.protocol.errors import ChainUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class TimeSource(Protocol):
+    async def chain_time_s(self) -> int: ...
+
+
+class ChainClock:
+    """Never behind the last block seen; neither the machine's date nor its steps matter.
+
+    Between blocks it runs on, at most as far as a chain without news may have got.
+    """
+
+    def __init__(self, source: TimeSource) -> None:
+        self._source = source
+        self._block_s = 0
+        self._seen_at_s = 0.0
+
+    async def refresh(self) -> None:
+        """Raises ChainUnavailable."""
+        block_s = await self._source.chain_time_s()
+        if block_s != self._block_s:
+            self._block_s, self._seen_at_s = block_s, time.monotonic()
+
+    async def run(self, *, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self.refresh()
+            except ChainUnavailable as error:
+                log.warning("chain time is not fresh: %s", error)
+
+    def now_s(self) -> float:
+        return self._block_s + (time.monotonic() - self._seen_at_s)
+
+    async def sleep_s(self, duration_s: float) -> None:
+        await asyncio.sleep(duration_s)

@@ -1,0 +1,1 @@
+"""Model directories on this disk, and the engines that serve them."""

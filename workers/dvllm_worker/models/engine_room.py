@@ -1,0 +1,143 @@
+"""Brings up an engine for each model that the node serves, and hands it to the pipeline."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from decentralized_vllm.protocol.errors import DvllmError, EngineUnavailable
+from decentralized_vllm.protocol.generation import Usage
+from decentralized_vllm.protocol.ids import Cid
+from dvllm_worker.engines.factory import BuiltEngine
+from dvllm_worker.models.cache import ModelCache
+from dvllm_worker.models.served import ServedModel
+from dvllm_worker.pipeline.deadline import SpeedBook
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 2.0
+LONGEST_RETRY_S = 120.0
+PROGRESS_STEP = 0.05
+
+BuildEngine = Callable[[Path, ServedModel], BuiltEngine]
+
+
+@dataclass(slots=True)
+class Bench:
+    """One model's place in the room. `why_down` is for whoever waits in vain."""
+
+    model: ServedModel
+    engine: BuiltEngine | None = None
+    is_started: asyncio.Event = field(default_factory=asyncio.Event)
+    speeds: SpeedBook = field(default_factory=SpeedBook)
+    why_down: str = "its model is being fetched"
+
+
+class EngineRoom:
+    """A started engine keeps itself alive; until it has started once, it is tried again here."""
+
+    def __init__(self, group: asyncio.TaskGroup, cache: ModelCache, build: BuildEngine) -> None:
+        self._group = group
+        self._cache = cache
+        self._build = build
+        self._benches: dict[Cid, Bench] = {}
+        self._tasks: dict[Cid, asyncio.Task[None]] = {}
+
+    @property
+    def served_cids(self) -> frozenset[Cid]:
+        return frozenset(self._benches)
+
+    @property
+    def benches(self) -> Sequence[Bench]:
+        return tuple(self._benches.values())
+
+    def serve(self, model: ServedModel) -> None:
+        """Begins to fetch and start; returns at once."""
+        if model.model_cid in self._benches:
+            return
+        bench = self._benches[model.model_cid] = Bench(model)
+        self._tasks[model.model_cid] = self._group.create_task(
+            self._run(bench), name=f"engine of {model.model_id}"
+        )
+
+    async def first_started(self) -> None:
+        """Returns when every model served now has its engine."""
+        for bench in self.benches:
+            await bench.is_started.wait()
+
+    async def stop(self) -> None:
+        """Ends all engines."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def engine_for(self, model_cid: Cid, *, timeout_s: float) -> BuiltEngine:
+        bench = self._benches.get(model_cid)
+        if bench is None:
+            raise EngineUnavailable("this node does not serve the model")
+        try:
+            async with asyncio.timeout(timeout_s):
+                await bench.is_started.wait()
+        except TimeoutError:
+            raise EngineUnavailable(f"the engine is not up: {bench.why_down}") from None
+        assert bench.engine is not None
+        return bench.engine
+
+    def estimate_s(self, model_cid: Cid, max_tokens: int) -> float:
+        bench = self._benches.get(model_cid)
+        return bench.speeds.estimate_s(max_tokens) if bench else 0.0
+
+    def note_speed(self, model_cid: Cid, elapsed_s: float, usage: Usage) -> None:
+        bench = self._benches.get(model_cid)
+        if bench is not None:
+            bench.speeds.add(elapsed_s, usage)
+
+    async def _run(self, bench: Bench) -> None:
+        model = bench.model
+        with self._cache.holding(model.model_cid):
+            n_failures = 0
+            while not bench.is_started.is_set():
+                try:
+                    await self._start(bench)
+                except DvllmError as error:
+                    bench.why_down = error.message
+                    n_failures += 1
+                    wait_s = min(FIRST_RETRY_S * 2 ** (n_failures - 1), LONGEST_RETRY_S)
+                    log.error("%s is not served yet: %s", model.model_id, error)
+                    await asyncio.sleep(wait_s)
+            try:
+                await asyncio.Event().wait()  # until cancelled
+            finally:
+                assert bench.engine is not None
+                await bench.engine.stop()
+
+    async def _start(self, bench: Bench) -> None:
+        model = bench.model
+        path = await self._cache.ensure(model.model_cid, progress=LoggedProgress(model.model_id))
+        bench.why_down = "it is loading the model"
+        engine = self._build(path, model)
+        try:
+            await engine.start()
+        except BaseException:
+            await engine.stop()
+            raise
+        bench.engine = engine
+        bench.is_started.set()
+        log.info("%s is served by %s", model.model_id, engine.identity().name)
+
+
+class LoggedProgress:
+    """Says how a model's fetch goes on, a line per twentieth."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._told = 0.0
+
+    def __call__(self, n_done: int, n_all: int | None) -> None:
+        if not n_all:
+            return
+        share = n_done / n_all
+        if share >= self._told + PROGRESS_STEP or (n_done == n_all and self._told < 1):
+            self._told = share
+            log.info("%s: %.0f %% of %.2f GB fetched", self._name, 100 * share, n_all / 1e9)
