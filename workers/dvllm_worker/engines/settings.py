@@ -55,7 +55,7 @@ class EngineSettings(BaseModel):
     start_timeout_s: float = Field(900.0, gt=0)
     token_timeout_s: float = Field(60.0, gt=0, description="silence after which an engine is hung")
     threads: int | None = Field(None, ge=1, description="CPU threads per request or server")
-    kv_cache_gb: float = Field(1.0, gt=0, description="vLLM on CPU: memory for the KV cache")
+    kv_cache_gb: int = Field(1, ge=1, description="vLLM on CPU: memory for the KV cache")
     null: NullSettings = NullSettings()
 
     @field_validator("url")

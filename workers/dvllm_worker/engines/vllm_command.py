@@ -57,7 +57,7 @@ class ServerPlan:
             # Bound or spinning threads collapse where anything else shares the cores.
             n_threads = self.settings.threads or max(1, (os.cpu_count() or 1) // 2)
             variables |= {
-                "VLLM_CPU_KVCACHE_SPACE": f"{self.settings.kv_cache_gb:g}",
+                "VLLM_CPU_KVCACHE_SPACE": str(self.settings.kv_cache_gb),
                 "VLLM_CPU_OMP_THREADS_BIND": "nobind",
                 "OMP_NUM_THREADS": str(n_threads),
             }
