@@ -4,9 +4,10 @@ Who fetched it has checked every byte already; this holds whatever the path to i
 directory that an operator names by hand.
 """
 
-import json
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from decentralized_vllm.protocol.errors import UnsafeModel
 
@@ -57,7 +58,7 @@ def _config(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise UnsafeModel(f"{path.name} is larger than any sensible config")
     try:
-        config = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        config = from_json(path.read_bytes())
+    except ValueError as error:
         raise UnsafeModel(f"{path.name} is not JSON: {error}") from error
     return config if isinstance(config, dict) else {}
