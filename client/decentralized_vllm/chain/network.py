@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from decentralized_vllm.chain.codec import contract_abi
 from decentralized_vllm.chain.contracts.coordinator import Coordinator
 from decentralized_vllm.chain.contracts.coordinator_calls import NodeCalls, RequesterCalls
 from decentralized_vllm.chain.contracts.model_registry import ModelRegistry
@@ -15,7 +14,7 @@ from decentralized_vllm.chain.identity import ChainIdentity, chain_identity
 from decentralized_vllm.chain.job_chain import RpcJobChain
 from decentralized_vllm.chain.job_history import JobHistory
 from decentralized_vllm.chain.rpc import Rpc
-from decentralized_vllm.chain.verification import checked_address, verify_contract
+from decentralized_vllm.chain.verification import checked_address, verify_coordinator
 from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.nodes import Clocks
 
@@ -58,7 +57,7 @@ async def connect(settings: ChainSettings) -> AsyncIterator[Network]:
     address = checked_address("contract_address", settings.contract_address)
     urls = settings.eth_node_url
     async with Rpc(urls, chain_id=settings.chain_id, timeout_s=settings.rpc_timeout_s) as rpc:
-        await verify_contract(rpc, address, contract_abi("InferenceCoordinator"))
+        await verify_coordinator(rpc, address)
         yield await _network(rpc, address, settings)
 
 

@@ -2,7 +2,8 @@
 
 from eth_utils.address import is_address, to_checksum_address
 
-from decentralized_vllm.chain.codec import ContractAbi
+from decentralized_vllm.chain.codec import ContractAbi, contract_abi
+from decentralized_vllm.chain.contracts.reader import hex_data
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.protocol.errors import AbiMismatch, NoContract, SettingError
 from decentralized_vllm.protocol.ids import Address
@@ -15,19 +16,26 @@ def checked_address(setting: str, text: str) -> Address:
     return Address(to_checksum_address(text))
 
 
-async def verify_contract(rpc: Rpc, address: Address, abi: ContractAbi) -> None:
+async def verify_coordinator(rpc: Rpc, address: Address) -> None:
     """Raises NoContract, and AbiMismatch unless the code knows all our functions and events.
 
     Immutables make the code of every deployment differ, so its hash says nothing; but the
-    compiler leaves each selector and each event topic in the code as a constant.
+    compiler leaves each selector and each event topic in the code as a constant. The coordinator
+    runs a part of its functions by the code of its `office`.
     """
-    code = bytes.fromhex((await rpc.call("eth_getCode", address, "latest"))[2:])
+    code = await _code(rpc, address)
     if not code:
         raise NoContract(
             "contract_address",
             f"there is no contract at {address} on chain {rpc.chain_id}",
             hint="wrong network, or a local chain that was started afresh?",
         )
+    abi = contract_abi("InferenceCoordinator")
+    office = abi.function("office()")
+    if office.selector in code:
+        request = {"to": address, "data": hex_data(office.selector)}
+        returned = bytes.fromhex((await rpc.call("eth_call", request, "latest"))[2:])
+        code += await _code(rpc, office.decode(returned)[0])
     missing = missing_from(code, abi)
     if missing:
         raise AbiMismatch(
@@ -35,6 +43,10 @@ async def verify_contract(rpc: Rpc, address: Address, abi: ContractAbi) -> None:
             f"{address} is not the {abi.name} of this release: it lacks {', '.join(missing[:3])}",
             hint="use the library release that belongs to this deployment",
         )
+
+
+async def _code(rpc: Rpc, address: str) -> bytes:
+    return bytes.fromhex((await rpc.call("eth_getCode", address, "latest"))[2:])
 
 
 def missing_from(code: bytes, abi: ContractAbi) -> list[str]:

@@ -1,0 +1,34 @@
+"""One look at head, fees and the nonces of a sender."""
+
+import asyncio
+
+from decentralized_vllm.chain.blocks import header_request, latest_header
+from decentralized_vllm.chain.confirmation import View
+from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.chain.rpc_errors import RpcError
+from decentralized_vllm.protocol.ids import Address
+
+
+async def read_view(rpc: Rpc, sender: Address) -> View:
+    """One round trip. Raises ChainUnavailable."""
+    block, nonce, pending_nonce, tip = await rpc.batch(
+        [
+            header_request(),
+            ("eth_getTransactionCount", [sender, "latest"]),
+            ("eth_getTransactionCount", [sender, "pending"]),
+            ("eth_maxPriorityFeePerGas", []),
+        ]
+    )
+    head = latest_header(block)
+    if isinstance(nonce, RpcError):
+        raise nonce
+    return View(
+        block_number=head.number,
+        block_time_s=head.timestamp_s,
+        base_fee_wei=head.base_fee_wei,
+        # Not every node answers these two; without them our own bounds and the outbox do.
+        tip_wei=0 if isinstance(tip, RpcError) else int(tip, 16),
+        nonce=int(nonce, 16),
+        pending_nonce=int(nonce if isinstance(pending_nonce, RpcError) else pending_nonce, 16),
+        seen_at_s=asyncio.get_running_loop().time(),
+    )

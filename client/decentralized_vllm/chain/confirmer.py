@@ -1,0 +1,173 @@
+"""Sees every stored transaction through to a receipt that no re-organisation can take away."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from decentralized_vllm.chain.confirmation import Patience, View
+from decentralized_vllm.chain.fees import FeePolicy
+from decentralized_vllm.chain.identity import ChainIdentity
+from decentralized_vllm.chain.outbox import Outbox
+from decentralized_vllm.chain.outgoing import Outgoing
+from decentralized_vllm.chain.preparation import gas_limit, revert_data, simulated_gas
+from decentralized_vllm.chain.receipts import Found, abandoned, find_receipts
+from decentralized_vllm.chain.resubmission import Resubmission
+from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.chain.signing import TransactionSigner
+from decentralized_vllm.chain.submission import Submission
+from decentralized_vllm.protocol.errors import PermanentError
+
+log = logging.getLogger(__name__)
+
+MISSED_DEADLINE = "it could not be mined before its deadline"
+OUT_OF_GAS = "it ran out of gas"
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSettings:
+    """Limits of a sender; `for_chain` gives fitting ones.
+
+    confirmations: blocks, its own included, after which `wait` returns.
+    finality_blocks: until then a mined transaction is watched and, if need be, sent again.
+    max_in_flight: unmined at once; nodes drop more than 16 or so of one key when they are full.
+    lost_after_blocks: nonce used and no receipt for so long means another transaction took it.
+    behind_patience_s: how long a head below a known block counts as an endpoint that lags.
+    """
+
+    confirmations: int = 1
+    finality_blocks: int = 64
+    max_in_flight: int = 16
+    max_gas: int = 8_000_000
+    lost_after_blocks: int = 15
+    behind_patience_s: float = 10.0
+    poll_s: float = 2.0
+    patience: Patience = field(default_factory=Patience)
+    fees: FeePolicy = field(default_factory=FeePolicy)
+
+    @classmethod
+    def for_chain(cls, identity: ChainIdentity) -> "SenderSettings":
+        if not identity.is_local:
+            return cls()
+        return cls(
+            max_in_flight=256, poll_s=0.25, lost_after_blocks=5, patience=Patience(bump_s=5.0)
+        )
+
+
+class Confirmer:
+    """`tick(view)` does what is due at one look at the chain. Raises ChainUnavailable."""
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        signer: TransactionSigner,
+        outbox: Outbox,
+        submission: Submission,
+        settings: SenderSettings,
+    ) -> None:
+        self._rpc = rpc
+        self._signer = signer
+        self._outbox = outbox
+        self._submission = submission
+        self._settings = settings
+        self._resubmission = Resubmission(submission, outbox, settings.fees, settings.patience)
+        self._behind_since_s: float | None = None
+        self._missing_since: dict[str, int] = {}  # key → block at which its nonce was found used
+
+    async def tick(self, view: View) -> None:
+        await self._take_back_abandoned(view)
+        await self._record_mined(view)
+        await self._resubmission.push(view)
+        await self._settle_deep(view)
+
+    async def _take_back_abandoned(self, view: View) -> None:
+        mined = self._outbox.mined()
+        beyond = [o for o in mined if o.inclusion and o.inclusion.block_number > view.block_number]
+        if not beyond:
+            self._behind_since_s = None
+            lost = await abandoned(self._rpc, mined)
+        elif self._is_rolled_back(view):
+            lost = beyond
+        else:
+            return
+        if lost:
+            log.warning("transactions_unmined", extra={"keys": [o.key for o in lost]})
+        await self._outbox.save([outgoing.back_to_pending() for outgoing in lost])
+
+    def _is_rolled_back(self, view: View) -> bool:
+        if self._behind_since_s is None:
+            self._behind_since_s = view.seen_at_s
+        return view.seen_at_s - self._behind_since_s >= self._settings.behind_patience_s
+
+    async def _record_mined(self, view: View) -> None:
+        waiting = self._outbox.waiting()
+        found = await find_receipts(self._rpc, waiting, chain_nonce=view.nonce)
+        mined = [outgoing for f in found if (outgoing := await self._mined_as(f, view)) is not None]
+        await self._outbox.save(mined)
+        done = {f.outgoing.key for f in found}
+        await self._replace_lost([o for o in waiting if o.key not in done], view)
+
+    async def _mined_as(self, found: Found, view: View) -> Outgoing | None:
+        """None when it was sent anew, with more gas."""
+        outgoing, inclusion = found.outgoing, found.inclusion
+        if found.attempt.is_cancellation:
+            is_filler = outgoing.call.to == self._signer.address
+            failure = None if is_filler else MISSED_DEADLINE
+            return outgoing.mined(inclusion, failure, None)
+        if found.is_success:
+            return outgoing.mined(inclusion, None, None)
+        data = await revert_data(
+            self._rpc, self._signer.address, outgoing.call, block=inclusion.block_number
+        )
+        is_out_of_gas = inclusion.gas_used >= outgoing.gas_limit * 63 // 64
+        if data is None and is_out_of_gas and await self._send_with_more_gas(outgoing, view):
+            return None
+        failure = OUT_OF_GAS if data is None and is_out_of_gas else "it was mined and reverted"
+        return outgoing.mined(inclusion, failure, data)
+
+    async def _send_with_more_gas(self, outgoing: Outgoing, view: View) -> bool:
+        """Once, with double the gas; what fails again has a reason that gas does not mend."""
+        doubled = 2 * outgoing.gas_limit
+        if doubled > self._settings.max_gas:
+            return False
+        sent = await self._submission.store_under_new_nonce(
+            outgoing, gas_limit=doubled, view=view, forgets_attempts=True
+        )
+        await self._submission.offer([sent], view)
+        return True
+
+    async def _replace_lost(self, waiting: Sequence[Outgoing], view: View) -> None:
+        """Those whose nonce a foreign transaction used, as far as can be known."""
+        passed = [outgoing for outgoing in waiting if outgoing.nonce < view.nonce]
+        self._missing_since = {
+            o.key: self._missing_since.get(o.key, view.block_number) for o in passed
+        }
+        for outgoing in passed:
+            missing_for = view.block_number - self._missing_since[outgoing.key]
+            if missing_for >= self._settings.lost_after_blocks:
+                await self._send_under_new_nonce(outgoing, view)
+
+    async def _send_under_new_nonce(self, outgoing: Outgoing, view: View) -> None:
+        log.warning("nonce_lost", extra={"key": outgoing.key, "nonce": outgoing.nonce})
+        if outgoing.latest.is_cancellation:
+            await self._outbox.save([outgoing.given_up(MISSED_DEADLINE)])
+            return
+        try:
+            estimate, _ = await simulated_gas(self._rpc, self._signer.address, outgoing.call)
+            limit = gas_limit(estimate, most=self._settings.max_gas, label=outgoing.call.label)
+        except PermanentError as error:
+            await self._outbox.save([outgoing.given_up(f"its nonce was lost, and now: {error}")])
+            return
+        sent = await self._submission.store_under_new_nonce(
+            outgoing, gas_limit=limit, view=view, forgets_attempts=False
+        )
+        await self._submission.offer([sent], view)
+
+    async def _settle_deep(self, view: View) -> None:
+        deep = view.block_number - self._settings.finality_blocks
+        await self._outbox.save(
+            [
+                o.settled()
+                for o in self._outbox.mined()
+                if o.inclusion and o.inclusion.block_number <= deep
+            ]
+        )

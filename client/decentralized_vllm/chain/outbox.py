@@ -1,0 +1,103 @@
+"""What a key has sent and not yet settled: in the database first, then in memory."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from decentralized_vllm.chain.confirmation import Sent
+from decentralized_vllm.chain.outgoing import Attempt, Outgoing, State
+from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.chain.store.outbox import NewTransaction, OutboxTable
+
+
+class Outbox:
+    """Every change is durable before it can be seen here. `changed` is notified of each."""
+
+    def __init__(self, database: Database, table: OutboxTable) -> None:
+        self.changed = asyncio.Condition()
+        self._database = database
+        self._table = table
+        self._waiting: dict[str, Outgoing] = {}
+        self._mined: dict[str, Outgoing] = {}
+        self._sent: dict[str, Sent] = {}
+
+    async def load(self) -> None:
+        for outgoing in await self._database.transaction(self._table.open):
+            self._show(outgoing)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._waiting and not self._mined
+
+    @property
+    def n_waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def highest_nonce(self) -> int:
+        """Of everything that is not settled; -1 if there is nothing."""
+        unsettled = (*self._waiting.values(), *self._mined.values())
+        return max((outgoing.nonce for outgoing in unsettled), default=-1)
+
+    def waiting(self) -> list[Outgoing]:
+        """Everything that is not mined, in order of nonce."""
+        return sorted(self._waiting.values(), key=lambda outgoing: outgoing.nonce)
+
+    def mined(self) -> list[Outgoing]:
+        """Everything that is mined and could still be lost again."""
+        return list(self._mined.values())
+
+    def unsettled(self, key: str) -> Outgoing | None:
+        return self._waiting.get(key) or self._mined.get(key)
+
+    async def find(self, key: str) -> Outgoing | None:
+        known = self.unsettled(key)
+        if known is not None:
+            return known
+        return await self._database.transaction(lambda tx: self._table.find(tx, key))
+
+    async def add(self, new: NewTransaction) -> Outgoing:
+        outgoing = await self._database.transaction(lambda tx: self._table.insert(tx, new))
+        self._show(outgoing)
+        return outgoing
+
+    async def add_attempt(self, outgoing: Outgoing, attempt: Attempt) -> Outgoing:
+        signed = outgoing.with_attempt(attempt)
+        await self._database.transaction(lambda tx: self._table.add_attempt(tx, signed))
+        self._show(signed)
+        return signed
+
+    async def replace_attempts(self, outgoing: Outgoing) -> Outgoing:
+        """Keeps only the latest attempt: the earlier ones are known to be spent."""
+        await self._database.transaction(lambda tx: self._table.replace_attempts(tx, outgoing))
+        self._show(outgoing)
+        return outgoing
+
+    async def save(self, changed: Sequence[Outgoing]) -> None:
+        if not changed:
+            return
+        await self._database.transaction(lambda tx: self._table.update(tx, changed))
+        for outgoing in changed:
+            self._show(outgoing)
+        await self.notify()
+
+    def sent(self, outgoing: Outgoing) -> Sent | None:
+        """When this process last offered it to the endpoints."""
+        return self._sent.get(outgoing.key)
+
+    def note_sent(self, outgoings: Iterable[Outgoing], sent: Sent) -> None:
+        for outgoing in outgoings:
+            self._sent[outgoing.key] = sent
+
+    async def notify(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
+
+    def _show(self, outgoing: Outgoing) -> None:
+        self._waiting.pop(outgoing.key, None)
+        self._mined.pop(outgoing.key, None)
+        if outgoing.state is State.PENDING:
+            self._waiting[outgoing.key] = outgoing
+        else:
+            self._sent.pop(outgoing.key, None)
+        if outgoing.state is State.MINED:
+            self._mined[outgoing.key] = outgoing

@@ -1,0 +1,253 @@
+"""The one owner of a key: what it accepts gets mined, across restarts, price rises and re-orgs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from eth_account.signers.local import LocalAccount
+from filelock import FileLock, Timeout
+
+from decentralized_vllm.chain.chain_view import read_view
+from decentralized_vllm.chain.confirmation import View
+from decentralized_vllm.chain.confirmer import Confirmer, SenderSettings
+from decentralized_vllm.chain.heads import HeadHints
+from decentralized_vllm.chain.identity import ChainIdentity
+from decentralized_vllm.chain.outbox import Outbox
+from decentralized_vllm.chain.outgoing import Outgoing, State
+from decentralized_vllm.chain.preparation import gas_limit, simulated_gas
+from decentralized_vllm.chain.reverts import revert_error
+from decentralized_vllm.chain.rpc import Rpc, jittered_backoff_s
+from decentralized_vllm.chain.signing import TransactionSigner
+from decentralized_vllm.chain.store import tables
+from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.chain.store.outbox import OutboxTable
+from decentralized_vllm.chain.submission import Submission
+from decentralized_vllm.protocol.errors import (
+    ChainUnavailable,
+    InsufficientGas,
+    KeyInUse,
+    RetryableError,
+    TransactionFailed,
+    WrongChain,
+)
+from decentralized_vllm.protocol.ids import Address, TxHash, Wei
+from decentralized_vllm.protocol.transactions import Call, Receipt
+from decentralized_vllm.protocol.units import format_tokens
+
+log = logging.getLogger(__name__)
+
+FRESH_VIEW_S = 2.0
+
+
+class OutboxSender:
+    """The TransactionSender port. Enter it (it locks the key and loads the outbox), then keep
+    `run()` in a task of the same group for as long as anything is sent or waited for.
+
+    `lock_dir` holds one lock file per chain and key, shared by all processes of a user. Entering
+    raises KeyInUse when another process sends with this key.
+    """
+
+    def __init__(
+        self,
+        *,
+        rpc: Rpc,
+        hints: HeadHints,
+        database: Database,
+        identity: ChainIdentity,
+        account: LocalAccount,
+        lock_dir: Path,
+        settings: SenderSettings | None = None,
+    ) -> None:
+        self._rpc = rpc
+        self._hints = hints
+        self._database = database
+        self._settings = settings or SenderSettings.for_chain(identity)
+        self._signer = TransactionSigner(account, identity.chain_id)
+        self._outbox = Outbox(database, OutboxTable(str(identity), self._signer.address))
+        self._submission = Submission(rpc, self._signer, self._outbox, self._settings.fees)
+        self._confirmer = Confirmer(
+            rpc, self._signer, self._outbox, self._submission, self._settings
+        )
+        self._lock = _lock(lock_dir, identity, self.address)
+        self._view: View | None = None
+        self._preparing: set[str] = set()
+        self._is_stopped = False
+
+    @property
+    def address(self) -> Address:
+        return self._signer.address
+
+    async def __aenter__(self) -> Self:
+        _acquire(self._lock, self.address)
+        try:
+            await self._database.add_tables(
+                tables.COMPONENT, tables.SCHEMA_VERSION, tables.metadata
+            )
+            await self._outbox.load()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    async def send(self, call: Call, *, key: str, deadline_s: float | None = None) -> TxHash:
+        """See the port. Where `max_in_flight` are unmined, waits until one of them is mined."""
+        known = await self._outbox.find(key)
+        if known is not None:
+            return known.latest.hash
+        async with self._turn(key):
+            known = await self._outbox.find(key)  # another caller may have sent it meanwhile
+            if known is None:
+                known = await self._accept(call, key, deadline_s)
+        return known.latest.hash
+
+    async def wait(self, key: str) -> Receipt:
+        """See the port. `confirmations` of the settings say how deep counts as mined."""
+        while True:
+            async with self._outbox.changed:
+                await self._outbox.changed.wait_for(lambda: self._is_over(key))
+            outgoing = await self._outbox.find(key)
+            if outgoing is None:
+                raise TransactionFailed(f"nothing was sent as {key!r}")
+            if self._is_done(outgoing):
+                return _outcome(outgoing)
+            if self._is_stopped:
+                raise ChainUnavailable(f"{outgoing.call.label}: the sender was stopped")
+
+    async def run(self) -> None:
+        """Until cancelled. Outages of chain and database are waited out."""
+        self._is_stopped = False
+        failures = 0
+        try:
+            while True:
+                hints_seen = self._hints.count
+                try:
+                    await self._tick()
+                except (RetryableError, WrongChain) as error:
+                    failures += 1
+                    log.warning("sender_waits", extra={"reason": str(error), "failures": failures})
+                    await asyncio.sleep(jittered_backoff_s(0.1, failures))
+                    continue
+                failures = 0
+                await self._hints.wait(hints_seen, self._pause_s())
+        finally:
+            self._is_stopped = True
+            await self._outbox.notify()
+
+    async def balance(self) -> Wei:
+        """Of the chain's own coin, which pays for gas."""
+        return Wei(int(await self._rpc.call("eth_getBalance", self.address, "latest"), 16))
+
+    async def _tick(self) -> None:
+        if self._outbox.is_empty:
+            return
+        self._view = await read_view(self._rpc, self.address)
+        await self._confirmer.tick(self._view)
+        await self._outbox.notify()
+
+    def _pause_s(self) -> float:
+        """What is mined already is only watched for re-organisations, which can wait a little."""
+        return self._settings.poll_s * (1 if self._outbox.n_waiting else 5)
+
+    @asynccontextmanager
+    async def _turn(self, key: str) -> AsyncIterator[None]:
+        """One caller per key, and no more in preparation than may be in flight."""
+        changed = self._outbox.changed
+        async with changed:
+            await changed.wait_for(lambda: key not in self._preparing and self._has_room())
+            self._preparing.add(key)
+        try:
+            yield
+        finally:
+            self._preparing.discard(key)
+            await self._outbox.notify()
+
+    def _has_room(self) -> bool:
+        return self._outbox.n_waiting + len(self._preparing) < self._settings.max_in_flight
+
+    async def _accept(self, call: Call, key: str, deadline_s: float | None) -> Outgoing:
+        (estimate, balance), view = await asyncio.gather(
+            simulated_gas(self._rpc, self.address, call), self._fresh_view()
+        )
+        limit = gas_limit(estimate, most=self._settings.max_gas, label=call.label)
+        self._check_deadline(call, deadline_s, view)
+        self._check_balance(call, limit, balance, view)
+        outgoing = await self._submission.store(
+            call,
+            key=key,
+            deadline_s=None if deadline_s is None else int(deadline_s),
+            gas_limit=limit,
+            view=view,
+        )
+        await self._submission.offer([outgoing], view)
+        return outgoing
+
+    async def _fresh_view(self) -> View:
+        age_s = asyncio.get_running_loop().time() - (self._view.seen_at_s if self._view else 0.0)
+        if self._view is None or age_s > FRESH_VIEW_S:
+            self._view = await read_view(self._rpc, self.address)
+        return self._view
+
+    def _check_deadline(self, call: Call, deadline_s: float | None, view: View) -> None:
+        if deadline_s is not None and view.block_time_s > deadline_s:
+            raise TransactionFailed(f"{call.label}: its deadline has passed")
+
+    def _check_balance(self, call: Call, limit: int, balance: Wei, view: View) -> None:
+        promised = sum(outgoing.most_cost_wei for outgoing in self._outbox.waiting())
+        needed = limit * self._submission.fees(view).max_fee_wei + promised
+        if balance < needed:
+            raise InsufficientGas(
+                f"{call.label}: {self.address} has {format_tokens(balance)} for gas, "
+                f"and up to {format_tokens(needed)} may be needed",
+                hint="send it some of the chain's own coin",
+            )
+
+    def _is_over(self, key: str) -> bool:
+        """Nothing more to wait for; what is not open is settled, or was never sent."""
+        outgoing = self._outbox.unsettled(key)
+        return self._is_stopped or outgoing is None or self._is_done(outgoing)
+
+    def _is_done(self, outgoing: Outgoing) -> bool:
+        if outgoing.state is State.SETTLED:
+            return True
+        if outgoing.inclusion is None or self._view is None:
+            return False
+        depth = self._view.block_number - outgoing.inclusion.block_number + 1
+        return depth >= self._settings.confirmations
+
+
+def _outcome(outgoing: Outgoing) -> Receipt:
+    if outgoing.failure is None:
+        return outgoing.receipt()
+    if outgoing.revert_data is not None:
+        raise revert_error(outgoing.revert_data, call=outgoing.call.label)
+    raise TransactionFailed(f"{outgoing.call.label}: {outgoing.failure}")
+
+
+def _lock(lock_dir: Path, identity: ChainIdentity, address: Address) -> FileLock:
+    """The genesis hash keeps two local chains of one machine apart, whose ids are the same."""
+    lock_dir.mkdir(parents=True, exist_ok=True)
+    name = f"{identity.chain_id}-{identity.genesis_hash[2:10]}-{address}.lock"
+    return FileLock(lock_dir / name, thread_local=False)
+
+
+def _acquire(lock: FileLock, address: Address) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise KeyInUse(
+            "private_key",
+            f"another process on this machine sends with {address}",
+            hint="stop it, or use another key",
+        ) from None

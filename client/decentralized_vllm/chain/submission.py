@@ -1,0 +1,91 @@
+"""Gives out nonces, makes signed bytes durable, and only then offers them to the endpoints."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from decentralized_vllm.chain.broadcast import Verdict, broadcast
+from decentralized_vllm.chain.confirmation import Sent, View
+from decentralized_vllm.chain.fees import FeePolicy, Fees, first_fees
+from decentralized_vllm.chain.nonces import next_nonce
+from decentralized_vllm.chain.outbox import Outbox
+from decentralized_vllm.chain.outgoing import Outgoing
+from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.chain.signing import CANCELLATION_GAS, TransactionSigner
+from decentralized_vllm.chain.store.outbox import NewTransaction
+from decentralized_vllm.protocol.transactions import Call
+
+
+class Submission:
+    """One nonce is given out at a time, and none before the one below it is stored."""
+
+    def __init__(
+        self, rpc: Rpc, signer: TransactionSigner, outbox: Outbox, policy: FeePolicy
+    ) -> None:
+        self._rpc = rpc
+        self._signer = signer
+        self._outbox = outbox
+        self._policy = policy
+        self._nonce_lock = asyncio.Lock()
+
+    async def store(
+        self, call: Call, *, key: str, deadline_s: int | None, gas_limit: int, view: View
+    ) -> Outgoing:
+        async with self._nonce_lock:
+            attempt = self._signer.sign(
+                call, nonce=self._next_nonce(view), gas_limit=gas_limit, fees=self.fees(view)
+            )
+            new = NewTransaction(key, call, deadline_s, gas_limit, attempt)
+            return await self._outbox.add(new)
+
+    async def store_under_new_nonce(
+        self, outgoing: Outgoing, *, gas_limit: int, view: View, forgets_attempts: bool
+    ) -> Outgoing:
+        """`forgets_attempts` only where they are known to be spent."""
+        async with self._nonce_lock:
+            attempt = self._signer.sign(
+                outgoing.call,
+                nonce=self._next_nonce(view),
+                gas_limit=gas_limit,
+                fees=self.fees(view),
+            )
+            resized = replace(outgoing.back_to_pending(), gas_limit=gas_limit)
+            if not forgets_attempts:
+                return await self._outbox.add_attempt(resized, attempt)
+            return await self._outbox.replace_attempts(
+                replace(resized, nonce=attempt.nonce, attempts=(attempt,))
+            )
+
+    async def store_replacement(self, outgoing: Outgoing, fees: Fees, *, cancels: bool) -> Outgoing:
+        """The same nonce for another price, or for no effect at all."""
+        nonce = outgoing.nonce
+        attempt = (
+            self._signer.sign_cancellation(nonce=nonce, fees=fees)
+            if cancels
+            else self._signer.sign(
+                outgoing.call, nonce=nonce, gas_limit=outgoing.gas_limit, fees=fees
+            )
+        )
+        return await self._outbox.add_attempt(outgoing, attempt)
+
+    async def store_filler(self, nonce: int, view: View) -> Outgoing:
+        """Uses up a nonce that a foreign, vanished transaction left open below ours."""
+        attempt = self._signer.sign_cancellation(nonce=nonce, fees=self.fees(view))
+        call = Call(to=self._signer.address, data=b"", label=f"fill nonce {nonce}")
+        key = f"fill-nonce:{nonce}:{view.block_number}"
+        new = NewTransaction(key, call, None, CANCELLATION_GAS, attempt)
+        return await self._outbox.add(new)
+
+    async def offer(self, outgoings: Sequence[Outgoing], view: View) -> None:
+        """Never fails: what no endpoint took is offered again later."""
+        sent = Sent(at_block=view.block_number, at_s=asyncio.get_running_loop().time())
+        self._outbox.note_sent(outgoings, sent)  # before the answer, lest it is offered twice
+        verdicts = await broadcast(self._rpc, [outgoing.latest for outgoing in outgoings])
+        cheap = [o for o in outgoings if verdicts[o.latest.hash] is Verdict.UNDERPRICED]
+        self._outbox.note_sent(cheap, replace(sent, is_underpriced=True))
+
+    def fees(self, view: View) -> Fees:
+        return first_fees(self._policy, view.base_fee_wei, view.tip_wei)
+
+    def _next_nonce(self, view: View) -> int:
+        return next_nonce(view.nonce, view.pending_nonce, self._outbox.highest_nonce)
