@@ -1,0 +1,104 @@
+"""Sends with a client's key, and holds the key's lock only while something is under way.
+
+A client waits for answers much longer than it sends. Two of them may share a key, such as two
+shells that run `dvllm submit --wait`: each gets its turn.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from eth_account.signers.local import LocalAccount
+
+from decentralized_vllm.chain.network import Network
+from decentralized_vllm.chain.sender import OutboxSender
+from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.protocol.errors import KeyInUse
+from decentralized_vllm.protocol.ids import TxHash
+from decentralized_vllm.protocol.transactions import Call, Receipt
+
+TURN_PATIENCE_S = 30.0
+TURN_RETRY_S = 0.2
+
+
+class KeySender:
+    """The TransactionSender port. Every accepted `send` must be followed by a `wait`.
+
+    Raises KeyInUse when another process keeps the key for longer than half a minute.
+    """
+
+    def __init__(self, network: Network, account: LocalAccount, data_path: Path) -> None:
+        self._network = network
+        self._account = account
+        self._data_path = data_path
+        self._opening = asyncio.Lock()
+        self._under_way: set[str] = set()
+        self._sender: OutboxSender | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._stack = AsyncExitStack()
+
+    async def send(self, call: Call, *, key: str, deadline_s: float | None = None) -> TxHash:
+        self._under_way.add(key)
+        try:
+            return await (await self._opened()).send(call, key=key, deadline_s=deadline_s)
+        except BaseException:
+            await self._done(key)
+            raise
+
+    async def wait(self, key: str) -> Receipt:
+        self._under_way.add(key)
+        try:
+            return await (await self._opened()).wait(key)
+        finally:
+            await self._done(key)
+
+    async def close(self) -> None:
+        async with self._opening:
+            await self._close()
+
+    async def _opened(self) -> OutboxSender:
+        async with self._opening:
+            if self._sender is None:
+                self._sender = await self._open()
+            return self._sender
+
+    async def _open(self) -> OutboxSender:
+        async with AsyncExitStack() as stack:
+            outbox = Database(self._data_path / "outbox.sqlite")
+            database = await stack.enter_async_context(outbox)
+            sender = await self._enter_in_turn(stack, database)
+            self._stack = stack.pop_all()
+        self._running = asyncio.create_task(sender.run())
+        return sender
+
+    async def _enter_in_turn(self, stack: AsyncExitStack, database: Database) -> OutboxSender:
+        loop = asyncio.get_running_loop()
+        given_up_s = loop.time() + TURN_PATIENCE_S
+        while True:
+            sender = OutboxSender(
+                rpc=self._network.rpc,
+                hints=self._network.hints,
+                database=database,
+                identity=self._network.identity,
+                account=self._account,
+                lock_dir=self._data_path / "locks",
+            )
+            try:
+                return await stack.enter_async_context(sender)
+            except KeyInUse:
+                if loop.time() > given_up_s:
+                    raise
+            await asyncio.sleep(TURN_RETRY_S)
+
+    async def _done(self, key: str) -> None:
+        self._under_way.discard(key)
+        async with self._opening:
+            if not self._under_way:
+                await self._close()
+
+    async def _close(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        self._running = self._sender = None
+        await self._stack.aclose()

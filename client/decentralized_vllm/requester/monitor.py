@@ -1,0 +1,135 @@
+"""Watches the account's jobs and tells the handlers, until it is stopped."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from decentralized_vllm.chain.network import Network
+from decentralized_vllm.chain.request_history import RequestHistory
+from decentralized_vllm.protocol.errors import DvllmError, UnknownJob
+from decentralized_vllm.protocol.ids import Address, JobId
+from decentralized_vllm.protocol.jobs import JobState, JobStatus
+from decentralized_vllm.requester.care import JobCare
+from decentralized_vllm.requester.handlers import Handlers
+from decentralized_vllm.requester.progress import ProgressReader
+from decentralized_vllm.requester.reader import TaskReader
+from decentralized_vllm.requester.tasks import Task, TaskProgress, TaskStatus
+
+log = logging.getLogger(__name__)
+
+READ_AGAIN_BLOCKS = 4  # logs an endpoint had not indexed yet, and small re-organisations
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A job under watch. `runs_at` is the node whose lease the handlers know of."""
+
+    runs_at: Address | None = None
+    progress: asyncio.Task[None] | None = None
+
+
+class Monitor:
+    def __init__(
+        self,
+        network: Network,
+        requests: RequestHistory,
+        reader: TaskReader,
+        care: JobCare,
+        handlers: Handlers,
+        progress: ProgressReader,
+        *,
+        poll_s: float,
+    ) -> None:
+        self._network = network
+        self._requests = requests
+        self._reader = reader
+        self._care = care
+        self._handlers = handlers
+        self._progress = progress
+        self._poll_s = poll_s
+        self._watched: dict[JobId, _Watched] = {}
+        self._told: set[JobId] = set()
+        self._next_block: int | None = None
+
+    def watch(self, job_id: JobId) -> None:
+        """A job submitted here; others of the account are found by themselves."""
+        if job_id not in self._told:
+            self._watched.setdefault(job_id, _Watched())
+
+    async def run(self) -> None:
+        """Until cancelled. What goes wrong in a round is logged and tried again in the next."""
+        hints = self._network.hints
+        try:
+            while True:
+                seen = hints.count
+                try:
+                    await self._round()
+                except DvllmError as error:
+                    log.warning("monitoring_goes_on", extra={"reason": error.message})
+                await hints.wait(seen, self._poll_s)
+        finally:
+            for watched in self._watched.values():
+                _stop(watched)
+
+    async def _round(self) -> None:
+        await self._find_new()
+        for job_id in list(self._watched):
+            try:
+                await self._look(await self._network.coordinator.job(job_id))
+            except UnknownJob:
+                log.info("job_vanished", extra={"job_id": job_id})
+            except DvllmError as error:  # such as an answer that can not be read yet
+                log.warning("job_not_told", extra={"job_id": job_id, "reason": error.message})
+
+    async def _find_new(self) -> None:
+        latest = await self._requests.latest_block()
+        if self._next_block is None:
+            self._next_block = latest + 1
+            return
+        first = max(0, self._next_block - READ_AGAIN_BLOCKS)
+        for request in await self._requests.between(first, latest):
+            if request.job_id not in self._told and request.job_id not in self._watched:
+                self._watched[request.job_id] = _Watched()
+                task = await self._reader.task(request.job_id, with_answer=False)
+                await self._handlers.tell("task_submitted", task)
+        self._next_block = latest + 1
+
+    async def _look(self, state: JobState) -> None:
+        watched = self._watched[state.job_id]
+        if state.status.is_over:
+            await self._end(state.job_id, watched)
+            return
+        await self._care.look_after(state)
+        if state.status is JobStatus.LEASED and state.node != watched.runs_at:
+            await self._start(state, watched)
+
+    async def _start(self, state: JobState, watched: _Watched) -> None:
+        task = await self._reader.task(state.job_id, with_answer=False)
+        watched.runs_at = state.node
+        await self._handlers.tell("task_started", task)
+        _stop(watched)
+        if self._handlers.wants("task_progress"):
+            watched.progress = asyncio.create_task(self._tell_progress(task, state.node))
+
+    async def _tell_progress(self, task: Task, node: Address) -> None:
+        async for progress in self._progress.follow(task.id, task.prompt_cid, node):
+            await self._handlers.tell("task_progress", progress)
+
+    async def _end(self, job_id: JobId, watched: _Watched) -> None:
+        task = await self._reader.task(job_id)
+        _stop(watched)
+        del self._watched[job_id]
+        self._told.add(job_id)
+        if task.status is not TaskStatus.COMPLETED:
+            await self._handlers.tell("task_failed", task)
+            return
+        if task.usage is not None:
+            done = TaskProgress(job_id, task.usage.n_output_tokens, 100.0, task.response or "")
+            await self._handlers.tell("task_progress", done)
+        await self._handlers.tell("task_completed", task)
+
+
+def _stop(watched: _Watched) -> None:
+    if watched.progress is not None:
+        watched.progress.cancel()
+        watched.progress = None

@@ -1,0 +1,70 @@
+"""Offers a prompt's blocks to each node that is leased the job, behind the caller's back."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from decentralized_vllm.content.car import encode_block, encode_header
+from decentralized_vllm.content.cid import ParsedCid, parse_cid
+from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
+from decentralized_vllm.protocol.errors import ContentError, RetryableError
+from decentralized_vllm.protocol.ids import Address, Cid, JobId
+from decentralized_vllm.protocol.ports import ContentLimits
+from decentralized_vllm.requester.node_door import NodeDoor
+from decentralized_vllm.requester.node_sources import NodeSources
+
+log = logging.getLogger(__name__)
+
+PROMPT_LIMITS = ContentLimits(max_bytes=2 * MAX_PROMPT_BYTES, max_blocks=64)
+DRAIN_S = 10.0
+
+
+class ReadsBlocks(Protocol):
+    def blocks_below(
+        self, cid: Cid, *, limits: ContentLimits = ...
+    ) -> AsyncIterator[tuple[ParsedCid, bytes]]: ...
+
+
+class BlockOffers:
+    """At most one offer per job and node. A failed one is logged: the prompt has other ways."""
+
+    def __init__(self, nodes: NodeSources, door: NodeDoor, store: ReadsBlocks) -> None:
+        self._nodes = nodes
+        self._door = door
+        self._store = store
+        self._made: set[tuple[JobId, Address]] = set()
+        self._running: set[asyncio.Task[None]] = set()
+
+    def offer(self, job_id: JobId, prompt_cid: Cid, node: Address) -> None:
+        if (job_id, node) in self._made:
+            return
+        self._made.add((job_id, node))
+        task = asyncio.create_task(self._offer(job_id, prompt_cid, node))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def drain(self) -> None:
+        """Lets offers under way end, for a limited time; then cancels them."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=DRAIN_S)
+        for task in late:
+            task.cancel()
+
+    async def _offer(self, job_id: JobId, prompt_cid: Cid, node: Address) -> None:
+        try:
+            endpoint = await self._nodes.endpoint_of(node)
+            if endpoint is not None:
+                await self._door.offer_blocks(endpoint, job_id, await self._car(prompt_cid))
+        except (RetryableError, ContentError) as error:
+            log.info(
+                "blocks_not_offered",
+                extra={"job_id": job_id, "node": node, "reason": error.message},
+            )
+
+    async def _car(self, prompt_cid: Cid) -> bytes:
+        pieces = [encode_header(parse_cid(prompt_cid))]
+        async for cid, block in self._store.blocks_below(prompt_cid, limits=PROMPT_LIMITS):
+            pieces.append(encode_block(cid, block))
+        return b"".join(pieces)

@@ -1,0 +1,74 @@
+"""Reads one job whole: its state, its story, and its verified answer if it was delivered."""
+
+from collections.abc import Callable
+
+from decentralized_vllm.chain.block_times import block_times_s
+from decentralized_vllm.chain.network import Network
+from decentralized_vllm.protocol.errors import ChainUnavailable, JobCancelled, JobExpired, JobFailed
+from decentralized_vllm.protocol.ids import Address, JobId, Wei
+from decentralized_vllm.protocol.receipts import Deployment
+from decentralized_vllm.requester.answers import (
+    ReadsFiles,
+    check_delivery,
+    identity_of,
+    read_answer,
+)
+from decentralized_vllm.requester.node_sources import NodeSources
+from decentralized_vllm.requester.story import FAILURES, blocks_of_interest, request_of, tell
+from decentralized_vllm.requester.tasks import Task, TaskStatus
+
+
+class TaskReader:
+    """Answers come from the node that gave them, else from the client's own store."""
+
+    def __init__(
+        self, network: Network, nodes: NodeSources, store: Callable[[], ReadsFiles]
+    ) -> None:
+        self._network = network
+        self._nodes = nodes
+        self._store = store
+        self.deployment = Deployment(network.identity.chain_id, network.coordinator.address)
+
+    async def task(self, job_id: JobId, *, with_answer: bool = True) -> Task:
+        """Without its answer, a completed task has no `response`, `document` and `usage`.
+
+        Raises UnknownJob and ChainUnavailable; about the answer ContentUnavailable,
+        InvalidResponse and InvalidReceipt.
+        """
+        state = await self._network.coordinator.job(job_id)
+        story = await self._network.jobs.events(job_id)
+        times = await block_times_s(self._network.rpc, blocks_of_interest(story))
+        task = tell(state, story, times)
+        if task.status is not TaskStatus.COMPLETED:
+            return task
+        if task.response_cid is None:
+            raise ChainUnavailable(f"the RPC endpoint does not show the delivery of job {job_id}")
+        request = identity_of(request_of(job_id, story), self.deployment)
+        check_delivery(request, task.response_cid, task.price_wei or Wei(0), state.digest)
+        if not with_answer:
+            return task
+        sources = await self._sources(state.node)
+        document = await read_answer(sources, task.response_cid, request, state.node)
+        return tell(state, story, times, document)
+
+    async def _sources(self, node: Address) -> list[ReadsFiles]:
+        own = self._store()
+        at_node = await self._nodes.store_of(node)
+        return [own] if at_node is None else [at_node, own]
+
+
+def require_answer(task: Task) -> Task:
+    """The task, if it is completed. Raises JobFailed, JobExpired or JobCancelled."""
+    refund = task.refund_wei or Wei(0)
+    match task.status:
+        case TaskStatus.FAILED:
+            code = task.failure or "unknown"
+            reasons = {failure.name.lower(): text for failure, text in FAILURES.items()}
+            raise JobFailed(
+                f"job {task.id} failed: {reasons.get(code, code)}", refund_wei=refund, code=code
+            )
+        case TaskStatus.EXPIRED:
+            raise JobExpired(f"job {task.id} was not answered in time", refund_wei=refund)
+        case TaskStatus.CANCELLED:
+            raise JobCancelled(f"job {task.id} was cancelled", refund_wei=refund)
+    return task

@@ -1,0 +1,135 @@
+"""Builds an open client's parts from its settings: the library's one composition root."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from eth_account.signers.local import LocalAccount
+
+from decentralized_vllm.chain.keys import account_from_key, load_keystore
+from decentralized_vllm.chain.network import ChainSettings, Network, connect
+from decentralized_vllm.chain.request_history import RequestHistory
+from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts
+from decentralized_vllm.protocol.errors import SettingError
+from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.requester.amounts import wei_of
+from decentralized_vllm.requester.care import JobCare
+from decentralized_vllm.requester.key_sender import KeySender
+from decentralized_vllm.requester.node_door import NodeDoor
+from decentralized_vllm.requester.node_sources import NodeSources
+from decentralized_vllm.requester.offers import BlockOffers
+from decentralized_vllm.requester.overdue import OverdueJobs
+from decentralized_vllm.requester.own_store import OwnStore
+from decentralized_vllm.requester.permits import Permits
+from decentralized_vllm.requester.progress import ProgressReader
+from decentralized_vllm.requester.publishing import Publishing
+from decentralized_vllm.requester.purse import Purse
+from decentralized_vllm.requester.reader import TaskReader
+from decentralized_vllm.requester.submission import Submission
+from decentralized_vllm.requester.waiting import Waiting
+from decentralized_vllm.settings import ClientSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Spender:
+    """What only a client with a key has."""
+
+    account: Address
+    submission: Submission
+    publishing: Publishing
+    purse: Purse
+    requests: RequestHistory
+    progress: ProgressReader
+    sender: KeySender
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    network: Network
+    reader: TaskReader
+    care: JobCare
+    waiting: Waiting
+    spender: Spender | None
+
+    def require_spender(self) -> Spender:
+        """Raises SettingError."""
+        if self.spender is None:
+            raise SettingError("private_key", "this needs a key", hint="or give a keystore")
+        return self.spender
+
+
+class SessionBuilder:
+    """`open()` once; what it opened is closed by the stack it was given, in reverse order."""
+
+    def __init__(self, settings: ClientSettings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._max_top_up_wei = wei_of(settings.max_top_up, "max_top_up")
+
+    async def open(self) -> Session:
+        """Raises SettingError and its kinds, and ChainUnavailable."""
+        account = await self._account()
+        network = await self._stack.enter_async_context(connect(self._chain_settings()))
+        store = OwnStore(self._settings)
+        self._stack.push_async_callback(store.close)
+        nodes = NodeSources(network.node_registry, public_only=self._public_only(network))
+        self._stack.push_async_callback(nodes.close)
+        reader = TaskReader(network, nodes, store)
+        if account is None:
+            return self._session(network, reader, JobCare(None, None, None), None)
+        spender, care = self._spender(network, account, store, nodes)
+        return self._session(network, reader, care, spender)
+
+    def _session(
+        self, network: Network, reader: TaskReader, care: JobCare, spender: Spender | None
+    ) -> Session:
+        waiting = Waiting(network, reader, care, poll_s=self._settings.poll_s)
+        return Session(network, reader, care, waiting, spender)
+
+    def _spender(
+        self, network: Network, account: LocalAccount, store: OwnStore, nodes: NodeSources
+    ) -> tuple[Spender, JobCare]:
+        address = Address(account.address)
+        http = ContentHttp(HttpTimeouts(), public_only=self._public_only(network))
+        self._stack.push_async_callback(http.close)
+        sender = KeySender(network, account, self._settings.data_path)
+        self._stack.push_async_callback(sender.close)
+        door = NodeDoor(http, account)
+        offers = BlockOffers(nodes, door, store)
+        self._stack.push_async_callback(offers.drain)
+        permits = Permits(network, account)
+        spender = Spender(
+            account=address,
+            submission=Submission(network, address, sender, permits, store, self._max_top_up_wei),
+            publishing=Publishing(network, address, sender, store),
+            purse=Purse(network, address, sender, permits),
+            requests=RequestHistory(network.rpc, network.coordinator.address, address),
+            progress=ProgressReader(nodes, door, store),
+            sender=sender,
+        )
+        overdue = OverdueJobs(network, sender) if self._settings.expire_overdue else None
+        return spender, JobCare(address, offers, overdue)
+
+    async def _account(self) -> LocalAccount | None:
+        settings = self._settings
+        if settings.private_key is not None:
+            return account_from_key(settings.private_key)
+        if settings.keystore is None:
+            return None
+        if settings.passphrase is None:
+            raise SettingError("passphrase", f"is needed to open {settings.keystore}")
+        return await asyncio.to_thread(load_keystore, settings.keystore, settings.passphrase)
+
+    def _chain_settings(self) -> ChainSettings:
+        settings = self._settings
+        return ChainSettings(
+            eth_node_url=settings.eth_node_urls,
+            contract_address=settings.contract_address,
+            ws_url=settings.ws_url,
+            chain_id=settings.chain_id,
+            first_block=settings.first_block,
+        )
+
+    def _public_only(self, network: Network) -> bool:
+        wish = self._settings.private_endpoints
+        return not (network.identity.is_local if wish is None else wish)

@@ -1,0 +1,128 @@
+"""Puts a prompt on chain: content first, then one transaction that brings missing money along."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from decentralized_vllm.chain.network import Network
+from decentralized_vllm.chain.request_history import transaction_events
+from decentralized_vllm.protocol.errors import UnknownModel
+from decentralized_vllm.protocol.events import InferenceRequested, JobLeased
+from decentralized_vllm.protocol.ids import ZERO_ADDRESS, Address, Cid, ModelId, Wei
+from decentralized_vllm.protocol.jobs import Terms
+from decentralized_vllm.protocol.ports import TransactionSender
+from decentralized_vllm.protocol.prompts import PromptDocument
+from decentralized_vllm.protocol.transactions import Call, Receipt
+from decentralized_vllm.requester.permits import Permits
+from decentralized_vllm.requester.pricing import Offer, make_offer, top_up
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """`node` is who the submission leased the job to, None for nobody."""
+
+    request: InferenceRequested
+    node: Address | None
+    offer: Offer
+
+
+class AddsBytes(Protocol):
+    async def add_bytes(self, data: bytes) -> Cid: ...
+
+
+class Submission:
+    """Submits for one account. Several at once share one credit without spending it twice."""
+
+    def __init__(
+        self,
+        network: Network,
+        account: Address,
+        sender: TransactionSender,
+        permits: Permits,
+        store: AddsBytes,
+        max_top_up_wei: Wei,
+    ) -> None:
+        self._network = network
+        self._account = account
+        self._sender = sender
+        self._permits = permits
+        self._store = store
+        self._max_top_up_wei = max_top_up_wei
+        self._planning = asyncio.Lock()
+        self._reserved_wei = 0
+
+    async def submit(
+        self, document: PromptDocument, model_id: ModelId, max_fee_wei: Wei | None
+    ) -> Submitted:
+        """Returns when the request is mined.
+
+        Raises InvalidPrompt, UnknownModel, CeilingTooLow, InsufficientFunds, InsufficientGas,
+        ContractRevert, ChainUnavailable, and what the content store raises.
+        """
+        data = document.to_bytes()
+        offer = make_offer(await self._terms(model_id), document, max_fee_wei)
+        prompt_cid = await self._store.add_bytes(data)
+        key = f"submit:{uuid.uuid4()}"
+        async with self._reserving(offer):
+            receipt = await self._send(offer, self._call(prompt_cid, model_id, offer), key)
+        events = await transaction_events(
+            self._network.rpc, self._network.coordinator.address, receipt.tx_hash
+        )
+        request = next(e for e in events if isinstance(e, InferenceRequested))
+        leases = (e.node for e in events if isinstance(e, JobLeased))
+        return Submitted(request, next(leases, None), offer)
+
+    async def _terms(self, model_id: ModelId) -> Terms:
+        info = await self._network.model_registry.model(model_id)
+        if not info.is_active:
+            raise UnknownModel(f"model {model_id!r} takes no new jobs")
+        version = await self._network.coordinator.current_version(model_id)
+        return await self._network.jobs.terms(version.current)
+
+    def _call(self, prompt_cid: Cid, model_id: ModelId, offer: Offer) -> Call:
+        return self._network.requester_calls.submit_prompt_capped(
+            prompt_cid,
+            model_id,
+            ceiling_wei=offer.ceiling_wei,
+            share=offer.share,
+            node=ZERO_ADDRESS,
+        )
+
+    async def _send(self, offer: Offer, call: Call, key: str) -> Receipt:
+        """One plan at a time. A permit's nonce has to be mined before the next one is signed."""
+        async with self._planning:
+            short_wei = await self._short_wei(offer)
+            if short_wei:
+                permit = await self._permits.sign(short_wei)
+                deposit = self._network.requester_calls.deposit_with_permit(permit)
+                call = self._network.requester_calls.multicall([deposit, call])
+            await self._sender.send(call, key=key)
+            if short_wei:
+                return await self._sender.wait(key)
+        return await self._sender.wait(key)
+
+    async def _short_wei(self, offer: Offer) -> Wei:
+        # Read before the credit: what is mined in between is then counted twice, never not at all.
+        promised_wei = self._reserved_wei - offer.escrow_wei
+        credit_wei, wallet_wei = await asyncio.gather(
+            self._network.coordinator.credit(self._account),
+            self._network.token.balance(self._account),
+        )
+        return top_up(
+            offer,
+            credit_wei=Wei(max(0, credit_wei - promised_wei)),
+            wallet_wei=wallet_wei,
+            max_top_up_wei=self._max_top_up_wei,
+        )
+
+    @asynccontextmanager
+    async def _reserving(self, offer: Offer) -> AsyncIterator[None]:
+        """Credit that unmined submissions will take counts as taken."""
+        self._reserved_wei += offer.escrow_wei
+        try:
+            yield
+        finally:
+            self._reserved_wei -= offer.escrow_wei
