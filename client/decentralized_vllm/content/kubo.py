@@ -1,11 +1,12 @@
 """An existing Kubo (or our own server) by its RPC address. What it says is verified here."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from pydantic_core import from_json
 
 from decentralized_vllm.content.budget import MAX_BLOCK_BYTES
 from decentralized_vllm.content.cid import CODEC_NAMES, ParsedCid, parse_cid
@@ -145,7 +146,7 @@ class KuboStore(VerifyingReads):
     ) -> list[dict[str, Any]]:
         answer = await self._call(call, parameters, body, pieces, total_s=total_s)
         try:
-            lines = [json.loads(line) for line in answer.splitlines()]
+            lines = [from_json(line) for line in answer.splitlines()]
         except ValueError as error:
             raise self._no_kubo(f"answers {call} with something else than JSON") from error
         if not lines or not all(isinstance(line, dict) for line in lines):
@@ -198,7 +199,7 @@ def _add_parameters(profile: ImportProfile) -> dict[str, str]:
 def _message(answer: bytes) -> str:
     """Kubo's error text, cut and made printable: it is foreign text on its way into our log."""
     try:
-        text = str(json.loads(answer)["Message"])
+        text = str(from_json(answer)["Message"])
     except (ValueError, KeyError, TypeError):
         text = answer[:200].decode(errors="replace")
     return "".join(char if char.isprintable() else "?" for char in text[:200])
