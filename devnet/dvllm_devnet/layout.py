@@ -36,9 +36,9 @@ class Layout:
         return self.home / "deployment.json"
 
     @property
-    def terms_in_force(self) -> Path:
+    def born_with(self) -> Path:
         """The settings the contracts were deployed with."""
-        return self.home / "deployed-with.json"
+        return self.home / "born-with.json"
 
     @property
     def store(self) -> Path:

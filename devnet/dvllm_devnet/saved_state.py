@@ -6,13 +6,13 @@ the workers learn from the chain again what they owe.
 """
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic_core import from_json
 
 from dvllm_devnet.errors import AlreadyRunning, UnusableState
 from dvllm_devnet.layout import Layout
@@ -78,7 +78,7 @@ def end(layout: Layout) -> None:
 def forget_chain(layout: Layout) -> None:
     """Drops what only means something on a chain that is gone. Content stays: it is addressed."""
     layout.deployment.unlink(missing_ok=True)
-    layout.terms_in_force.unlink(missing_ok=True)
+    layout.born_with.unlink(missing_ok=True)
     for journal in _journals(layout):
         journal.unlink()
 
@@ -102,7 +102,7 @@ def _keep_good_copy(layout: Layout) -> None:
 def _is_whole(state: Path) -> bool:
     """Anvil overwrites its file in place: one that was cut off is no JSON."""
     try:
-        json.loads(state.read_bytes())
+        from_json(state.read_bytes())
     except (OSError, ValueError):
         return False
     return True
