@@ -1,6 +1,5 @@
 """Calls, results, events and custom errors of a contract, encoded and decoded by its ABI."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +20,7 @@ from eth_utils.abi import (
     function_signature_to_4byte_selector,
 )
 from eth_utils.address import to_checksum_address
+from pydantic_core import from_json
 
 from decentralized_vllm.protocol.errors import AbiMismatch
 
@@ -94,8 +94,8 @@ def contract_abi(name: str) -> ContractAbi:
 
 
 def exported_contract(name: str) -> dict[str, Any]:
-    text = files("decentralized_vllm.chain").joinpath("abi", f"{name}.json").read_text("utf-8")
-    exported: dict[str, Any] = json.loads(text)
+    text = files("decentralized_vllm.chain").joinpath("abi", f"{name}.json").read_bytes()
+    exported: dict[str, Any] = from_json(text)
     return exported
 
 
@@ -139,16 +139,18 @@ def _decoded(what: str, types: tuple[str, ...], data: bytes) -> tuple[Any, ...]:
     return tuple(_checksummed(type_, value) for type_, value in zip(types, values, strict=True))
 
 
+class _LenientString(StringDecoder):
+    """Anyone can put bytes that are no UTF-8 into an event: that must not stop its readers."""
+
+    def __init__(self) -> None:
+        super().__init__("replace")  # type: ignore[no-untyped-call]
+
+
 @cache
 def _decoder() -> ABIDecoder:
-    """Anyone can put bytes that are no UTF-8 into an event: that must not stop its readers."""
     lenient = default_registry.copy()  # type: ignore[no-untyped-call]
     lenient.unregister_decoder("string")
-    lenient.register_decoder(
-        BaseEquals("string"),  # type: ignore[no-untyped-call]
-        lambda type_, registry: StringDecoder("replace"),  # type: ignore[no-untyped-call]
-        label="string",
-    )
+    lenient.register_decoder(BaseEquals("string"), _LenientString, label="string")  # type: ignore[no-untyped-call]
     return ABIDecoder(lenient)
 
 

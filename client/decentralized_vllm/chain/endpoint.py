@@ -1,12 +1,12 @@
 """JSON-RPC to one endpoint, one try: hard limits, kept-alive connections, errors told apart."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
+from pydantic_core import from_json
 
 from decentralized_vllm.chain.rpc_errors import RpcError, rpc_error
 from decentralized_vllm.protocol.errors import ChainUnavailable, SettingError
@@ -87,7 +87,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _json(body: bytes, name: str, status: int) -> Json:
     """Some nodes put a JSON-RPC error under an HTTP error status; others mean a fault by it."""
     try:
-        answer = json.loads(body)
+        answer = from_json(body)
     except ValueError:
         answer = None
     is_error_object = isinstance(answer, dict) and "error" in answer

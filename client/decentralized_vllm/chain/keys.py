@@ -8,6 +8,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.exceptions import ValidationError
+from pydantic_core import from_json
 
 from decentralized_vllm.chain.identity import LOCAL_CHAIN_IDS
 from decentralized_vllm.protocol.errors import SettingError
@@ -86,7 +87,7 @@ def read_passphrase(path: Path) -> str:
 
 def _read_keystore(path: Path) -> dict[str, Any]:
     try:
-        keystore = json.loads(path.read_text(encoding="utf-8"))
+        keystore = from_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SettingError("keystore", f"{path} can not be read as a keystore") from error
     if not isinstance(keystore, dict):
