@@ -235,6 +235,10 @@ class AsyncClient(OpenAndClose):
         published = await spender.publishing.publish(Path(model_path), info, terms, progress)
         return published.model_id
 
+    async def default_terms(self) -> Terms:
+        """Those of a model that is uploaded without terms of its own."""
+        return await self._opened().network.model_registry.default_terms()
+
     async def list_nodes(self) -> list[RegisteredNode]:
         nodes = await self._opened().network.node_registry.nodes()
         return [node for node in nodes if node.is_registered]

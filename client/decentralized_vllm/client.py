@@ -183,6 +183,9 @@ class Client:
             )
         )
 
+    def default_terms(self) -> Terms:
+        return self._run(self._client.default_terms())
+
     def list_nodes(self) -> list[RegisteredNode]:
         return self._run(self._client.list_nodes())
 

@@ -20,6 +20,8 @@ class ClientSettings:
     eth_node_url: one URL, or several of the same chain for failover.
     private_key: 64 hex digits; or `keystore`, a keystore v3 file opened by `passphrase`. Without
         either, the client can read but not submit.
+    local_key_only: refuse `private_key` on chains that are not local, as for a key that came from
+        the environment.
     ipfs_host, ipfs_port: a Kubo-compatible API. Without a host, a store of the client's own in
         `store`, which no other process may hold at the same time.
     ws_url: new blocks are noticed at once instead of every `poll_s` seconds.
@@ -37,6 +39,7 @@ class ClientSettings:
     private_key: str | None = field(default=None, repr=False)
     keystore: Path | None = None
     passphrase: str | None = field(default=None, repr=False)
+    local_key_only: bool = False
     ipfs_host: str | None = None
     ipfs_port: int = DEFAULT_IPFS_PORT
     ws_url: str | None = None

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
 
-from decentralized_vllm.chain.keys import account_from_key, load_keystore
+from decentralized_vllm.chain.keys import (
+    account_from_environment,
+    account_from_key,
+    load_keystore,
+)
 from decentralized_vllm.chain.network import ChainSettings, Network, connect
 from decentralized_vllm.chain.request_history import RequestHistory
 from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts
@@ -70,6 +74,7 @@ class SessionBuilder:
         """Raises SettingError and its kinds, and ChainUnavailable."""
         account = await self._account()
         network = await self._stack.enter_async_context(connect(self._chain_settings()))
+        self._check_key(network)
         store = OwnStore(self._settings)
         self._stack.push_async_callback(store.close)
         nodes = NodeSources(network.node_registry, public_only=self._public_only(network))
@@ -119,6 +124,11 @@ class SessionBuilder:
         if settings.passphrase is None:
             raise SettingError("passphrase", f"is needed to open {settings.keystore}")
         return await asyncio.to_thread(load_keystore, settings.keystore, settings.passphrase)
+
+    def _check_key(self, network: Network) -> None:
+        settings = self._settings
+        if settings.local_key_only and settings.private_key is not None:
+            account_from_environment(settings.private_key, network.identity.chain_id)
 
     def _chain_settings(self) -> ChainSettings:
         settings = self._settings

@@ -1,0 +1,43 @@
+"""What `dvllm submit` does once it has its prompt."""
+
+from typing import Any
+
+from decentralized_vllm.aio import AsyncClient
+from decentralized_vllm.cli.opening import opened
+from decentralized_vllm.cli.output import remark, show
+from decentralized_vllm.cli.render import task_fields, task_lines
+from decentralized_vllm.cli.running import run
+from decentralized_vllm.cli.waiting import wait_visibly
+from decentralized_vllm.protocol.errors import SettingError
+from decentralized_vllm.protocol.units import format_tokens
+from decentralized_vllm.requester.tasks import Task
+
+_OF_THE_TASK = ("max_tokens", "temperature", "top_p", "top_k", "stop", "seed", "max_fee")
+
+
+def ask_and_show(
+    text: str, model: str | None, *, wait: bool, as_json: bool, options: dict[str, Any]
+) -> None:
+    timeout_s = options.pop("timeout")
+    parameters = {name: options.pop(name) for name in _OF_THE_TASK}
+
+    async def work() -> Task:
+        async with opened(options) as client:
+            model_id = model or await _only_model(client)
+            task = await client.submit_task(text, model_id, **parameters)
+            remark(f"job {task.id}: {format_tokens(task.escrow_wei)} tokens in escrow")
+            return await wait_visibly(client, task, timeout_s) if wait else task
+
+    task = run(work(), as_json=as_json, on_interrupt="a submitted job goes on; see `dvllm jobs`")
+    show(task_fields(task), [task.response or ""] if wait else [str(task.id)], as_json=as_json)
+    if wait and not as_json:
+        for line in task_lines(task):
+            remark(line)
+
+
+async def _only_model(client: AsyncClient) -> str:
+    models = await client.list_models()
+    if len(models) == 1:
+        return models[0].id
+    names = ", ".join(model.id for model in models) or "none"
+    raise SettingError("model", f"say which one with --model; on offer: {names}")

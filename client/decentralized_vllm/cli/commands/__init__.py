@@ -1,0 +1,1 @@
+"""One command per file. What a command needs beyond click is imported when it runs."""

@@ -1,0 +1,56 @@
+"""`dvllm submit`: ask a model."""
+
+from typing import Any, BinaryIO
+
+import click
+
+from decentralized_vllm.cli.options import connection_options, json_option, key_options
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      dvllm submit --wait "What is artificial intelligence?"
+      dvllm submit --model smollm2 --file question.txt --max-tokens 200
+      cat question.txt | dvllm submit --wait --json -
+    """
+)
+@click.argument("prompt", required=False)
+@click.option("--file", "-f", "file", type=click.File("rb"), help="Read the prompt from a file.")
+@click.option("--model", "-m", metavar="ID", help="Model id; not needed where there is only one.")
+@click.option("--max-tokens", type=int, default=100, show_default=True)
+@click.option("--temperature", type=float, default=1.0, show_default=True, help="0 is greedy.")
+@click.option("--top-p", type=float, default=1.0, show_default=True)
+@click.option("--top-k", type=int, default=0, help="0, the default, is no limit.")
+@click.option("--stop", multiple=True, metavar="TEXT", help="End here; may be given again.")
+@click.option("--seed", type=int, help="The same answer again, where the engine can.")
+@click.option("--max-fee", metavar="TOKENS", help="Highest price of this job that is accepted.")
+@click.option("--max-top-up", metavar="TOKENS", help="Most to move from the wallet into credit.")
+@click.option("--wait", is_flag=True, help="Wait for the answer and print it.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Wait no longer than this.")
+@json_option
+@key_options
+@connection_options
+def submit(
+    prompt: str | None, file: Any, model: str | None, wait: bool, as_json: bool, **options: Any
+) -> None:
+    """Ask a model. PROMPT is the question; - or nothing reads it from standard input.
+
+    Prints the job's number, or with --wait the answer.
+    """
+    from decentralized_vllm.cli.asking import ask_and_show
+
+    ask_and_show(_text_of(prompt, file), model, wait=wait, as_json=as_json, options=options)
+
+
+def _text_of(prompt: str | None, file: Any) -> str:
+    if prompt is not None and file is not None:
+        raise click.UsageError("give PROMPT or --file, not both")
+    if file is None and prompt not in (None, "-"):
+        return str(prompt)
+    source: BinaryIO = file or click.get_binary_stream("stdin")
+    data = source.read()
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"the prompt is not UTF-8 at byte {error.start}") from error

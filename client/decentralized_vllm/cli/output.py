@@ -1,0 +1,18 @@
+"""Prints: answers and lists on standard output, everything about them on standard error."""
+
+import json
+from typing import Any
+
+import click
+
+
+def show(fields: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(fields, ensure_ascii=False))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def remark(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,67 @@
+"""Runs a command's work, and turns what goes wrong into one clear line and an exit code."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Coroutine
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from decentralized_vllm.cli.sources import ENV_PREFIX
+from decentralized_vllm.protocol.errors import (
+    DvllmError,
+    JobEnded,
+    RetryableError,
+    SettingError,
+    WaitTimeout,
+)
+
+T = TypeVar("T")
+
+EXIT_CODES: tuple[tuple[type[DvllmError], int], ...] = (
+    (SettingError, 2),  # as click's own usage errors
+    (JobEnded, 3),
+    (WaitTimeout, 4),
+    (RetryableError, 5),
+    (DvllmError, 1),
+)
+INTERRUPTED = 128 + signal.SIGINT
+# Settings that have no flag of their own are told by their variable.
+_FLAGS = frozenset(
+    (
+        *("config", "devnet", "eth_node_url", "contract_address", "chain_id", "ipfs_host"),
+        *("ipfs_port", "data_dir", "keystore", "passphrase_file", "max_top_up", "max_fee"),
+    )
+)
+
+
+def run(work: Coroutine[Any, Any, T], *, as_json: bool, on_interrupt: str = "") -> T:
+    """Ends the process on a DvllmError and on Ctrl-C, for which `on_interrupt` is told."""
+    try:
+        return asyncio.run(work)
+    except DvllmError as error:
+        fail(error, as_json=as_json)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted{on_interrupt and ': '}{on_interrupt}", err=True)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def fail(error: DvllmError, *, as_json: bool) -> NoReturn:
+    code = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+    if as_json:
+        told = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+        if isinstance(error, JobEnded):
+            told["refund_wei"] = str(error.refund_wei)
+        click.echo(json.dumps({"error": told}))
+    click.echo(f"dvllm: {error}{_where(error)}", err=True)
+    raise SystemExit(code)
+
+
+def _where(error: DvllmError) -> str:
+    """How to change the setting that is wrong."""
+    if not isinstance(error, SettingError):
+        return ""
+    flag = f"--{error.setting.replace('_', '-')}"
+    variable = f"{ENV_PREFIX}{error.setting.upper()}"
+    return f" [{flag} or {variable}]" if error.setting in _FLAGS else f" [{variable}]"
