@@ -15,9 +15,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-ANVIL = (
-    Path(__file__).parents[2] / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
-)
+ANVIL = Path(__file__).parents[2] / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 MNEMONIC = "test test test test test test test test test test test junk"
 
 Account.enable_unaudited_hdwallet_features()
@@ -25,9 +23,7 @@ Account.enable_unaudited_hdwallet_features()
 
 def development_account(index: int) -> LocalAccount:
     """One of the ten accounts that every anvil funds with 10,000 ether."""
-    account: LocalAccount = Account.from_mnemonic(
-        MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}"
-    )
+    account: LocalAccount = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
     return account
 
 
@@ -59,7 +55,8 @@ class Anvil:
         return await asyncio.to_thread(self.call, method, *params)
 
     def mine(self, blocks: int = 1) -> None:
-        self.call("anvil_mine", hex(blocks))
+        if blocks:
+            self.call("anvil_mine", hex(blocks))
 
     def block_number(self) -> int:
         return int(self.call("eth_blockNumber"), 16)
