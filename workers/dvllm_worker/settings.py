@@ -64,6 +64,10 @@ class KeySection(_Section):
     keystore: Path | None = None
     passphrase_file: Path | None = Field(None, description="without it, a prompt asks")
     private_key: SecretStr | None = Field(None, description="local chains only")
+    lock_dir: Path = Field(
+        Path(platformdirs.user_data_dir("dvllm")) / "locks",
+        description="where this user's processes see which keys are in use",
+    )
 
 
 class NodeSection(_Section):
@@ -83,6 +87,10 @@ class NodeSection(_Section):
     pause_when_stopped: bool = Field(
         True, description="set the slots to 0 on chain while the worker does not run"
     )
+    resume_on_start: bool = Field(False, description="take duty again after a no-show")
+    max_ram_mib: int | None = Field(None, ge=0, description="None: what this machine has")
+    max_vram_mib: int = Field(0, ge=0)
+    max_cpu_percent: int | None = Field(None, ge=0, description="100 per core; None: all cores")
 
 
 class HttpSection(_Section):

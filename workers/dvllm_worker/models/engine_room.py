@@ -61,6 +61,21 @@ class EngineRoom:
             self._run(bench), name=f"engine of {model.model_id}"
         )
 
+    def serving(self, model_id: str) -> Sequence[ServedModel]:
+        return [bench.model for bench in self.benches if bench.model.model_id == model_id]
+
+    async def prefetch(self, model: ServedModel) -> None:
+        """Raises what the cache raises."""
+        await self._cache.ensure(model.model_cid, progress=LoggedProgress(model.model_id))
+
+    async def retire(self, model: ServedModel) -> None:
+        """Ends a model's engine and forgets it."""
+        task = self._tasks.pop(model.model_cid, None)
+        self._benches.pop(model.model_cid, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     async def first_started(self) -> None:
         """Returns when every model served now has its engine."""
         for bench in self.benches:

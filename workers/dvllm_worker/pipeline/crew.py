@@ -25,6 +25,10 @@ class Crew:
     def n_running(self) -> int:
         return len(self._tasks)
 
+    @property
+    def is_draining(self) -> bool:
+        return self._is_draining
+
     def is_running(self, key: JobKey) -> bool:
         return key in self._tasks
 
@@ -44,6 +48,11 @@ class Crew:
         """Drops a lease that is no longer ours; the engine stops too."""
         task = self._tasks.get(key)
         if task is not None:
+            task.cancel()
+
+    def stop_all(self) -> None:
+        """Drops everything at once; the journal knows where to go on."""
+        for task in self._tasks.values():
             task.cancel()
 
     async def drain(self, *, grace_s: float) -> None:

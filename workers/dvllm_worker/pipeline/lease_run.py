@@ -203,7 +203,7 @@ class LeaseRun:
     async def _confirm_delivery(self) -> None:
         try:
             receipt = await self._shop.steps.submit.confirm_delivery(self._row)
-        except TransactionFailed as error:
+        except (TransactionFailed, UnknownJob) as error:
             raise LeaseLost(f"the delivery failed: {error.message}") from error
         await self._move(Stage.FINAL, tx_hash=receipt.tx_hash)
 
@@ -213,7 +213,7 @@ class LeaseRun:
         tx_hash = await self._sent(job, lambda: submit.hand_back(job, code))
         try:
             await submit.confirm_hand_back(self._row)
-        except TransactionFailed as error:
+        except (TransactionFailed, UnknownJob) as error:
             raise LeaseLost(f"the failJob failed: {error.message}") from error
         await self._move(Stage.FAILED, tx_hash=tx_hash)
 

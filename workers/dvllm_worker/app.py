@@ -1,0 +1,319 @@
+"""The composition root: reads the settings and builds one node out of its parts."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from importlib.metadata import version as package_version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from eth_account.signers.local import LocalAccount
+
+from decentralized_vllm.chain.feed import FeedSettings, LogFeed
+from decentralized_vllm.content.server.gateway import gateway_routes
+from decentralized_vllm.protocol.events import VersionAnnounced
+from decentralized_vllm.protocol.ids import Wei
+from decentralized_vllm.protocol.responses import ResponseDocument
+from dvllm_worker.clock import ChainClock
+from dvllm_worker.content.arrivals import Arrivals
+from dvllm_worker.content.prompts import PromptReader
+from dvllm_worker.content.shelf import LocalShelf
+from dvllm_worker.duty import Duty, NotReady
+from dvllm_worker.engines.factory import BuiltEngine, build_engine
+from dvllm_worker.housekeeping import Earnings, Retention
+from dvllm_worker.http.blocks import BlockDoor
+from dvllm_worker.http.callers import Callers
+from dvllm_worker.http.events import EventStream
+from dvllm_worker.http.hub import JobHub
+from dvllm_worker.http.listener import Listener, worker_app
+from dvllm_worker.http.nonces import NonceBook
+from dvllm_worker.http.status import ModelStatus, NodeStatus, StatusPage
+from dvllm_worker.journal.crash_points import CrashingJournal
+from dvllm_worker.journal.sql_journal import SqlJournal
+from dvllm_worker.logs import JobLog, Onlookers
+from dvllm_worker.models.cache import check_free_disk
+from dvllm_worker.models.engine_room import Bench, EngineRoom
+from dvllm_worker.models.served import ServedModel
+from dvllm_worker.models.updates import UpdateFollower
+from dvllm_worker.node import Loops, Node
+from dvllm_worker.onchain import Desk, open_desk
+from dvllm_worker.pipeline.admit import Admit
+from dvllm_worker.pipeline.caretaker import Caretaker, CaretakerOptions
+from dvllm_worker.pipeline.crew import Crew
+from dvllm_worker.pipeline.fetch import Fetch
+from dvllm_worker.pipeline.generate import Generate
+from dvllm_worker.pipeline.identity import NodeIdentity
+from dvllm_worker.pipeline.lease_run import Patience, Steps, Workshop
+from dvllm_worker.pipeline.ports import Journal
+from dvllm_worker.pipeline.prospects import MarketRules
+from dvllm_worker.pipeline.publish import Publish
+from dvllm_worker.pipeline.stages import Stage
+from dvllm_worker.pipeline.submit import Submit
+from dvllm_worker.pipeline.sweep import Sweep
+from dvllm_worker.pipeline.watcher import Watcher
+from dvllm_worker.settings import WorkerSettings
+from dvllm_worker.slots import declared_slots
+from dvllm_worker.sources import Sources, model_cache, open_gateways, open_sources
+from dvllm_worker.stopping import StopSignals
+
+log = logging.getLogger(__name__)
+
+RESERVED_BLOCKS = 2  # kept of every lease for its one transaction to be mined
+
+
+async def run_worker(settings: WorkerSettings, stops: StopSignals) -> None:
+    """Runs one node until it is told to stop. Raises SettingError, NotReady, ChainUnavailable."""
+    check_free_disk(settings.data_dir)
+    async with open_desk(settings) as desk:
+        duty = Duty(desk)
+        await duty.check_ready()
+        if settings.node.resume_on_start and await duty.resume():
+            log.info("the node takes duty again after a no-show")
+        models = await duty.served_models()
+        if not models:
+            raise NotReady("this node serves no model", hint="run `worker serve-model MODEL_ID`")
+        async with (
+            open_sources(settings) as sources,
+            open_gateways(settings) as gateways,
+            asyncio.TaskGroup() as group,
+        ):
+            cache = model_cache(settings, gateways)
+            engines = EngineRoom(group, cache, _engine_builder(settings, desk))
+            await _Assembly(settings, desk, sources, engines, group).run(models, duty, stops)
+
+
+def _engine_builder(
+    settings: WorkerSettings, desk: Desk
+) -> Callable[[Path, ServedModel], BuiltEngine]:
+    def build(path: Path, model: ServedModel) -> BuiltEngine:
+        return build_engine(
+            settings.engine,
+            model_path=path,
+            model_name=model.model_id,
+            is_local_chain=desk.network.identity.is_local,
+        )
+
+    return build
+
+
+class _Signer:
+    """Signs answers with the node's key."""
+
+    def __init__(self, account: LocalAccount) -> None:
+        self._account = account
+
+    def sign(self, document: ResponseDocument) -> ResponseDocument:
+        return document.sign(self._account)
+
+
+class _Assembly:
+    """Puts the parts of one node together, inside an open chain, open stores and a task group."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        desk: Desk,
+        sources: Sources,
+        engines: EngineRoom,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self._settings = settings
+        self._desk = desk
+        self._network = desk.network
+        self._sources = sources
+        self._engines = engines
+        self._group = group
+        self._slots = declared_slots(settings)
+        self._clock = ChainClock(desk.network.jobs)
+        self._hub = JobHub()
+        self._arrivals = Arrivals()
+        self._started_s = time.monotonic()
+        self._identity = NodeIdentity(
+            desk.address, desk.network.identity.chain_id, desk.network.coordinator.address
+        )
+
+    async def run(self, models: Sequence[ServedModel], duty: Duty, stops: StopSignals) -> None:
+        await self._clock.refresh()
+        sql_journal = await SqlJournal(
+            self._desk.database,
+            chain_id=self._identity.chain_id,
+            coordinator=self._identity.coordinator,
+        ).load()
+        fault_at = self._settings.fault_at
+        journal = CrashingJournal(sql_journal, fault_at) if fault_at else sql_journal
+        admit = Admit(
+            self._network.jobs, me=self._desk.address, grace_s=self._network.clocks.grace_s
+        )
+        crew = Crew(self._group, self._workshop(journal, admit))
+        caretaker = self._caretaker(journal)
+        sweep = Sweep(journal, admit, crew, caretaker, self._clock)
+        follower = UpdateFollower(duty, self._engines, journal, self._clock)
+        watcher = Watcher(
+            self._feed(),
+            self._network.jobs,
+            journal,
+            crew,
+            caretaker,
+            sweep,
+            clock=self._clock,
+            identity=self._identity,
+            served=lambda: self._engines.served_cids,
+            on_announced=follower.note if self._settings.models.follow_updates else _ignore,
+        )
+        node = Node(
+            settings=self._settings,
+            clock=self._clock,
+            duty=duty,
+            engines=self._engines,
+            crew=crew,
+            sweep=sweep,
+            watcher=watcher,
+            loops=self._loops(sql_journal, sweep, caretaker, follower),
+            models=models,
+            slots=self._slots,
+        )
+        async with self._listener(journal, crew) as listener:
+            log.info("listening on http://%s:%d", self._settings.http.host, listener.port)
+            with stops.listening():
+                await node.run(self._group, stops)
+
+    def _workshop(self, journal: Journal, admit: Admit) -> Workshop:
+        sources, me = self._sources, self._desk.address
+        onlooker = Onlookers(JobLog(), self._hub)
+        shelf = LocalShelf(sources.own, [sources.mirror] if sources.mirror else [])
+        steps = Steps(
+            admit,
+            Fetch(PromptReader(sources.own, sources.all, self._arrivals)),
+            Generate(shelf, _Signer(self._desk.account), onlooker, me=me),
+            Publish(shelf),
+            Submit(self._network.node_calls, self._desk.sender),
+        )
+        patience = Patience(
+            fetch_s=self._settings.content.fetch_timeout_s,
+            engine_s=self._settings.limits.engine_wait_s,
+            reserve_s=RESERVED_BLOCKS * self._settings.chain.block_time_s,
+        )
+        return Workshop(
+            steps,
+            journal,
+            self._engines,
+            onlooker,
+            self._clock,
+            patience,
+            asyncio.Semaphore(self._slots),
+        )
+
+    def _caretaker(self, journal: Journal) -> Caretaker:
+        node, clocks = self._settings.node, self._network.clocks
+        return Caretaker(
+            self._network.jobs,
+            self._network.node_calls,
+            self._desk.sender,
+            journal,
+            self._gas_price,
+            self._clock,
+            identity=self._identity,
+            rules=MarketRules(clocks.grace_s, clocks.max_attempts),
+            options=CaretakerOptions(
+                takes=node.take_jobs,
+                expires=node.expire_overdue,
+                n_slots=self._slots,
+                jitter_s=node.take_jitter_s,
+                token_value_wei=node.token_value_wei,
+            ),
+            random=random.random,
+        )
+
+    def _feed(self) -> LogFeed:
+        chain = self._settings.chain
+        return LogFeed(
+            rpc=self._network.rpc,
+            hints=self._network.hints,
+            database=self._desk.database,
+            chain=str(self._network.identity),
+            coordinator=self._network.coordinator.address,
+            name=f"node {self._desk.address[:10]}",
+            settings=FeedSettings(confirmations=chain.confirmations, poll_s=chain.poll_s),
+        )
+
+    def _loops(
+        self,
+        journal: SqlJournal,
+        sweep: Sweep,
+        caretaker: Caretaker,
+        follower: UpdateFollower,
+    ) -> Loops:
+        settings, clock = self._settings, self._clock
+        earnings = Earnings(self._desk, clock)
+        retention = Retention(
+            self._sources.own,
+            journal.closed_rows,
+            keep_s=2 * self._network.clocks.epoch_s + settings.content.keep_s,
+        )
+        side: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("chain clock", partial(clock.run, every_s=settings.chain.poll_s)),
+            ("sweep", partial(sweep.run, interval_s=settings.limits.sweep_every_s)),
+            ("caretaker", caretaker.run),
+            ("retention", partial(retention.run, clock)),
+            ("updates", follower.run),
+        ]
+        if settings.node.settle_every_s:
+            side.append(("earnings", partial(earnings.run, every_s=settings.node.settle_every_s)))
+        return Loops(side)
+
+    def _listener(self, journal: Journal, crew: Crew) -> Listener:
+        http = self._settings.http
+        callers = Callers(authorities_of(self._settings), NonceBook())
+        app = worker_app(
+            gateway_routes(self._sources.own),
+            BlockDoor(journal, self._sources.own, self._arrivals),
+            EventStream(journal, self._hub, callers),
+            StatusPage(lambda: self._status(journal, crew)),
+        )
+        return Listener(app, host=http.host, port=http.port)
+
+    def _status(self, journal: Journal, crew: Crew) -> NodeStatus:
+        rows = journal.open_rows()
+        return NodeStatus(
+            version=package_version("decentralized-vllm-worker"),
+            node=self._desk.address,
+            chain_id=self._identity.chain_id,
+            coordinator=self._identity.coordinator,
+            slots=self._slots,
+            free_slots=max(0, self._slots - crew.n_running),
+            queue=sum(row.stage is Stage.SEEN for row in rows),
+            is_draining=crew.is_draining,
+            uptime_s=int(time.monotonic() - self._started_s),
+            models=[_model_status(bench) for bench in self._engines.benches],
+        )
+
+    async def _gas_price(self) -> Wei:
+        return Wei(int(await self._network.rpc.call("eth_gasPrice"), 16))
+
+
+def _model_status(bench: Bench) -> ModelStatus:
+    is_ready = bench.is_started.is_set() and bench.engine is not None
+    return ModelStatus(
+        model_id=bench.model.model_id,
+        model_cid=bench.model.model_cid,
+        version=bench.model.version,
+        is_ready=is_ready,
+        engine=bench.engine.identity().name if is_ready and bench.engine else None,
+        tokens_per_s=bench.speeds.slow_tokens_per_s(),
+    )
+
+
+def authorities_of(settings: WorkerSettings) -> list[str]:
+    """The names under which requests to this listener may be signed."""
+    http = settings.http
+    names = [f"{host}:{http.port}" for host in (http.host, "localhost", "127.0.0.1")]
+    if settings.node.endpoint:
+        names.append(urlsplit(settings.node.endpoint).netloc)
+    return [*names, *http.public_names]
+
+
+def _ignore(_: VersionAnnounced) -> None:
+    """For operators who choose their versions themselves."""

@@ -1,0 +1,77 @@
+"""`worker register`: the node's profile in the registry."""
+
+import os
+
+import click
+import psutil
+
+from decentralized_vllm.chain.verification import checked_address
+from decentralized_vllm.protocol.ids import ZERO_ADDRESS
+from decentralized_vllm.protocol.nodes import NodeProfile
+from dvllm_worker.commands._shared import Result, node_command
+from dvllm_worker.onchain import open_desk
+from dvllm_worker.settings import WorkerSettings
+from dvllm_worker.slots import declared_slots
+
+PERCENT_PER_CORE = 100
+
+
+def _say(result: Result) -> str:
+    verb = "registered" if result["was_new"] else "updated"
+    where = result["endpoint"] or "no endpoint"
+    return f"{result['node']} is {verb}: {result['slots']} slots, {where}"
+
+
+@click.option("--endpoint", metavar="URL", help="Public URL of this node's listener.")
+@click.option("--slots", type=click.IntRange(0, 65_535), help="Jobs at once; 0 pauses the node.")
+@click.option("--region", help='Free text, such as "eu-central".')
+@click.option("--payout", metavar="ADDRESS", help="Who is paid; fixed at the first registration.")
+@node_command(
+    name="register",
+    say=_say,
+    help_text="""Tell the network who this node is, or change what it was told.
+
+    \b
+    Examples:
+      worker register --endpoint https://node.example:8090
+      worker register --slots 32
+    """,
+)
+async def command(
+    settings: WorkerSettings,
+    endpoint: str | None,
+    slots: int | None,
+    region: str | None,
+    payout: str | None,
+) -> Result:
+    node = settings.node
+    paid = payout or node.payout
+    profile = NodeProfile(
+        max_ram_mib=_ram_mib() if node.max_ram_mib is None else node.max_ram_mib,
+        max_vram_mib=node.max_vram_mib,
+        max_cpu_percent=_cpu_percent() if node.max_cpu_percent is None else node.max_cpu_percent,
+        endpoint=endpoint if endpoint is not None else node.endpoint or "",
+        region=region if region is not None else node.region,
+        payout=checked_address("node.payout", paid) if paid else ZERO_ADDRESS,
+        slots=declared_slots(settings) if slots is None else slots,
+    )
+    async with open_desk(settings) as desk:
+        registry = desk.network.node_registry
+        was_new = not (await registry.node(desk.address)).is_registered
+        call = registry.register_node(profile) if was_new else registry.update_profile(profile)
+        receipt = await desk.do(call)
+        return {
+            "node": desk.address,
+            "was_new": was_new,
+            "slots": profile.slots,
+            "endpoint": profile.endpoint,
+            "tx_hash": receipt.tx_hash,
+        }
+
+
+def _ram_mib() -> int:
+    return int(psutil.virtual_memory().total >> 20)
+
+
+def _cpu_percent() -> int:
+    return PERCENT_PER_CORE * (os.cpu_count() or 1)

@@ -1,0 +1,113 @@
+"""Looks at everything a node needs and says what to do about what is missing."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from decentralized_vllm.chain.network import Network
+from decentralized_vllm.protocol.errors import DvllmError
+from decentralized_vllm.protocol.units import format_tokens
+from dvllm_worker.engines.doctor import examine as examine_engine
+from dvllm_worker.onchain import node_address, open_network
+from dvllm_worker.settings import WorkerSettings
+
+LITTLE_DISK_BYTES = 5 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`mends` are what to do, in order; none when all is well."""
+
+    name: str
+    is_ok: bool
+    finding: str
+    mends: tuple[str, ...] = ()
+
+
+async def examine_all(settings: WorkerSettings) -> list[Check]:
+    """Never raises for what it finds."""
+    advice = await asyncio.to_thread(examine_engine, settings.engine)
+    engine = Check("engine", advice.is_ready, f"{advice.engine}: {advice.why}", advice.steps)
+    local = [check_disk(settings.data_dir), check_content(settings), engine]
+    return [*local, *await _on_chain(settings)]
+
+
+def check_disk(data_dir: Path) -> Check:
+    folder = next(path for path in (data_dir, *data_dir.parents) if path.exists())
+    if not os.access(folder, os.W_OK):
+        return Check("disk", False, f"{folder} can not be written", ("choose another data_dir",))
+    free_bytes = shutil.disk_usage(folder).free
+    finding = f"{free_bytes / 1e9:.0f} GB free at {data_dir}"
+    if free_bytes < LITTLE_DISK_BYTES:
+        return Check("disk", False, finding, ("free some space, or choose another data_dir",))
+    return Check("disk", True, finding)
+
+
+def check_content(settings: WorkerSettings) -> Check:
+    gateways = settings.content.gateways
+    if gateways:
+        return Check("content", True, f"reads from {', '.join(gateways)}")
+    mend = "set content.gateways: models, and prompts of requesters behind NAT, come from there"
+    return Check("content", False, "no gateways", (mend,))
+
+
+async def _on_chain(settings: WorkerSettings) -> list[Check]:
+    try:
+        async with open_network(settings) as network:
+            found = f"chain {network.identity.chain_id}, contracts as expected"
+            checks = [Check("chain", True, found)]
+            for name, look in (("key", _key), ("node", _node), ("models", _models)):
+                checks.append(await _tried(name, look, network, settings))
+            return checks
+    except DvllmError as error:
+        return [_failed("chain", error)]
+
+
+Look = Callable[[Network, WorkerSettings], Awaitable[Check]]
+
+
+async def _tried(name: str, look: Look, network: Network, settings: WorkerSettings) -> Check:
+    try:
+        return await look(network, settings)
+    except DvllmError as error:
+        return _failed(name, error)
+
+
+async def _key(network: Network, settings: WorkerSettings) -> Check:
+    address = node_address(settings, network.identity.chain_id)
+    gas_wei = int(await network.rpc.call("eth_getBalance", address, "latest"), 16)
+    finding = f"{address} has {format_tokens(gas_wei)} for gas"
+    mends = () if gas_wei else ("send it some of the chain's own coin",)
+    return Check("key", gas_wei > 0, finding, mends)
+
+
+async def _node(network: Network, settings: WorkerSettings) -> Check:
+    address = node_address(settings, network.identity.chain_id)
+    registered = await network.node_registry.node(address)
+    node = await network.coordinator.node(address)
+    unit_wei = await network.coordinator.stake_unit()
+    mends = []
+    if not registered.is_registered:
+        mends.append("worker register")
+    if node.stake_wei < unit_wei:
+        mends.append(f"worker stake {format_tokens(unit_wei - node.stake_wei)}")
+    if node.is_suspended:
+        mends.append("worker resume")
+    finding = f"stake {format_tokens(node.stake_wei)}, {node.slots} slots on chain"
+    return Check("node", not mends, finding, tuple(mends))
+
+
+async def _models(network: Network, settings: WorkerSettings) -> Check:
+    address = node_address(settings, network.identity.chain_id)
+    joined = await network.coordinator.joined_versions(address)
+    names = [(await network.coordinator.version(number)).model_id for number in joined]
+    if names:
+        return Check("models", True, f"serves {', '.join(names)}")
+    return Check("models", False, "serves none", ("worker serve-model MODEL_ID",))
+
+
+def _failed(name: str, error: DvllmError) -> Check:
+    return Check(name, False, error.message, (error.hint,) if error.hint else ())
