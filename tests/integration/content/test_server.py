@@ -166,7 +166,7 @@ async def test_add__what_would_give_another_cid__is_refused(
     assert status == 400
 
 
-@pytest.mark.parametrize("name", ["../x", "a//b", "a/../b", "/etc/passwd", "a\\b", "."])
+@pytest.mark.parametrize("name", ["../x", "a//b", "a/../b", "//etc/passwd", "a\\b", "."])
 async def test_add__hostile_name__is_refused(rpc: Rpc, store: PinningStore, name: str) -> None:
     status, _ = await rpc.error("add", form({f"d/{name}" if name == "." else name: b"data"}))
     assert status == 500

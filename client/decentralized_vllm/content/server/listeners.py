@@ -56,7 +56,8 @@ class ContentServer:
     """`async with ContentServer(store, api_port=5001, gateway_port=8081) as server:`
 
     The RPC listens on loopback only: whoever reaches it can write. Port 0 takes a free port; then
-    `api_url` and `gateway_url` tell which. It neither opens nor closes the store.
+    `api_url` and `gateway_url` tell which. `settings` are the ports' names in errors. It neither
+    opens nor closes the store.
     """
 
     def __init__(
@@ -67,11 +68,12 @@ class ContentServer:
         gateway_port: int = 8081,
         gateway_host: str = _LOOPBACK,
         allowed_origins: Sequence[str] = (),
+        settings: tuple[str, str] = ("api_port", "gateway_port"),
     ) -> None:
         api = rpc_app(store, allowed_origins=allowed_origins)
-        self._api = Listener(api, api_port, setting="api_port")
+        self._api = Listener(api, api_port, setting=settings[0])
         self._gateway = Listener(
-            gateway_app(store), gateway_port, setting="gateway_port", host=gateway_host
+            gateway_app(store), gateway_port, setting=settings[1], host=gateway_host
         )
 
     @property
@@ -83,7 +85,7 @@ class ContentServer:
         return self._gateway.url
 
     async def start(self) -> None:
-        """Raises SettingError, naming `api_port` or `gateway_port`."""
+        """Raises SettingError, naming the port that is taken."""
         await self._api.start()
         try:
             await self._gateway.start()
