@@ -1,7 +1,5 @@
 """Reads one job whole: its state, its story, and its verified answer if it was delivered."""
 
-from collections.abc import Callable
-
 from decentralized_vllm.chain.block_times import block_times_s
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.protocol.errors import ChainUnavailable, JobCancelled, JobExpired, JobFailed
@@ -21,9 +19,7 @@ from decentralized_vllm.requester.tasks import Task, TaskStatus
 class TaskReader:
     """Answers come from the node that gave them, else from the client's own store."""
 
-    def __init__(
-        self, network: Network, nodes: NodeSources, store: Callable[[], ReadsFiles]
-    ) -> None:
+    def __init__(self, network: Network, nodes: NodeSources, store: ReadsFiles) -> None:
         self._network = network
         self._nodes = nodes
         self._store = store
@@ -52,9 +48,8 @@ class TaskReader:
         return tell(state, story, times, document)
 
     async def _sources(self, node: Address) -> list[ReadsFiles]:
-        own = self._store()
         at_node = await self._nodes.store_of(node)
-        return [own] if at_node is None else [at_node, own]
+        return [self._store] if at_node is None else [at_node, self._store]
 
 
 def require_answer(task: Task) -> Task:
