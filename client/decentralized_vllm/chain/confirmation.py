@@ -16,8 +16,12 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Blocks or seconds, whichever pass first; seconds matter where no blocks come."""
+    """Blocks or seconds, whichever pass first; seconds matter where no blocks come.
 
+    A fee that is known to be too low is raised with the next block, or after `retry_s`.
+    """
+
+    retry_s: float = 1.0
     resend_blocks: int = 2
     resend_s: float = 30.0
     bump_blocks: int = 3
@@ -62,8 +66,9 @@ def next_step(
     blocks = view.block_number - sent.at_block
     seconds = view.seen_at_s - sent.at_s
     is_stalled = blocks >= patience.bump_blocks or seconds >= patience.bump_s
-    is_short = outgoing.latest.fees.max_fee_wei < view.base_fee_wei
-    if sent.is_underpriced or is_short or (is_next and is_stalled):
+    is_short = sent.is_underpriced or outgoing.latest.fees.max_fee_wei < view.base_fee_wei
+    is_new_chance = blocks >= 1 or seconds >= patience.retry_s
+    if (is_short and is_new_chance) or (is_next and is_stalled):
         return Step.BUMP
     if blocks >= patience.resend_blocks or seconds >= patience.resend_s:
         return Step.RESEND
