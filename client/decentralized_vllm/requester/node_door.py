@@ -4,7 +4,6 @@ Everything here is a courtesy between two parties: a node that can not be reache
 job if the prompt reaches it some other way.
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -18,7 +17,7 @@ from decentralized_vllm.content.http_client import ContentHttp
 from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.errors import ContentUnavailable, InvalidDocument
 from decentralized_vllm.protocol.ids import JobId
-from decentralized_vllm.protocol.request_auth import HttpRequest, signed_headers
+from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
 
 CAR_TYPE = "application/vnd.ipld.car"
 STREAM_TOTAL_S = 3600.0
@@ -32,16 +31,19 @@ class ServerEvent:
 
 
 class NodeDoor:
-    """Signs every request as the job's requester. Raises ContentUnavailable."""
+    """Asks as the job's requester. Raises ContentUnavailable."""
 
     def __init__(self, http: ContentHttp, account: BaseAccount) -> None:
         self._http = http
         self._account = account
 
     async def offer_blocks(self, endpoint: str, job_id: JobId, car: bytes) -> None:
-        """Hands a CAR of the prompt's blocks to the node that holds the job."""
+        """Hands a CAR of the prompt's blocks to the node that holds the job.
+
+        Unsigned: the node takes what hashes to the job's prompt CID, from whomever.
+        """
         url = _job_url(endpoint, job_id, "blocks")
-        headers = {"Content-Type": CAR_TYPE, **self._signed("POST", url, car)}
+        headers = {"Content-Type": CAR_TYPE}
         async with self._http.request("POST", str(url), data=car, headers=headers) as response:
             if response.status >= 300:
                 raise ContentUnavailable(f"{url.origin()} answered {response.status} to blocks")
@@ -49,7 +51,7 @@ class NodeDoor:
     async def events(self, endpoint: str, job_id: JobId) -> AsyncIterator[ServerEvent]:
         """What the node tells of a job it runs, until it says no more."""
         url = _job_url(endpoint, job_id, "events")
-        headers = {"Accept": "text/event-stream", **self._signed("GET", url, b"")}
+        headers = {"Accept": "text/event-stream", **self._signed_get(url)}
         async with self._http.request(
             "GET", str(url), headers=headers, total_s=STREAM_TOTAL_S
         ) as response:
@@ -58,13 +60,8 @@ class NodeDoor:
             async for event in _server_events(response.content):
                 yield event
 
-    def _signed(self, method: str, url: URL, body: bytes) -> dict[str, str]:
-        request = HttpRequest(
-            authority=url.authority,
-            method=method,
-            target=url.raw_path_qs,
-            body_sha256=hashlib.sha256(body).hexdigest(),
-        )
+    def _signed_get(self, url: URL) -> dict[str, str]:
+        request = HttpRequest(url.authority, "GET", url.raw_path_qs, body_digest(b""))
         return signed_headers(
             request,
             self._account,

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 PROMPT_LIMITS = ContentLimits(max_bytes=2 * MAX_PROMPT_BYTES, max_blocks=64)
 DRAIN_S = 10.0
+ATTEMPTS = 3
+RETRY_S = 1.0
 
 
 class ReadsBlocks(Protocol):
@@ -27,7 +29,7 @@ class ReadsBlocks(Protocol):
 
 
 class BlockOffers:
-    """At most one offer per job and node. A failed one is logged: the prompt has other ways."""
+    """One offer per job and node, tried thrice. A failure is logged: prompts have other ways."""
 
     def __init__(self, nodes: NodeSources, door: NodeDoor, store: ReadsBlocks) -> None:
         self._nodes = nodes
@@ -53,15 +55,19 @@ class BlockOffers:
             task.cancel()
 
     async def _offer(self, job_id: JobId, prompt_cid: Cid, node: Address) -> None:
-        try:
-            endpoint = await self._nodes.endpoint_of(node)
-            if endpoint is not None:
-                await self._door.offer_blocks(endpoint, job_id, await self._car(prompt_cid))
-        except (RetryableError, ContentError) as error:
-            log.info(
-                "blocks_not_offered",
-                extra={"job_id": job_id, "node": node, "reason": error.message},
-            )
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                endpoint = await self._nodes.endpoint_of(node)
+                if endpoint is not None:
+                    await self._door.offer_blocks(endpoint, job_id, await self._car(prompt_cid))
+                return
+            except (RetryableError, ContentError) as error:
+                log.info(
+                    "blocks_not_offered",
+                    extra={"job_id": job_id, "node": node, "reason": error.message},
+                )
+            if attempt < ATTEMPTS:
+                await asyncio.sleep(RETRY_S)
 
     async def _car(self, prompt_cid: Cid) -> bytes:
         pieces = [encode_header(parse_cid(prompt_cid))]

@@ -1,5 +1,6 @@
 """`dvllm submit`: ask a model."""
 
+import sys
 from typing import Any, BinaryIO
 
 import click
@@ -43,13 +44,12 @@ def submit(
     ask_and_show(_text_of(prompt, file), model, wait=wait, as_json=as_json, options=options)
 
 
-def _text_of(prompt: str | None, file: Any) -> str:
+def _text_of(prompt: str | None, file: BinaryIO | None) -> str:
     if prompt is not None and file is not None:
         raise click.UsageError("give PROMPT or --file, not both")
     if file is None and prompt not in (None, "-"):
         return str(prompt)
-    source: BinaryIO = file or click.get_binary_stream("stdin")
-    data = source.read()
+    data = (file or sys.stdin.buffer).read()
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
