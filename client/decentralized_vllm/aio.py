@@ -102,8 +102,9 @@ class AsyncClient(OpenAndClose):
             session.care.offer(job_id, submitted.node)
         task = await session.reader.task(job_id, with_answer=False)
         if self._monitor is not None:
-            self._monitor.watch(job_id)
-        await self._handlers.tell("task_submitted", task)
+            await self._monitor.announce(task)
+        else:
+            await self._handlers.tell("task_submitted", task)
         return task
 
     async def get_task(self, task: TaskOrId) -> Task:

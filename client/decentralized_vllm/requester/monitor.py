@@ -48,13 +48,20 @@ class Monitor:
         self._progress = progress
         self._poll_s = poll_s
         self._watched: dict[JobId, _Watched] = {}
-        self._told: set[JobId] = set()
+        self._announced: set[JobId] = set()
         self._next_block: int | None = None
 
     def watch(self, job_id: JobId) -> None:
-        """A job submitted here; others of the account are found by themselves."""
-        if job_id not in self._told:
-            self._watched.setdefault(job_id, _Watched())
+        """A job whose submission the handlers know of."""
+        if job_id not in self._announced:
+            self._announced.add(job_id)
+            self._watched[job_id] = _Watched()
+
+    async def announce(self, task: Task) -> None:
+        """Tells once of a submission, whoever sees it first: the submitter or the monitor."""
+        if task.id not in self._announced:
+            self.watch(task.id)
+            await self._handlers.tell("task_submitted", task)
 
     async def run(self) -> None:
         """Until cancelled. What goes wrong in a round is logged and tried again in the next."""
@@ -88,10 +95,8 @@ class Monitor:
             return
         first = max(0, self._next_block - READ_AGAIN_BLOCKS)
         for request in await self._requests.between(first, latest):
-            if request.job_id not in self._told and request.job_id not in self._watched:
-                self._watched[request.job_id] = _Watched()
-                task = await self._reader.task(request.job_id, with_answer=False)
-                await self._handlers.tell("task_submitted", task)
+            if request.job_id not in self._announced:
+                await self.announce(await self._reader.task(request.job_id, with_answer=False))
         self._next_block = latest + 1
 
     async def _look(self, state: JobState) -> None:
@@ -119,7 +124,6 @@ class Monitor:
         task = await self._reader.task(job_id)
         _stop(watched)
         del self._watched[job_id]
-        self._told.add(job_id)
         if task.status is not TaskStatus.COMPLETED:
             await self._handlers.tell("task_failed", task)
             return

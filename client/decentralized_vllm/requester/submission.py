@@ -76,7 +76,10 @@ class Submission:
         return Submitted(request, next(leases, None), offer)
 
     async def _terms(self, model_id: ModelId) -> Terms:
-        info = await self._network.model_registry.model(model_id)
+        try:
+            info = await self._network.model_registry.model(model_id)
+        except UnknownModel as error:
+            raise UnknownModel(f"there is no model {model_id!r}", hint=error.hint) from error
         if not info.is_active:
             raise UnknownModel(f"model {model_id!r} takes no new jobs")
         version = await self._network.coordinator.current_version(model_id)
