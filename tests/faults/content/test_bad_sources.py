@@ -33,7 +33,12 @@ Misbehave = Callable[[asyncio.StreamWriter], Awaitable[None]]
 async def source_that(misbehaves: Misbehave) -> AsyncIterator[str]:
     """A listener that reads a request's head and then does as told; yields its address."""
 
+    serving: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
         try:
             await reader.readuntil(b"\r\n\r\n")
             await misbehaves(writer)
@@ -47,6 +52,9 @@ async def source_that(misbehaves: Misbehave) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:

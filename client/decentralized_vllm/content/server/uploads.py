@@ -42,6 +42,6 @@ async def uploads(request: web.Request) -> AsyncIterator[Upload]:
         kind = part.headers.get("Content-Type", "").partition(";")[0]
         if kind == "application/symlink":
             raise BadArgument("symbolic links are not supported")
-        # Some clients write every path from a root of their own; it is a relative path all the same.
+        # Some clients write paths from a root of their own; they are relative all the same.
         path = unquote(part.filename or "").removeprefix("/")
         yield Upload(path, kind == "application/x-directory", part)
