@@ -45,6 +45,10 @@ class Layout:
         return self.home / "store"
 
     @property
+    def clients(self) -> Path:
+        return self.home / "clients"
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 

@@ -121,6 +121,21 @@ async def wait_until_ready(
         raise child.failure(f"was not ready after {timeout_s:g} s") from None
 
 
+async def run_to_end(command: Command, log_dir: Path, timeout_s: float) -> None:
+    """Runs a command that ends by itself. Raises ProcessFailed unless it ends well and in time."""
+    child = await ChildProcess.start(command, log_dir)
+    try:
+        async with asyncio.timeout(timeout_s):
+            code = await child.wait()
+    except TimeoutError:
+        raise child.failure(f"did not finish within {timeout_s:g} s") from None
+    finally:
+        await child.stop()
+    if code != 0:
+        arguments = " ".join(command.argv[1:])
+        raise child.failure(f"failed with exit code {code} at `{arguments}`")
+
+
 def log_tail(log: Path) -> str:
     """The last lines of a log, or nothing if there is none."""
     if not log.exists():

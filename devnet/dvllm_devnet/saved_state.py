@@ -18,6 +18,7 @@ from dvllm_devnet.errors import AlreadyRunning, UnusableState
 from dvllm_devnet.layout import Layout
 
 JOURNAL_PATTERN = "worker.sqlite*"
+WORKER_CONTENT = frozenset({"store", "models"})
 ASIDE = "set-aside"
 
 
@@ -38,15 +39,31 @@ def hold(layout: Layout) -> Iterator[None]:
         lock.release()
 
 
-def wipe(layout: Layout) -> None:
-    """Forgets everything but the lock, which is held."""
+def wipe(layout: Layout, *, keep_content: bool = False) -> None:
+    """Forgets everything but the lock, which is held.
+
+    Content may stay: what a CID names does not depend on the chain, and models are big.
+    """
     for entry in layout.home.iterdir():
-        if entry == layout.lock:
+        if entry == layout.lock or (keep_content and entry == layout.store):
             continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+        if keep_content and entry in layout.worker_folders:
+            _remove_all_but(entry, WORKER_CONTENT)
         else:
-            entry.unlink()
+            _remove(entry)
+
+
+def _remove_all_but(folder: Path, kept: frozenset[str]) -> None:
+    for entry in folder.iterdir():
+        if entry.name not in kept:
+            _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()
 
 
 def begin(layout: Layout) -> list[str]:
@@ -64,6 +81,8 @@ def begin(layout: Layout) -> list[str]:
         mends.append("the chain's saved state was damaged: went back to the last good one")
     if was_killed and _set_aside_journals(layout):
         mends.append("the last network was killed: its workers read the chain again")
+    # Outboxes of the clients that set networks up: what they sent was waited for, or is void.
+    shutil.rmtree(layout.clients, ignore_errors=True)
     _keep_good_copy(layout)
     layout.running_mark.write_text(f"{os.getpid()}\n")
     return mends

@@ -19,6 +19,7 @@ from decentralized_vllm.protocol.units import parse_tokens
 
 FILE_NAME = "devnet.toml"
 MAX_WORKERS = 32
+_DEMO_WORKERS = 2
 
 
 def _to_wei(value: Any) -> Any:
@@ -96,6 +97,12 @@ class ModelSettings(_Section):
     name: str = Field(min_length=1)
 
 
+class DemoSettings(_Section):
+    lease_s: Seconds
+    open_s: Seconds
+    max_tokens: int = Field(ge=1)
+
+
 class DevnetSettings(BaseSettings):
     """One local network. Built by `load_settings` only."""
 
@@ -111,6 +118,7 @@ class DevnetSettings(BaseSettings):
     market: MarketSettings
     terms: TermsSettings
     model: ModelSettings
+    demo: DemoSettings
 
     @property
     def ports(self) -> dict[str, int]:
@@ -162,6 +170,14 @@ def load_settings(file: Path) -> DevnetSettings:
         raise SettingError(".".join(map(str, first["loc"])), first["msg"]) from None
     except ValueError as error:  # not TOML
         raise SettingError("--config", f"{file}: {error}") from None
+
+
+def for_demo(settings: DevnetSettings) -> DevnetSettings:
+    """The network of the demonstration: two workers and short clocks."""
+    clocks = settings.clocks.model_copy(
+        update={"lease_s": settings.demo.lease_s, "open_s": settings.demo.open_s}
+    )
+    return with_workers(settings.model_copy(update={"clocks": clocks}), _DEMO_WORKERS)
 
 
 def with_workers(settings: DevnetSettings, count: int | None) -> DevnetSettings:

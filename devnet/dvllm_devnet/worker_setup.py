@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from decentralized_vllm.chain.network import ChainSettings
 from decentralized_vllm.protocol.ids import Address
 from dvllm_devnet.accounts import DevAccount
 
@@ -23,6 +24,15 @@ class NetworkAddresses:
     first_block: int
     ipfs_api: str
     ipfs_gateway: str
+
+    @property
+    def chain_settings(self) -> ChainSettings:
+        return ChainSettings(
+            eth_node_url=(self.rpc_url,),
+            contract_address=self.coordinator,
+            chain_id=self.chain_id,
+            first_block=self.first_block,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,7 @@ def worker_sections(
             "slots": plan.slots,
             "endpoint": plan.url,
             "region": "local",
+            "resume_on_start": True,
             "take_jitter_s": 0.5,
             "settle_every_s": 60.0,
         },

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from dvllm_devnet.errors import PortTaken
-from dvllm_devnet.ports import check_ports, free_ports
+from dvllm_devnet.ports import check_ports, free_block
 
 
 def test_check_ports__one_is_taken__error_names_port_and_setting():
@@ -12,16 +12,15 @@ def test_check_ports__one_is_taken__error_names_port_and_setting():
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(PortTaken, match=rf"content\.api_port: port {port} is in use"):
-            check_ports({"chain.port": free_ports(1)[0], "content.api_port": port})
+            check_ports({"chain.port": free_block(1), "content.api_port": port})
 
 
 def test_check_ports__two_settings_with_one_port__is_refused():
-    (port,) = free_ports(1)
+    port = free_block(1)
     with pytest.raises(PortTaken, match=r"also the one of chain\.port"):
         check_ports({"chain.port": port, "content.api_port": port})
 
 
-def test_free_ports__several__differ_and_pass_the_check():
-    ports = free_ports(4)
-    check_ports({str(number): port for number, port in enumerate(ports)})
-    assert len(set(ports)) == 4
+def test_free_block__several__pass_the_check():
+    first = free_block(4)
+    check_ports({str(port): port for port in range(first, first + 4)})

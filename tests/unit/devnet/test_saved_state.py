@@ -66,6 +66,16 @@ def test_wipe__leaves_only_the_lock(layout):
         assert [entry for entry in layout.home.iterdir() if entry != layout.lock] == []
 
 
+def test_wipe__content_kept__models_and_stores_stay(layout):
+    for kept in (layout.store, layout.worker(1) / "store", layout.worker(1) / "models"):
+        kept.mkdir()
+    saved_state.wipe(layout, keep_content=True)
+    assert not layout.chain_state.exists()
+    assert not journal(layout).exists()
+    assert sorted(entry.name for entry in layout.worker(1).iterdir()) == ["models", "store"]
+    assert layout.store.is_dir()
+
+
 def test_hold__twice__is_refused_and_free_again_afterwards(layout):
     with saved_state.hold(layout), pytest.raises(AlreadyRunning), saved_state.hold(layout):
         pass

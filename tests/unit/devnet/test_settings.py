@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from decentralized_vllm.protocol.errors import SettingError
-from dvllm_devnet.settings import load_settings, with_workers
+from dvllm_devnet.settings import for_demo, load_settings, with_workers
 
 SHIPPED = Path(__file__).parents[3] / "devnet.toml"
 
@@ -61,6 +61,13 @@ def test_ports__name_every_worker(settings):
     ports = with_workers(settings, 3).ports
     assert ports["workers.first_port (worker-3)"] == settings.workers.first_port + 2
     assert len(ports) == 6
+
+
+def test_for_demo__has_two_workers_and_its_own_clocks(settings):
+    demo = for_demo(with_workers(settings, 5))
+    assert demo.workers.count == 2
+    assert demo.clocks.lease_s == settings.demo.lease_s < settings.clocks.lease_s
+    assert demo.clocks.grace_s == settings.clocks.grace_s
 
 
 @pytest.mark.parametrize("count", [0, 33])

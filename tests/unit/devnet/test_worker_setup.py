@@ -79,7 +79,7 @@ def test_network_settings__of_the_shipped_file__carry_its_clocks_and_prices():
     settings = load_settings(SHIPPED)
     owner = make_cast(1).deployer.address
     born = network_settings(settings, owner)
-    assert (born.clocks.grace_s, born.default_terms.lease_s) == (2, 15)
+    assert (born.clocks.grace_s, born.default_terms.lease_s) == (2, 60)
     assert born.default_terms.flat_fee_gwei == 10**7
     assert born.treasury == owner
 

@@ -1,0 +1,153 @@
+"""The three jobs of the demonstration, on a running network."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from decentralized_vllm import AsyncClient, Task
+from decentralized_vllm.protocol.errors import JobExpired
+from decentralized_vllm.protocol.ids import Address
+from dvllm_devnet.console import Console
+from dvllm_devnet.demo.observer import Observer
+from dvllm_devnet.demo.report import Delivery, Money, Refunded, TakenOver
+from dvllm_devnet.demo.stages import stage_seconds
+from dvllm_devnet.errors import DemoFailed
+from dvllm_devnet.worker_process import WorkerProcess
+
+_ANSWER_TIMEOUT_S = 300.0
+_LOOK_AGAIN_S = 1.0
+_FIRST_WORD_TIMEOUT_S = 10.0
+_LONG_ANSWER_TOKENS = 96
+_TAKEOVER_PROMPT = "Tell me a story about a lighthouse."
+_REFUND_PROMPT = "Is anybody there?"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything the acts play on. `client` is the requester's."""
+
+    client: AsyncClient
+    observer: Observer
+    console: Console
+    model_id: str
+    fee_bps: int
+
+
+async def paid_answer(stage: Stage, prompt: str, max_tokens: int) -> Delivery:
+    """The first job: asked, answered, paid."""
+    started_at, started_s = time.time(), time.monotonic()
+    with stage.console.waiting("job 1: an answer") as tell:
+        task = await stage.client.submit_task(
+            prompt, stage.model_id, max_tokens=max_tokens, temperature=0.0
+        )
+        task = await _completed(stage, task, tell)
+    total_s = time.monotonic() - started_s
+    worker = _worker_of(task)
+    times = await stage.observer.stage_times(stage.observer.worker_of(worker), task.id)
+    if task.response_cid is None or task.response_tx is None or task.document is None:
+        raise DemoFailed(f"job {task.id} is completed without an answer")
+    return Delivery(
+        job_id=task.id,
+        model_id=task.model_id,
+        prompt_cid=task.prompt_cid,
+        response_cid=task.response_cid,
+        text=task.document.text,
+        engine=task.document.engine.name,
+        worker=worker,
+        worker_name=stage.observer.name_of(worker),
+        request=await stage.observer.transaction("request", task.request_tx),
+        response=await stage.observer.transaction("delivery", task.response_tx),
+        usage=task.document.usage,
+        finish_reason=task.document.finish_reason.value,
+        money=Money(task.escrow_wei, task.price_wei or 0, stage.fee_bps),
+        seconds=stage_seconds(times, started_at, total_s),
+    )
+
+
+async def takeover(stage: Stage) -> TakenOver:
+    """The second job: its worker is killed while it answers, and the other one takes it."""
+    with stage.console.waiting("job 2: a takeover") as tell:
+        task = await stage.client.submit_task(
+            _TAKEOVER_PROMPT, stage.model_id, max_tokens=_LONG_ANSWER_TOKENS, temperature=0.0
+        )
+        first = _worker_of(task)
+        await _first_word(stage.client, task)
+        await stage.observer.worker_of(first).kill()
+        tell(f"{stage.observer.name_of(first)} is killed; its lease has to run out")
+        task = await _completed(stage, task, tell)
+    second = _worker_of(task)
+    if second == first:
+        raise DemoFailed(f"job {task.id} was answered by the worker that was killed")
+    return TakenOver(
+        job_id=task.id,
+        first_worker=first,
+        first_name=stage.observer.name_of(first),
+        second_worker=second,
+        second_name=stage.observer.name_of(second),
+        text=task.response or "",
+        penalty_wei=await stage.observer.penalty_wei(task.id),
+        transactions=await stage.observer.transactions(task.id),
+    )
+
+
+async def refund(stage: Stage) -> Refunded:
+    """The third job: every worker is stopped, so it expires and the money comes back."""
+    before = await stage.client.balance()
+    with stage.console.waiting("job 3: a refund") as tell:
+        tell("stopping the workers")
+        await stop_all(stage.observer.workers)
+        task = await stage.client.submit_task(_REFUND_PROMPT, stage.model_id, max_tokens=16)
+        tell("nobody is there; the job's time has to run out")
+        try:
+            await stage.client.wait_for_completion(task, _ANSWER_TIMEOUT_S)
+        except JobExpired as expired:
+            amount_wei = expired.refund_wei
+        else:
+            raise DemoFailed(f"job {task.id} was answered though every worker is stopped")
+    after = await stage.client.balance()
+    if after.credit_wei + after.wallet_wei != before.credit_wei + before.wallet_wei:
+        raise DemoFailed(f"the escrow of job {task.id} did not come back whole")
+    return Refunded(task.id, amount_wei, await stage.observer.transactions(task.id))
+
+
+async def stop_all(workers: tuple[WorkerProcess, ...]) -> None:
+    await asyncio.gather(*(worker.stop() for worker in workers))
+
+
+async def _completed(stage: Stage, task: Task, tell: Callable[[str], None]) -> Task:
+    """The completed task; until then tells who holds it and how many tokens there are."""
+    telling = asyncio.create_task(_tell_progress(stage, task, tell))
+    try:
+        return await stage.client.wait_for_completion(task, _ANSWER_TIMEOUT_S)
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _tell_progress(stage: Stage, task: Task, tell: Callable[[str], None]) -> None:
+    """Follows the job from one lease holder to the next."""
+    told: Address | None = None
+    while True:
+        if task.worker is not None and task.worker != told:
+            told = task.worker
+            tell(f"{stage.observer.name_of(told)} holds job {task.id}")
+            async for progress in stage.client.progress(task):
+                tell(f"{stage.observer.name_of(told)}: {progress.n_tokens} tokens")
+        await asyncio.sleep(_LOOK_AGAIN_S)
+        task = await stage.client.get_task(task)
+
+
+async def _first_word(client: AsyncClient, task: Task) -> None:
+    """Until the node has begun to answer, as far as it tells; not for long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_FIRST_WORD_TIMEOUT_S):
+            async for _ in client.progress(task):
+                return
+
+
+def _worker_of(task: Task) -> Address:
+    if task.worker is None:
+        raise DemoFailed(f"job {task.id} was leased to nobody")
+    return task.worker

@@ -1,0 +1,78 @@
+"""One worker of the network: brought on duty by the commands an operator runs, then started."""
+
+import functools
+from pathlib import Path
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from dvllm_devnet.processes import ChildProcess, Command, run_to_end, wait_until_ready
+from dvllm_devnet.programs import find_script
+from dvllm_devnet.standing import Arguments
+from dvllm_devnet.worker_setup import WorkerPlan
+
+_STOP_TIMEOUT_S = 20.0
+_COMMAND_TIMEOUT_S = 300.0  # serve-model may have to fetch the model
+
+
+class _ModelStatus(BaseModel):
+    is_ready: bool
+
+
+class _Status(BaseModel):
+    models: list[_ModelStatus]
+
+
+class WorkerProcess:
+    """`run` its commands, `start` and `wait_until_ready` in this order; `stop` at any time."""
+
+    def __init__(self, plan: WorkerPlan, log_dir: Path) -> None:
+        self.plan = plan
+        self._log_dir = log_dir
+        self._child: ChildProcess | None = None
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def child(self) -> ChildProcess:
+        assert self._child is not None, "not started"
+        return self._child
+
+    async def run(self, command: Arguments) -> None:
+        """Runs one of `worker`'s commands to its end. Raises ProcessFailed with what it said."""
+        await run_to_end(self._command(command), self._log_dir, _COMMAND_TIMEOUT_S)
+
+    async def start(self) -> None:
+        self._child = await ChildProcess.start(self._command(("start",)), self._log_dir)
+
+    async def wait_until_ready(self, timeout_s: float) -> None:
+        """Until its engine answers. Raises ProcessFailed."""
+        probe = functools.partial(_is_ready, f"{self.plan.url}/status")
+        await wait_until_ready(self.child, probe, timeout_s)
+
+    async def stop(self) -> None:
+        if self._child is not None:
+            await self._child.stop()
+
+    async def kill(self) -> None:
+        """As a machine that loses power."""
+        await self.child.kill()
+
+    def _command(self, arguments: Arguments) -> Command:
+        config = ("--config", str(self.plan.settings_file))
+        argv = (str(find_script("worker")), *arguments, *config)
+        return Command(self.name, argv, stop_timeout_s=_STOP_TIMEOUT_S)
+
+
+async def _is_ready(url: str) -> bool:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
+            session.get(url) as response,
+        ):
+            status = _Status.model_validate_json(await response.read())
+    except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
+        return False
+    return any(model.is_ready for model in status.models)
