@@ -45,6 +45,10 @@ class WorkerProcess:
     def config(self) -> Path:
         return self.folder / "worker.toml"
 
+    def change(self, section: str, **fields: Any) -> None:
+        """For the next start."""
+        self.sections = {**self.sections, section: {**self.sections.get(section, {}), **fields}}
+
     def write_settings(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text(to_toml(self.sections), encoding="utf-8")

@@ -80,7 +80,7 @@ def test_reconcile__another_request_of_this_number__lost() -> None:
 
 
 def move(job: JobState, now_s: float, appetite: Appetite = HUNGRY) -> Move:
-    return next_move(job, now_s=now_s, me=ME, rules=RULES, appetite=appetite)
+    return next_move(job, now_s=now_s, me=ME, rules=RULES, open_s=60, appetite=appetite)
 
 
 OPEN = state(status=JobStatus.OPEN, until_s=200)
@@ -107,6 +107,17 @@ def test_next_move__lease_of_another_within_grace__waits_for_its_end() -> None:
 def test_next_move__lease_lapsed__taken() -> None:
     assert move(THEIRS, 216) == Take()
     assert move(THEIRS, 216, MODEST) == Forget()
+
+
+def test_next_move__lapsed_and_its_open_time_over__expired() -> None:
+    assert move(THEIRS, 275) == Take()
+    assert move(THEIRS, 276) == Expire()
+
+
+def test_next_move__only_expiring__waits_for_the_end_of_the_open_time() -> None:
+    keeper = Appetite(takes=False, expires=True, has_free_slot=True)
+    assert move(THEIRS, 216, keeper) == LookAgain(276)
+    assert move(OPEN, 100, keeper) == LookAgain(201)
 
 
 def test_next_move__attempts_are_over__expired() -> None:

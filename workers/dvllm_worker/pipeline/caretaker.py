@@ -132,12 +132,13 @@ class Caretaker:
             state = await self._chain.job(key.job_id)
         except UnknownJob:
             return await self._forget(row)
-        now_s = self._clock.now_s()
+        terms = await self._chain.terms(state.version)
         move = next_move(
             state,
-            now_s=now_s,
+            now_s=self._clock.now_s(),
             me=self._identity.address,
             rules=self._rules,
+            open_s=terms.open_s,
             appetite=self._appetite(),
         )
         if state.digest != key.digest:

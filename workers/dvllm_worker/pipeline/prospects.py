@@ -50,38 +50,42 @@ Move = Take | Expire | LookAgain | Forget
 
 
 def next_move(
-    state: JobState, *, now_s: float, me: Address, rules: MarketRules, appetite: Appetite
+    state: JobState,
+    *,
+    now_s: float,
+    me: Address,
+    rules: MarketRules,
+    open_s: int,
+    appetite: Appetite,
 ) -> Move:
-    """Decides on a job that is not ours, by the contract's clocks at their exact second."""
+    """Decides on a job that is not ours, by the contract's clocks at their exact second.
+
+    `open_s` is the open time of the job's version: a lapsed lease may be taken that long.
+    """
     if state.status is JobStatus.OPEN:
-        return _of_open(state, now_s, appetite)
+        return _of_takeable(state.until_s, now_s, appetite)
     if state.status is JobStatus.LEASED and state.node != me:
-        return _of_leased(state, now_s, rules, appetite)
+        return _of_leased(state, now_s, rules, open_s, appetite)
     return Forget()
 
 
-def due_s(state: JobState, rules: MarketRules) -> int:
-    """The first second at which a lease counts as lapsed."""
-    return state.until_s + rules.grace_s + 1
+def _of_leased(
+    state: JobState, now_s: float, rules: MarketRules, open_s: int, appetite: Appetite
+) -> Move:
+    grace_ends_s = state.until_s + rules.grace_s
+    if now_s <= grace_ends_s:
+        return LookAgain(grace_ends_s + 1)
+    has_attempts = state.attempts < rules.max_attempts
+    return _of_takeable(grace_ends_s + (open_s if has_attempts else 0), now_s, appetite)
 
 
-def _of_open(state: JobState, now_s: float, appetite: Appetite) -> Move:
-    if now_s > state.until_s:
+def _of_takeable(last_s: int, now_s: float, appetite: Appetite) -> Move:
+    """`last_s` is the last second at which the job may be taken; then anyone may expire it."""
+    if now_s > last_s:
         return Expire() if appetite.expires else Forget()
     if appetite.takes:
         return Take() if appetite.has_free_slot else LookAgain(int(now_s) + RECHECK_S)
-    return LookAgain(state.until_s + 1) if appetite.expires else Forget()
-
-
-def _of_leased(state: JobState, now_s: float, rules: MarketRules, appetite: Appetite) -> Move:
-    lapses_s = due_s(state, rules)
-    if now_s < lapses_s:
-        return LookAgain(lapses_s)
-    if state.attempts >= rules.max_attempts:
-        return Expire() if appetite.expires else Forget()
-    if appetite.takes:
-        return Take() if appetite.has_free_slot else LookAgain(int(now_s) + RECHECK_S)
-    return Forget()
+    return LookAgain(last_s + 1) if appetite.expires else Forget()
 
 
 def is_worth_taking(
