@@ -9,8 +9,10 @@ from yarl import URL
 
 from decentralized_vllm.protocol.errors import ContentUnavailable
 
-# Prefixes that carry an IPv4 address inside an IPv6 one; judged by what is inside.
+# Carries an IPv4 address in its last four bytes, and is judged by it.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Not reachable from outside, whatever this Python's tables say.
+_LOCAL = tuple(map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "fec0::/10", "::/96")))
 
 
 class PublicResolver(AbstractResolver):
@@ -47,7 +49,8 @@ def check_public_url(url: str) -> None:
 def check_public_address(address: str) -> None:
     """Raises ContentUnavailable (private, loopback, link-local, shared, multicast, …)."""
     ip = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
-    if not ip.is_global or ip.is_multicast:
+    is_local = any(ip in network for network in _LOCAL if ip.version == network.version)
+    if not ip.is_global or ip.is_multicast or is_local:
         raise ContentUnavailable(
             f"{address} is not a public address", hint="private addresses are switched off"
         )

@@ -40,6 +40,7 @@ class TreeFetch:
         self._progress = progress
         self._queue: asyncio.LifoQueue[_Item] = asyncio.LifoQueue()
         self._files: list[Path] = []
+        self._new: set[Path] = set()  # files in which an earlier call can have left nothing
         self._done_bytes = 0
         self._total_bytes: int | None = None
 
@@ -70,11 +71,12 @@ class TreeFetch:
 
     async def _fetch(self, item: _Item) -> None:
         self._budget.take_block(item.depth)
-        present = await asyncio.to_thread(_bytes_present, item)
-        if present is not None:
-            self._file_seen(item, present)
-            self._count(present)
-            return
+        if item.path not in self._new:
+            present = await asyncio.to_thread(_bytes_present, item)
+            if present is not None:
+                self._file_seen(item, present)
+                self._count(present)
+                return
         node = decode_block(item.cid, await self._get_block(item.cid.text()))
         if isinstance(node, DirectoryNode):
             await self._directory(item, node)
@@ -97,7 +99,8 @@ class TreeFetch:
             raise ContentMalformed(f"{item.cid.text()} has not the size that its parent tells")
         self._file_seen(item, node.file_bytes)
         if item.file_bytes is None:
-            await asyncio.to_thread(_make_file, item.path, node.file_bytes)
+            if await asyncio.to_thread(_make_file, item.path, node.file_bytes):
+                self._new.add(item.path)
         if node.data:
             await asyncio.to_thread(_write_at, item.path, item.offset, node.data)
             self._count(len(node.data))
@@ -157,10 +160,12 @@ def _leaf_digest(cid: ParsedCid, data: bytes) -> bytes:
     return hash_block(leaf, version=0, codec=DAG_PB).digest
 
 
-def _make_file(path: Path, size: int) -> None:
-    """Full size at once, sparse; bytes of an earlier call stay, to be checked leaf by leaf."""
-    with path.open("r+b" if path.exists() else "wb") as file:
+def _make_file(path: Path, size: int) -> bool:
+    """Full size at once, sparse. False if an earlier call made it: its bytes stay, unchecked."""
+    is_new = not path.exists()
+    with path.open("wb" if is_new else "r+b") as file:
         file.truncate(size)
+    return is_new
 
 
 def _write_at(path: Path, offset: int, data: bytes) -> None:

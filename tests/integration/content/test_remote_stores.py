@@ -11,7 +11,7 @@ from decentralized_vllm.content.importer import cid_of_bytes
 from decentralized_vllm.content.kubo import KuboStore
 from decentralized_vllm.content.local import LocalStore
 from decentralized_vllm.content.memory import MemoryStore
-from decentralized_vllm.content.profiles import PROFILES
+from decentralized_vllm.content.profiles import PROFILES, V0, V1, ImportProfile
 from decentralized_vllm.content.server.listeners import ContentServer
 from decentralized_vllm.protocol.errors import (
     ContentMismatch,
@@ -192,13 +192,14 @@ async def test_fallback__no_source_has_it__is_unavailable(gateway: GatewayStore)
     assert not await store.has_block(cid_of_bytes(b"absent"))
 
 
+@pytest.mark.parametrize("profile", [V0, V1])
 async def test_fetch_tree__broken_off__resumes_without_fetching_again(
-    far: LocalStore, server: ContentServer, tmp_path: Path
+    far: LocalStore, server: ContentServer, tmp_path: Path, profile: ImportProfile
 ) -> None:
     data = sample_bytes(5_000_000)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_bytes(data)
-    cid = await far.add_path(tmp_path / "model")
+    cid = await far.add_path(tmp_path / "model", profile=profile)
 
     class Counting(GatewayStore):
         fetched = 0
