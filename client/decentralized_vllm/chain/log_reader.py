@@ -1,6 +1,5 @@
 """Reads a range of one contract's logs from one endpoint, and shrinks the range when refused."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from decentralized_vllm.chain.rpc_errors import RpcError
 from decentralized_vllm.protocol.errors import ChainUnavailable
 from decentralized_vllm.protocol.ids import Address
 
-log = logging.getLogger(__name__)
+SUCCESSES_TO_GROW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,7 @@ class LogReader:
         self._topics = list(topics)
         self._max_span = max_span
         self._span = max_span
+        self._successes = 0
 
     @property
     def span_blocks(self) -> int:
@@ -49,14 +49,29 @@ class LogReader:
         The headers are read in the same batch, after the logs: a node that can not show the last
         block has answered with less than was asked.
         """
-        last = min(target, first + self._span - 1)
-        try:
-            found = await self._read(endpoint, first, last, anchor)
-        except ChainUnavailable:
-            self._span = max(1, (last - first + 1) // 2)
-            raise
-        self._span = min(self._max_span, self._span * 2)
-        return found
+        while True:
+            last = min(target, first + self._span - 1)
+            try:
+                found = await self._read(endpoint, first, last, anchor)
+            except ChainUnavailable as error:
+                self._shrink(last - first + 1)
+                is_refusal = isinstance(error, RpcError) and not error.is_rate_limit
+                if not is_refusal or last == first:
+                    raise
+            else:
+                self._grow_in_time()
+                return found
+
+    def _shrink(self, tried: int) -> None:
+        self._span = max(1, tried // 2)
+        self._successes = 0
+
+    def _grow_in_time(self) -> None:
+        """Not at once: what was refused a moment ago will be refused again."""
+        self._successes += 1
+        if self._successes >= SUCCESSES_TO_GROW:
+            self._span = min(self._max_span, self._span * 2)
+            self._successes = 0
 
     async def _read(
         self, endpoint: CheckedEndpoint, first: int, last: int, anchor: int
