@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from decentralized_vllm.protocol.amounts import TokenAmount, wei_of
 from decentralized_vllm.protocol.errors import DvllmError, WaitTimeout
 from decentralized_vllm.protocol.generation import SamplingParameters
 from decentralized_vllm.protocol.ids import Cid, ModelId
@@ -15,14 +16,14 @@ from decentralized_vllm.protocol.models import ModelInfo
 from decentralized_vllm.protocol.nodes import RegisteredNode
 from decentralized_vllm.protocol.ports import Progress
 from decentralized_vllm.protocol.transactions import Receipt
-from decentralized_vllm.requester.amounts import TokenAmount, wei_of
 from decentralized_vllm.requester.handlers import Dispatch, Handler, Handlers, call_here
 from decentralized_vllm.requester.inputs import Prompt, TaskOrId, job_id_of, make_document
 from decentralized_vllm.requester.lifecycle import OpenAndClose
-from decentralized_vllm.requester.monitor import Monitor
-from decentralized_vllm.requester.purse import balance_of
 from decentralized_vllm.requester.tasks import Balance, Model, Task, TaskProgress
 from decentralized_vllm.settings import DEFAULT_IPFS_PORT, ClientSettings
+
+if TYPE_CHECKING:
+    from decentralized_vllm.requester.monitor import Monitor
 
 
 class AsyncClient(OpenAndClose):
@@ -189,19 +190,7 @@ class AsyncClient(OpenAndClose):
         """Tells the handlers of all this account's tasks from now on, wherever submitted."""
         if self._monitor is not None:
             return
-        session = self._opened()
-        spender = session.require_spender()
-        monitor = Monitor(
-            session.network,
-            spender.requests,
-            session.reader,
-            session.care,
-            self._handlers,
-            spender.progress,
-            poll_s=self.settings.poll_s,
-        )
-        for job_id in session.care.known():
-            monitor.watch(job_id)
+        monitor = self._opened().monitor(self._handlers)
         self._monitor = monitor
         self._monitoring = self._run_in_background(monitor.run())
 
@@ -246,8 +235,7 @@ class AsyncClient(OpenAndClose):
 
     # ---------------------------------------------------------------- money
     async def balance(self) -> Balance:
-        session = self._opened()
-        return await balance_of(session.network, session.require_spender().account)
+        return await self._opened().balance()
 
     async def deposit(self, amount: TokenAmount) -> Receipt:
         """From the wallet into credit."""

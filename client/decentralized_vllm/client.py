@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from decentralized_vllm.aio import AsyncClient
+from decentralized_vllm.protocol.amounts import TokenAmount
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.jobs import Terms
 from decentralized_vllm.protocol.nodes import RegisteredNode
 from decentralized_vllm.protocol.ports import Progress
 from decentralized_vllm.protocol.transactions import Receipt
-from decentralized_vllm.requester.amounts import TokenAmount
 from decentralized_vllm.requester.handlers import Handler
 from decentralized_vllm.requester.inputs import Prompt, TaskOrId
 from decentralized_vllm.requester.tasks import Balance, Model, Task, TaskProgress

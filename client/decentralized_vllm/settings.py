@@ -6,8 +6,8 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from decentralized_vllm.protocol.amounts import TokenAmount
 from decentralized_vllm.protocol.errors import SettingError
-from decentralized_vllm.requester.amounts import TokenAmount
 
 DEFAULT_IPFS_PORT = 5001
 DEFAULT_MAX_TOP_UP = "10"

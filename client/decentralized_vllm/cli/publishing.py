@@ -8,9 +8,9 @@ from rich.console import Console
 from decentralized_vllm.cli.opening import opened
 from decentralized_vllm.cli.output import show
 from decentralized_vllm.cli.running import run
+from decentralized_vllm.protocol.amounts import wei_of
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.protocol.units import WEI_PER_GWEI
-from decentralized_vllm.requester.amounts import wei_of
 
 _PRICES = {
     "max_fee": "max_fee_gwei",

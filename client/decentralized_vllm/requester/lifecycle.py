@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from importlib import import_module
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from decentralized_vllm.requester.session import Session, SessionBuilder
 from decentralized_vllm.settings import ClientSettings
+
+if TYPE_CHECKING:
+    from decentralized_vllm.requester.session import Session
 
 
 class OpenAndClose:
@@ -35,6 +38,11 @@ class OpenAndClose:
         """Connects, and checks that chain, contract and key are what the settings say."""
         if self._session is not None:
             return
+        # Here and not above: importing the library is quick, connecting takes its time anyway.
+        # In a thread first: a second of importing must not hold up the caller's event loop.
+        await asyncio.to_thread(import_module, "decentralized_vllm.requester.session")
+        from decentralized_vllm.requester.session import SessionBuilder
+
         async with AsyncExitStack() as stack:
             session = await SessionBuilder(self.settings, stack).open()
             self._stack = stack.pop_all()
@@ -49,7 +57,7 @@ class OpenAndClose:
         self._session = None
         await self._stack.aclose()
 
-    def _opened(self) -> Session:
+    def _opened(self) -> "Session":
         if self._session is None:
             raise RuntimeError("the client is not open: use `async with`, or await open()")
         return self._session

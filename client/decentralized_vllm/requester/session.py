@@ -14,11 +14,13 @@ from decentralized_vllm.chain.keys import (
 from decentralized_vllm.chain.network import ChainSettings, Network, connect
 from decentralized_vllm.chain.request_history import RequestHistory
 from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts
+from decentralized_vllm.protocol.amounts import wei_of
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.protocol.ids import Address
-from decentralized_vllm.requester.amounts import wei_of
 from decentralized_vllm.requester.care import JobCare
+from decentralized_vllm.requester.handlers import Handlers
 from decentralized_vllm.requester.key_sender import KeySender
+from decentralized_vllm.requester.monitor import Monitor
 from decentralized_vllm.requester.node_door import NodeDoor
 from decentralized_vllm.requester.node_sources import NodeSources
 from decentralized_vllm.requester.offers import BlockOffers
@@ -27,9 +29,10 @@ from decentralized_vllm.requester.own_store import OwnStore
 from decentralized_vllm.requester.permits import Permits
 from decentralized_vllm.requester.progress import ProgressReader
 from decentralized_vllm.requester.publishing import Publishing
-from decentralized_vllm.requester.purse import Purse
+from decentralized_vllm.requester.purse import Purse, balance_of
 from decentralized_vllm.requester.reader import TaskReader
 from decentralized_vllm.requester.submission import Submission
+from decentralized_vllm.requester.tasks import Balance
 from decentralized_vllm.requester.waiting import Waiting
 from decentralized_vllm.settings import ClientSettings
 
@@ -54,12 +57,32 @@ class Session:
     care: JobCare
     waiting: Waiting
     spender: Spender | None
+    poll_s: float
 
     def require_spender(self) -> Spender:
         """Raises SettingError."""
         if self.spender is None:
             raise SettingError("private_key", "this needs a key", hint="or give a keystore")
         return self.spender
+
+    async def balance(self) -> Balance:
+        return await balance_of(self.network, self.require_spender().account)
+
+    def monitor(self, handlers: Handlers) -> Monitor:
+        """Of the account's jobs; those submitted here are known to the handlers already."""
+        spender = self.require_spender()
+        monitor = Monitor(
+            self.network,
+            spender.requests,
+            self.reader,
+            self.care,
+            handlers,
+            spender.progress,
+            poll_s=self.poll_s,
+        )
+        for job_id in self.care.known():
+            monitor.watch(job_id)
+        return monitor
 
 
 class SessionBuilder:
@@ -89,7 +112,7 @@ class SessionBuilder:
         self, network: Network, reader: TaskReader, care: JobCare, spender: Spender | None
     ) -> Session:
         waiting = Waiting(network, reader, care, poll_s=self._settings.poll_s)
-        return Session(network, reader, care, waiting, spender)
+        return Session(network, reader, care, waiting, spender, self._settings.poll_s)
 
     def _spender(
         self, network: Network, account: LocalAccount, store: OwnStore, nodes: NodeSources

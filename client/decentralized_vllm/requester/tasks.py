@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from decentralized_vllm.protocol.generation import FinishReason, Usage
 from decentralized_vllm.protocol.ids import Address, Cid, JobId, ModelId, TxHash, Wei
 from decentralized_vllm.protocol.jobs import JobStatus
-from decentralized_vllm.protocol.responses import ResponseDocument
+
+if TYPE_CHECKING:  # brings signatures along, which take half a second to import
+    from decentralized_vllm.protocol.responses import ResponseDocument
 
 
 class TaskStatus(StrEnum):
@@ -70,7 +73,7 @@ class Task:
     price_wei: Wei | None = None
     refund_wei: Wei | None = None
     failure: str | None = None
-    document: ResponseDocument | None = None
+    document: "ResponseDocument | None" = None
 
     @property
     def worker(self) -> Address | None:
