@@ -3,10 +3,13 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TextIO
 
 import rich.console
+from rich.status import Status
+
+_COUNT_INTERVAL_S = 2.0
 
 
 class Console:
@@ -25,28 +28,33 @@ class Console:
         self.say(f"{time.monotonic() - self._started_s:6.1f} s  {line}")
 
     @contextlib.contextmanager
-    def waiting(self, what: str) -> Iterator[Callable[[str], None]]:
-        """Yields a function that tells how the wait goes on.
-
-        Without a terminal every change is a line of its own, so that a log shows it too.
-        """
+    def waiting(self, what: str) -> Iterator["Wait"]:
+        self.step(what)
         if not self._rich.is_terminal:
-            self.step(f"{what} ...")
-            yield self._tell_changes()
+            yield Wait(self, None)
             return
         with self._rich.status(_plain(what)) as status:
-            yield lambda news: status.update(_plain(f"{what}: {news}"))
+            yield Wait(self, status)
 
-    def _tell_changes(self) -> Callable[[str], None]:
-        last = ""
 
-        def tell(news: str) -> None:
-            nonlocal last
-            if news != last:
-                last = news
-                self.step(f"  {news}")
+class Wait:
+    """Something that takes time. Milestones stay on the screen, counts pass by."""
 
-        return tell
+    def __init__(self, console: Console, status: Status | None) -> None:
+        self._console = console
+        self._status = status
+        self._counted_s = 0.0
+
+    def milestone(self, news: str) -> None:
+        self._console.step(f"  {news}")
+
+    def count(self, news: str) -> None:
+        """Without a terminal a line now and then, so that a log shows it too."""
+        if self._status is not None:
+            self._status.update(_plain(news))
+        elif time.monotonic() - self._counted_s >= _COUNT_INTERVAL_S:
+            self._counted_s = time.monotonic()
+            self._console.step(f"  {news}")
 
 
 def _plain(text: str) -> str:

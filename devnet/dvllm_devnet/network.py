@@ -30,11 +30,9 @@ from dvllm_devnet.network_plan import NetworkPlan, addresses_of, manifest_of, wo
 from dvllm_devnet.ports import check_ports
 from dvllm_devnet.processes import ChildProcess
 from dvllm_devnet.programs import find_anvil
-from dvllm_devnet.standing import commands_to_run, read_standing
+from dvllm_devnet.standing import commands_to_run, is_on_duty, read_standing
 from dvllm_devnet.worker_process import WorkerProcess
 from dvllm_devnet.worker_setup import NetworkAddresses, worker_sections, write_settings
-
-_ENGINE_START_TIMEOUT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +188,14 @@ class _Start:
         self, worker: WorkerProcess, network: ChainNetwork, deployment: Deployment, model_id: str
     ) -> None:
         plan = worker.plan
-        standing = await read_standing(network, plan.account.address, model_id)
+        address = plan.account.address
+        standing = await read_standing(network, address, model_id)
         async with self._client(deployment, plan.account) as client:
             await fill_wallet(client, standing.missing_stake_wei(plan))
         for command in commands_to_run(standing, plan, model_id):
             await worker.run(command)
         await worker.start()
-        await worker.wait_until_ready(_ENGINE_START_TIMEOUT_S)
+        await worker.wait_until_ready(functools.partial(is_on_duty, network, address))
         self._console.step(f"{worker.name} serves {model_id} at {plan.url}")
 
     def _client(self, deployment: Deployment, account: DevAccount) -> AsyncClient:

@@ -32,6 +32,12 @@ async def read_standing(network: Network, operator: Address, model_id: str) -> S
     )
 
 
+async def is_on_duty(network: Network, operator: Address) -> bool:
+    """Whether leases can be drawn for the node: it set its slots when its engine was up."""
+    node = await network.coordinator.node(operator)
+    return node.slots > 0 and not node.is_suspended
+
+
 async def _serves(network: Network, operator: Address, model_id: ModelId) -> bool:
     try:
         version = await network.coordinator.current_version(model_id)

@@ -1,6 +1,7 @@
 """One worker of the network: brought on duty by the commands an operator runs, then started."""
 
 import functools
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +13,8 @@ from dvllm_devnet.standing import Arguments
 from dvllm_devnet.worker_setup import WorkerPlan
 
 _STOP_TIMEOUT_S = 20.0
+_ENGINE_START_TIMEOUT_S = 900.0
+_ON_DUTY_TIMEOUT_S = 60.0
 _COMMAND_TIMEOUT_S = 300.0  # serve-model may have to fetch the model
 
 
@@ -47,10 +50,11 @@ class WorkerProcess:
     async def start(self) -> None:
         self._child = await ChildProcess.start(self._command(("start",)), self._log_dir)
 
-    async def wait_until_ready(self, timeout_s: float) -> None:
-        """Until its engine answers. Raises ProcessFailed."""
-        probe = functools.partial(_is_ready, f"{self.plan.url}/status")
-        await wait_until_ready(self.child, probe, timeout_s)
+    async def wait_until_ready(self, is_on_duty: Callable[[], Awaitable[bool]]) -> None:
+        """Until its engine answers and the chain knows it. Raises ProcessFailed."""
+        engine_is_up = functools.partial(_engine_is_up, f"{self.plan.url}/status")
+        await wait_until_ready(self.child, engine_is_up, _ENGINE_START_TIMEOUT_S)
+        await wait_until_ready(self.child, is_on_duty, _ON_DUTY_TIMEOUT_S)
 
     async def stop(self) -> None:
         if self._child is not None:
@@ -66,7 +70,7 @@ class WorkerProcess:
         return Command(self.name, argv, stop_timeout_s=_STOP_TIMEOUT_S)
 
 
-async def _is_ready(url: str) -> bool:
+async def _engine_is_up(url: str) -> bool:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,

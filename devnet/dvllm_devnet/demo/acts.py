@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from decentralized_vllm import AsyncClient, Task
 from decentralized_vllm.protocol.errors import JobExpired
 from decentralized_vllm.protocol.ids import Address
-from dvllm_devnet.console import Console
+from dvllm_devnet.console import Console, Wait
 from dvllm_devnet.demo.observer import Observer
 from dvllm_devnet.demo.report import Delivery, Money, Refunded, TakenOver
 from dvllm_devnet.demo.stages import stage_seconds
@@ -19,7 +18,7 @@ from dvllm_devnet.worker_process import WorkerProcess
 _ANSWER_TIMEOUT_S = 300.0
 _LOOK_AGAIN_S = 1.0
 _FIRST_WORD_TIMEOUT_S = 10.0
-_LONG_ANSWER_TOKENS = 96
+_SECOND_ANSWER_TOKENS = 32
 _TAKEOVER_PROMPT = "Tell me a story about a lighthouse."
 _REFUND_PROMPT = "Is anybody there?"
 
@@ -38,11 +37,11 @@ class Stage:
 async def paid_answer(stage: Stage, prompt: str, max_tokens: int) -> Delivery:
     """The first job: asked, answered, paid."""
     started_at, started_s = time.time(), time.monotonic()
-    with stage.console.waiting("job 1: an answer") as tell:
+    with stage.console.waiting("job 1: an answer") as wait:
         task = await stage.client.submit_task(
             prompt, stage.model_id, max_tokens=max_tokens, temperature=0.0
         )
-        task = await _completed(stage, task, tell)
+        task = await _completed(stage, task, wait)
     total_s = time.monotonic() - started_s
     worker = _worker_of(task)
     times = await stage.observer.stage_times(stage.observer.worker_of(worker), task.id)
@@ -68,15 +67,16 @@ async def paid_answer(stage: Stage, prompt: str, max_tokens: int) -> Delivery:
 
 async def takeover(stage: Stage) -> TakenOver:
     """The second job: its worker is killed while it answers, and the other one takes it."""
-    with stage.console.waiting("job 2: a takeover") as tell:
+    with stage.console.waiting("job 2: a takeover") as wait:
         task = await stage.client.submit_task(
-            _TAKEOVER_PROMPT, stage.model_id, max_tokens=_LONG_ANSWER_TOKENS, temperature=0.0
+            _TAKEOVER_PROMPT, stage.model_id, max_tokens=_SECOND_ANSWER_TOKENS, temperature=0.0
         )
         first = _worker_of(task)
+        wait.milestone(f"{stage.observer.name_of(first)} holds job {task.id}")
         await _first_word(stage.client, task)
         await stage.observer.worker_of(first).kill()
-        tell(f"{stage.observer.name_of(first)} is killed; its lease has to run out")
-        task = await _completed(stage, task, tell)
+        wait.milestone(f"{stage.observer.name_of(first)} is killed; its lease has to run out")
+        task = await _completed(stage, task, wait, told=first)
     second = _worker_of(task)
     if second == first:
         raise DemoFailed(f"job {task.id} was answered by the worker that was killed")
@@ -95,11 +95,11 @@ async def takeover(stage: Stage) -> TakenOver:
 async def refund(stage: Stage) -> Refunded:
     """The third job: every worker is stopped, so it expires and the money comes back."""
     before = await stage.client.balance()
-    with stage.console.waiting("job 3: a refund") as tell:
-        tell("stopping the workers")
+    with stage.console.waiting("job 3: a refund") as wait:
+        wait.milestone("the workers are stopped")
         await stop_all(stage.observer.workers)
         task = await stage.client.submit_task(_REFUND_PROMPT, stage.model_id, max_tokens=16)
-        tell("nobody is there; the job's time has to run out")
+        wait.milestone(f"nobody is there; the time of job {task.id} has to run out")
         try:
             await stage.client.wait_for_completion(task, _ANSWER_TIMEOUT_S)
         except JobExpired as expired:
@@ -116,9 +116,9 @@ async def stop_all(workers: tuple[WorkerProcess, ...]) -> None:
     await asyncio.gather(*(worker.stop() for worker in workers))
 
 
-async def _completed(stage: Stage, task: Task, tell: Callable[[str], None]) -> Task:
+async def _completed(stage: Stage, task: Task, wait: Wait, *, told: Address | None = None) -> Task:
     """The completed task; until then tells who holds it and how many tokens there are."""
-    telling = asyncio.create_task(_tell_progress(stage, task, tell))
+    telling = asyncio.create_task(_tell_progress(stage, task, wait, told))
     try:
         return await stage.client.wait_for_completion(task, _ANSWER_TIMEOUT_S)
     finally:
@@ -126,15 +126,15 @@ async def _completed(stage: Stage, task: Task, tell: Callable[[str], None]) -> T
         await asyncio.gather(telling, return_exceptions=True)
 
 
-async def _tell_progress(stage: Stage, task: Task, tell: Callable[[str], None]) -> None:
-    """Follows the job from one lease holder to the next."""
-    told: Address | None = None
+async def _tell_progress(stage: Stage, task: Task, wait: Wait, told: Address | None) -> None:
+    """Follows the job from one lease holder to the next; `told` is known already."""
     while True:
         if task.worker is not None and task.worker != told:
             told = task.worker
-            tell(f"{stage.observer.name_of(told)} holds job {task.id}")
+            name = stage.observer.name_of(told)
+            wait.milestone(f"{name} holds job {task.id}")
             async for progress in stage.client.progress(task):
-                tell(f"{stage.observer.name_of(told)}: {progress.n_tokens} tokens")
+                wait.count(f"{name} wrote {progress.n_tokens} tokens of job {task.id}")
         await asyncio.sleep(_LOOK_AGAIN_S)
         task = await stage.client.get_task(task)
 

@@ -85,7 +85,8 @@ def _wrapped(text: str) -> str:
         for line in text.strip().splitlines() or [""]
         for folded in textwrap.wrap(line, _TEXT_WIDTH) or [""]
     ]
-    return f"\n{' ' * (_LABEL_WIDTH + 2)}".join(lines)
+    indent = " " * (_LABEL_WIDTH + 2)
+    return "\n".join([lines[0], *((indent + line).rstrip() for line in lines[1:])])
 
 
 def _story(title: str, lines: Iterable[tuple[str, str]]) -> str:

@@ -17,16 +17,19 @@ def test_say__long_line__is_not_broken():
     assert told(lambda console: console.say("x" * 300)).count("\n") == 1
 
 
-def test_waiting__no_terminal__tells_each_change_once():
+def test_waiting__no_terminal__tells_milestones_and_now_and_then_a_count():
     def work(console):
-        with console.waiting("job 1") as tell:
-            for news in ["leased", "leased", "delivered"]:
-                tell(news)
+        with console.waiting("job 1") as wait:
+            wait.milestone("leased")
+            for n_tokens in range(5):
+                wait.count(f"{n_tokens} tokens")
+            wait.milestone("delivered")
 
     lines = told(work).splitlines()
     assert [line.split("s  ", 1)[1].strip() for line in lines] == [
-        "job 1 ...",
+        "job 1",
         "leased",
+        "0 tokens",
         "delivered",
     ]
 
