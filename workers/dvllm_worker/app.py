@@ -145,7 +145,10 @@ class _Assembly:
         fault_at = self._settings.fault_at
         journal = CrashingJournal(sql_journal, fault_at) if fault_at else sql_journal
         admit = Admit(
-            self._network.jobs, me=self._desk.address, grace_s=self._network.clocks.grace_s
+            self._network.jobs,
+            refresh_clock=self._clock.refresh,
+            me=self._desk.address,
+            grace_s=self._network.clocks.grace_s,
         )
         crew = Crew(self._group, self._workshop(journal, admit))
         caretaker = self._caretaker(journal)

@@ -1,5 +1,7 @@
 """Admit: make sure, by the contract's own word, that this lease is ours and worth starting."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from decentralized_vllm.protocol.errors import UnknownJob
@@ -14,8 +16,18 @@ from dvllm_worker.pipeline.watch import key_of
 
 
 class Admit:
-    def __init__(self, chain: JobChain, *, me: Address, grace_s: int) -> None:
+    """`refresh_clock` is awaited with every lease, whose deadline needs the newest chain time."""
+
+    def __init__(
+        self,
+        chain: JobChain,
+        *,
+        refresh_clock: Callable[[], Awaitable[None]],
+        me: Address,
+        grace_s: int,
+    ) -> None:
         self._chain = chain
+        self._refresh_clock = refresh_clock
         self._me = me
         self._grace_s = grace_s
         self._terms: dict[VersionNumber, Terms] = {}
@@ -23,7 +35,7 @@ class Admit:
     async def __call__(self, row: JobRow) -> AdmittedJob:
         """Raises LeaseLost and ChainUnavailable."""
         try:
-            state = await self._chain.job(row.job_id)
+            state, _ = await asyncio.gather(self._chain.job(row.job_id), self._refresh_clock())
         except UnknownJob as error:
             raise LeaseLost("the job is gone from the chain") from error
         check_lease(row, state, me=self._me)
