@@ -58,8 +58,7 @@ class FileBuilder:
             self._add_leaf(memoryview(bytes(self._rest)))
         height = 0
         while height < len(self._levels) - 1 or len(self._levels[height]) > 1:
-            if self._levels[height]:
-                self._fold(height)
+            self._fold(height)  # never empty: a full level is folded only for one more node
             height += 1
         return self._levels[height][0]
 

@@ -98,9 +98,9 @@ class TreeFetch:
         if item.file_bytes not in (None, node.file_bytes):
             raise ContentMalformed(f"{item.cid.text()} has not the size that its parent tells")
         self._file_seen(item, node.file_bytes)
-        if item.file_bytes is None:
-            if await asyncio.to_thread(_make_file, item.path, node.file_bytes):
-                self._new.add(item.path)
+        is_root = item.file_bytes is None
+        if is_root and await asyncio.to_thread(_make_file, item.path, node.file_bytes):
+            self._new.add(item.path)
         if node.data:
             await asyncio.to_thread(_write_at, item.path, item.offset, node.data)
             self._count(len(node.data))

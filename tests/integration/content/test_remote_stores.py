@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from decentralized_vllm.content.fallback import FallbackStore
 from decentralized_vllm.content.gateway import GatewayStore
@@ -12,7 +13,7 @@ from decentralized_vllm.content.kubo import KuboStore
 from decentralized_vllm.content.local import LocalStore
 from decentralized_vllm.content.memory import MemoryStore
 from decentralized_vllm.content.profiles import PROFILES, V0, V1, ImportProfile
-from decentralized_vllm.content.server.listeners import ContentServer
+from decentralized_vllm.content.server.listeners import ContentServer, Listener
 from decentralized_vllm.protocol.errors import (
     ContentMismatch,
     ContentTooLarge,
@@ -51,8 +52,10 @@ async def gateway(server: ContentServer) -> AsyncIterator[GatewayStore]:
         yield store
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("name", ["b0", "b262145", "tree", "many"])
+CASES = [(name, profile) for name in ("b0", "b262145", "tree") for profile in PROFILES]
+
+
+@pytest.mark.parametrize(("name", "profile"), [*CASES, ("many", "v1")])
 async def test_kubo_add_path__every_profile__stores_the_recorded_cid(
     server: ContentServer, tmp_path: Path, name: str, profile: str
 ) -> None:
@@ -183,6 +186,48 @@ async def test_fallback__own_store_full__still_reads(
     store = FallbackStore(own, [gateway])
     assert await store.read_bytes(cid, max_bytes=1000) == sample_bytes(1000)
     assert (await own.usage()).n_bytes == 0
+
+
+async def test_fallback__adds_and_pins__go_to_the_own_store(
+    gateway: GatewayStore, tmp_path: Path
+) -> None:
+    own = MemoryStore()
+    store = FallbackStore(own, [gateway])
+    cid = await store.add_bytes(b"mine")
+    tree = await store.add_path(write_sample("tree2", tmp_path))
+    assert await own.pins() == sorted([cid, tree])
+    await store.unpin(tree)
+    assert await own.pins() == [cid]
+    await store.put_block(cid_of_bytes(b"block"), b"block")
+    assert await store.has_block(cid_of_bytes(b"block"))
+
+
+async def test_kubo_put_block__another_block_stored__is_a_mismatch() -> None:
+    class Other(KuboStore):
+        async def _lines(self, *_: object, **__: object):  # type: ignore[no-untyped-def, override]
+            return [{"Key": cid_of_bytes(b"other")}]
+
+    with pytest.raises(ContentMismatch, match="instead of"):
+        await Other("http://127.0.0.1:1").put_block(cid_of_bytes(b"mine"), b"mine")
+
+
+async def test_kubo__something_else_answers__names_the_setting() -> None:
+    async def text(_: web.Request) -> web.Response:
+        return web.Response(text="<html>")
+
+    async def listing(_: web.Request) -> web.Response:
+        return web.json_response([1])
+
+    app = web.Application()
+    app.add_routes([web.post("/api/v0/version", text), web.post("/api/v0/pin/ls", listing)])
+    listener = Listener(app, 0, setting="port")
+    await listener.start()
+    async with KuboStore(listener.url) as kubo:
+        with pytest.raises(SettingError, match="something else than JSON"):
+            await kubo.version()
+        with pytest.raises(SettingError, match="something else than objects"):
+            await kubo.pins()
+    await listener.stop()
 
 
 async def test_fallback__no_source_has_it__is_unavailable(gateway: GatewayStore) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from decentralized_vllm.content.car import CarReader
+from decentralized_vllm.content.car import CarReader, encode_header
 from decentralized_vllm.content.cid import parse_cid
 from decentralized_vllm.content.importer import cid_of_bytes
 from decentralized_vllm.content.local import LocalStore
@@ -200,6 +200,85 @@ async def test_cat__block_lost_midway__ends_with_the_error_trailer(
     writer.close()
     assert b"Trailer: X-Stream-Error" in answer
     assert answer.rpartition(b"\r\n0\r\nX-Stream-Error: ")[2].endswith(b"is not here\r\n\r\n")
+
+
+async def test_gateway__block_lost_midway__cuts_the_connection(
+    server: ContentServer, store: PinningStore, http: aiohttp.ClientSession
+) -> None:
+    data = sample_bytes(600_000)
+    cid = await store.add_bytes(data)
+    store._delete_all_but({parse_cid(c).multihash for c in (cid, cid_of_bytes(data[:262_144]))})
+    for query in ("", "?format=car"):
+        with pytest.raises(aiohttp.ClientError):
+            async with http.get(f"{server.gateway_url}/ipfs/{cid}{query}") as response:
+                await response.read()
+
+
+async def test_add__no_multipart_or_a_link__is_refused(
+    server: ContentServer, http: aiohttp.ClientSession, rpc: Rpc
+) -> None:
+    async with http.post(f"{server.api_url}/api/v0/add", data=b"plain") as response:
+        assert response.status == 400
+    link = aiohttp.FormData()
+    link.add_field("file", b"/etc/passwd", filename="x", content_type="application/symlink")
+    assert await rpc.error("add", link) == (400, "symbolic links are not supported")
+
+
+@pytest.mark.parametrize("files", [{"a": b"1", "a/b": b"2"}, {"a": None, "a/b": b"2"}])
+async def test_add__name_as_file_and_directory__is_refused_or_merged(
+    rpc: Rpc, files: dict[str, bytes | None]
+) -> None:
+    if files["a"] is None:
+        lines = await rpc.lines("add", form(files))
+        assert [line["Name"] for line in lines] == ["a/b", "a"]
+    else:
+        status, message = await rpc.error("add", form(files))
+        assert (status, message) == (400, "'a' is both a file and a directory")
+
+
+async def test_add__same_name_twice__is_refused(rpc: Rpc) -> None:
+    twice = form({"a": b"1"})
+    twice.add_field("file", b"2", filename="a")
+    assert (await rpc.error("add", twice))[0] == 400
+
+
+async def test_add__progress__tells_bytes_before_hashes(rpc: Rpc) -> None:
+    first, second = await rpc.lines("add", form({"a": b"four"}), progress="true")
+    assert first == {"Name": "a", "Bytes": 4}
+    assert second["Name"] == "a"
+
+
+async def test_block_put__what_it_cannot_do__is_refused(rpc: Rpc) -> None:
+    assert (await rpc.error("block/put", form({"b": b"x"}), cid_codec="dag-cbor"))[0] == 400
+    assert (await rpc.error("block/put", form({"b": b"x"}), mhtype="blake3"))[0] == 400
+    status, message = await rpc.error("block/put", form({"b": bytes(2 * 1024 * 1024 + 1)}))
+    assert status == 500 and "at most" in message
+
+
+async def test_block_put__pin__keeps_it(rpc: Rpc, store: PinningStore) -> None:
+    (line,) = await rpc.lines("block/put", form({"b": b"x"}), pin="true")
+    assert await store.pins() == [line["Key"]]
+
+
+async def test_reads_and_pins__what_they_cannot_do__is_refused(
+    rpc: Rpc, store: PinningStore
+) -> None:
+    cid = await store.add_bytes(b"x")
+    assert (await rpc.error("get", arg=cid, compress="true"))[0] == 400
+    assert (await rpc.error("get", arg=[cid, cid]))[0] == 400
+    assert (await rpc.error("pin/ls", type="strange"))[0] == 400
+    assert (await rpc.error("pin/add", arg=cid, recursive="false"))[0] == 400
+    assert (await rpc.error("cat", arg=cid, offset="-1"))[0] == 400
+    assert await rpc.lines("pin/ls", type="direct") == [{"Keys": {}}]
+
+
+async def test_dag_import__root_without_its_blocks__tells_why_it_is_not_pinned(
+    rpc: Rpc, store: PinningStore
+) -> None:
+    car = encode_header(parse_cid(cid_of_bytes(b"absent")))
+    (line,) = await rpc.lines("dag/import", form({"f": car}))
+    assert "not here" in line["Root"]["PinErrorMsg"]
+    assert await store.pins() == []
 
 
 async def test_ls__directory__tells_files_and_directories(
