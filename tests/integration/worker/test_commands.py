@@ -1,0 +1,115 @@
+"""The way in, by the commands an operator types; and what they say when something is wrong."""
+
+import json
+
+import pytest
+
+from decentralized_vllm.protocol.jobs import JobStatus
+from tests.support.worker_network import MODEL_ID, WorkerNetwork
+from tests.support.worker_process import run_in_thread
+
+
+async def test_way_in__register_stake_serve_start__answers_and_withdraws(
+    net: WorkerNetwork,
+) -> None:
+    with net.worker(node={"pause_when_stopped": True, "settle_every_s": 0}) as worker:
+        await net.fund(worker)
+        for arguments in (
+            ("register", "--endpoint", worker.url, "--json"),
+            ("stake", "2000", "--json"),
+            ("serve-model", MODEL_ID, "--json"),
+        ):
+            done = await run_in_thread(worker, *arguments)
+            assert done.returncode == 0, done.stderr + done.stdout
+            assert json.loads(done.stdout)["node"] == worker.address
+        worker.start()
+        await worker.on_duty()
+        job_id = await net.submit()
+        await net.reaches(job_id, JobStatus.DELIVERED)
+        status = json.loads((await run_in_thread(worker, "status", "--json")).stdout)
+        assert status["chain"]["stake"] == "2000"
+        assert status["process"]["slots"] == 64
+        jobs = json.loads((await run_in_thread(worker, "jobs", "--json")).stdout)["jobs"]
+        assert [entry["job_id"] for entry in jobs] == [str(job_id)]
+        worker.terminate()
+        assert await worker.ended() == 0
+        await net.pass_time(3 * net.network.clocks.epoch_s)
+        before_wei = await net.network.token.balance(worker.address)
+        done = await run_in_thread(worker, "withdraw", "--json")
+        assert done.returncode == 0, done.stdout
+        earned_wei = await net.network.token.balance(worker.address) - before_wei
+        assert earned_wei == json.loads(done.stdout)["amount_wei"] > 0
+        done = await run_in_thread(worker, "unstake", "500", "--json")
+        assert done.returncode == 0, done.stdout
+        await net.pass_time(net.network.clocks.cool_down_s + 1)
+        done = await run_in_thread(worker, "withdraw", "--stake", "--json")
+        assert json.loads(done.stdout)["amount"] == "500"
+        done = await run_in_thread(worker, "deregister", "--json")
+        assert done.returncode == 0, done.stdout
+        assert not (await net.network.node_registry.node(worker.address)).is_registered
+
+
+@pytest.mark.parametrize(
+    ("section", "fields", "told"),
+    [
+        ("chain", {"eth_node_url": ["http://127.0.0.1:9"]}, "eth_node_url"),
+        ("chain", {"chain_id": 1}, "eth_node_url"),
+        ("chain", {"contract_address": ""}, "chain.contract_address"),
+        ("chain", {"contract_address": "0x" + "11" * 20}, "contract_address"),
+        ("chain", {"contract_address": "nonsense"}, "contract_address"),
+        ("key", {"private_key": "0x12"}, "private_key"),
+        ("node", {"slots": 0}, "node.slots"),
+        ("http", {"host": "127.0.0.1", "nonsense": 1}, "http.nonsense"),
+    ],
+)
+async def test_start__wrong_setting__named_in_one_line(
+    net: WorkerNetwork, section: str, fields: dict[str, object], told: str
+) -> None:
+    with net.worker() as worker:
+        worker.change(section, **fields)
+        done = await run_in_thread(worker, "start")
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+async def test_start__token_instead_of_the_coordinator__abi_mismatch(net: WorkerNetwork) -> None:
+    with net.worker() as worker:
+        worker.change("chain", contract_address=net.network.token.address)
+        done = await run_in_thread(worker, "start")
+        assert "is not the InferenceCoordinator of this release" in done.stderr
+
+
+async def test_start__before_each_step__names_the_command_to_run(net: WorkerNetwork) -> None:
+    with net.worker() as worker:
+        await net.fund(worker)
+        assert "worker register" in (await run_in_thread(worker, "start")).stderr
+        await run_in_thread(worker, "register")
+        assert "worker stake" in (await run_in_thread(worker, "start")).stderr
+        await run_in_thread(worker, "stake", "2000")
+        assert "worker serve-model" in (await run_in_thread(worker, "start")).stderr
+
+
+async def test_start__no_gas_money__said_plainly(net: WorkerNetwork) -> None:
+    with net.worker() as worker:
+        await net.enlist(worker)
+        await net.anvil.acall("anvil_setBalance", worker.address, "0x0")
+        done = await run_in_thread(worker, "start")
+        assert "nothing to pay for gas" in done.stderr
+
+
+async def test_serve_model__unknown__said_plainly(net: WorkerNetwork) -> None:
+    with net.worker() as worker:
+        await net.enlist(worker)
+        done = await run_in_thread(worker, "serve-model", "no-such-model")
+        assert done.returncode == 1
+        assert "no-such-model" in done.stderr
+
+
+async def test_doctor__nothing_done_yet__lists_the_mends(net: WorkerNetwork) -> None:
+    with net.worker(engine={"kind": "transformers"}) as worker:
+        report = json.loads((await run_in_thread(worker, "doctor", "--json")).stdout)
+        mends = [mend for check in report["checks"] for mend in check["mends"]]
+        assert "worker register" in mends
+        assert "worker serve-model MODEL_ID" in mends
+        assert not report["is_ok"]
