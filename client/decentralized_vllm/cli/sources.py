@@ -27,7 +27,9 @@ DEVNET_MANIFEST = Path(".devnet/devnet.json")
 class CommandSettings(BaseSettings):
     """The fields of ClientSettings as text can give them."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     eth_node_url: str | list[str] = "http://127.0.0.1:8545"
     contract_address: str = ""
@@ -103,7 +105,7 @@ def passphrase(settings: CommandSettings, *, confirm: bool = False) -> str:
 
 
 def _key_fields(settings: CommandSettings) -> dict[str, Any]:
-    if settings.private_key is not None:
+    if settings.private_key is not None and settings.keystore is None:
         return {
             "private_key": settings.private_key.get_secret_value(),
             "local_key_only": True,

@@ -1,0 +1,190 @@
+"""`dvllm` as a person types it, against real contracts and a real content API."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from decentralized_vllm.protocol.jobs import FailureCode
+from tests.integration.client.conftest import ASKER
+from tests.support.local_network import MODEL, NODE
+
+DVLLM = (sys.executable, "-c", "from decentralized_vllm.cli import main; main()")
+
+
+@pytest.fixture
+def environment(market, tmp_path):
+    settings = market.settings()
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "DVLLM_CLIENT__ETH_NODE_URL": settings.eth_node_url,
+        "DVLLM_CLIENT__CONTRACT_ADDRESS": settings.contract_address,
+        "DVLLM_CLIENT__PRIVATE_KEY": settings.private_key,
+        "DVLLM_CLIENT__IPFS_HOST": "127.0.0.1",
+        "DVLLM_CLIENT__IPFS_PORT": str(settings.ipfs_port),
+        "DVLLM_CLIENT__DATA_DIR": str(tmp_path / "data"),
+        "DVLLM_CLIENT__POLL_S": "0.1",
+    }
+
+
+@pytest.fixture
+def dvllm(environment):
+    """Runs one command to its end: (exit code, standard output, standard error)."""
+
+    async def call(*arguments, stdin=b"", **changes):
+        process = await asyncio.create_subprocess_exec(
+            *DVLLM,
+            *arguments,
+            env={**environment, **changes},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(stdin), timeout=90)
+        return process.returncode, out.decode(), err.decode()
+
+    return call
+
+
+async def answer_next_job(market, text):
+    coordinator = market.network.coordinator
+    seen = await coordinator.job_count()
+    while await coordinator.job_count() == seen:  # noqa: ASYNC110 - a process sets no event
+        await asyncio.sleep(0.1)
+    await market.node.answer(seen + 1, text)
+
+
+async def test_submit__wait__prints_the_answer_and_nothing_else(dvllm, market):
+    (code, out, err), _ = await asyncio.gather(
+        dvllm("submit", "--wait", "--max-tokens", "20", "What is 2 + 2?"),
+        answer_next_job(market, "It is four"),
+    )
+    assert (code, out) == (0, "It is four\n")
+    assert "job 1: " in err
+    assert "3 written, ended by stop" in err
+
+
+async def test_submit__file_and_json__tells_the_job(dvllm, tmp_path):
+    (tmp_path / "question.txt").write_text("Grüße?")
+    code, out, _ = await dvllm(
+        "submit", "--model", MODEL.model_id, "--file", str(tmp_path / "question.txt"), "--json"
+    )
+    job = json.loads(out)
+    assert code == 0
+    assert (job["job_id"], job["status"], job["model_id"]) == (1, "running", MODEL.model_id)
+
+
+async def test_submit__standard_input__is_the_prompt(dvllm):
+    code, out, _ = await dvllm("submit", "-", stdin=b"Hello?")
+    assert (code, out) == (0, "1\n")
+
+
+async def test_job__after_its_answer__shows_it(dvllm, market):
+    await dvllm("submit", "Hi")
+    await market.node.answer(1, "Hello there")
+    code, out, err = await dvllm("job", "1")
+    assert (code, out) == (0, "Hello there\n")
+    assert "job  1, completed" in err
+    assert (await dvllm("job", "1", "--wait"))[1] == "Hello there\n"
+
+
+async def test_job__failed_while_waiting__has_its_own_exit_code(dvllm, market):
+    await dvllm("submit", "Hi")
+    await market.node.fail(1, FailureCode.CONTENT_INVALID)
+    code, out, err = await dvllm("job", "1", "--wait", "--json")
+    assert code == 3
+    assert json.loads(out)["error"]["type"] == "JobFailed"
+    assert err.startswith("dvllm: job 1 failed: the prompt is not valid")
+
+
+async def test_jobs_and_cancel__show_and_take_back(dvllm, market):
+    await market.node.leave()
+    await dvllm("submit", "Hi")
+    code, out, _ = await dvllm("cancel", "1", "--json")
+    assert (code, json.loads(out)["status"]) == (0, "cancelled")
+    code, out, _ = await dvllm("jobs")
+    assert code == 0
+    assert out.split()[:2] == ["1", "cancelled"]
+
+
+async def test_models_and_nodes__need_no_key(dvllm):
+    code, out, _ = await dvllm("models", DVLLM_CLIENT__PRIVATE_KEY="hush")
+    assert (code, out.split(":")[0]) == (0, MODEL.model_id)
+    code, out, _ = await dvllm("nodes", "--json")
+    assert [node["address"] for node in json.loads(out)["nodes"]] == [NODE.address]
+
+
+async def test_wallet__money__moves_in_and_out(dvllm):
+    code, out, _ = await dvllm("wallet", "deposit", "5", "--json")
+    assert (code, json.loads(out)["credit_wei"]) == (0, str(5 * 10**18))
+    code, out, _ = await dvllm("wallet", "withdraw", "1.5", "--json")
+    assert (code, json.loads(out)["credit_wei"]) == (0, str(35 * 10**17))
+    await dvllm("wallet", "faucet", "7")
+    code, out, _ = await dvllm("wallet", "balance")
+    assert out.splitlines()[:3] == [
+        f"account  {ASKER.address}",
+        "credit   3.5 tokens",
+        "wallet   53.5 tokens",
+    ]
+
+
+async def test_wallet__new_import_show__keep_a_key_behind_a_passphrase(dvllm, tmp_path):
+    (tmp_path / "passphrase").write_text("correct horse\n")
+    (tmp_path / "key").write_text("0x" + "33" * 32)
+    place = ["--keystore", str(tmp_path / "key.json")]
+    secret = ["--passphrase-file", str(tmp_path / "passphrase")]
+    code, out, _ = await dvllm(
+        "wallet", "import", "--key-file", str(tmp_path / "key"), *place, *secret, "--json"
+    )
+    address = json.loads(out)["address"]
+    assert code == 0
+    assert (await dvllm("wallet", "show", *place))[1].startswith(address)
+    code, out, _ = await dvllm(
+        "wallet", "balance", "--json", *place, *secret, DVLLM_CLIENT__PRIVATE_KEY=""
+    )
+    assert (code, json.loads(out)["account"]) == (0, address)
+    code, _, err = await dvllm("wallet", "new", *place, *secret)
+    assert code == 2
+    assert "exists already" in err
+
+
+MISTAKES = [
+    (["models"], {"DVLLM_CLIENT__ETH_NODE_URL": "http://127.0.0.1:9"}, 5, "eth_node_url"),
+    (["models", "--chain-id", "1"], {}, 2, "serves chain 31337, not 1"),
+    (["models", "--contract-address", "0x12"], {}, 2, "--contract-address"),
+    (["submit", "--model", "nowhere", "Hi"], {}, 1, "there is no model 'nowhere'"),
+    (["submit", "--max-tokens", "0", "Hi"], {}, 1, "max_tokens"),
+    (["submit", ""], {}, 1, "the prompt is empty"),
+    (["submit", "--max-fee", "x", "Hi"], {}, 2, "max_fee"),
+    (["submit", "--max-top-up", "0", "Hi"], {}, 1, "max_top_up"),
+    (["submit", "--file", "none", "Hi"], {}, 2, "No such file"),
+    (["job", "99"], {}, 1, "there is no job 99"),
+]
+
+
+async def test_mistakes__are_one_clear_line_and_a_code(dvllm):
+    for arguments, changes, code, told in MISTAKES:  # one network for all of them
+        found, out, err = await dvllm(*arguments, **changes)
+        assert (found, out) == (code, ""), arguments
+        assert told in err.splitlines()[-1], arguments
+        assert "Traceback" not in err
+
+
+async def test_submit__interrupted_while_waiting__says_the_job_goes_on(market, environment):
+    process = await asyncio.create_subprocess_exec(
+        *DVLLM, "submit", "--wait", "Hi", env=environment, stderr=subprocess.PIPE
+    )
+    while await market.network.coordinator.job_count() == 0:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.1)
+    first_line = await process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), timeout=30)
+    assert b"job 1: " in first_line
+    assert process.returncode == 130
+    assert b"goes on" in err
+    assert b"Traceback" not in err
