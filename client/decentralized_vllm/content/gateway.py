@@ -1,5 +1,6 @@
 """Verified reads from peers and public gateways, in the order they are listed."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -7,13 +8,23 @@ from typing import Self
 
 from decentralized_vllm.content.budget import MAX_BLOCK_BYTES
 from decentralized_vllm.content.cid import ParsedCid, parse_cid
-from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts, read_limited
+from decentralized_vllm.content.http_client import (
+    ContentHttp,
+    HttpTimeouts,
+    TimedOut,
+    read_limited,
+)
 from decentralized_vllm.content.reads import ContentReads, VerifyingReads
 from decentralized_vllm.content.sources import first_block
 from decentralized_vllm.protocol.errors import ContentError, ContentUnavailable
 from decentralized_vllm.protocol.ids import Cid
 
-_NOT_HERE = (404, 410)
+_ABSENT = (404, 410)
+_RETRY_S = 0.2
+
+
+class _NotHere(ContentUnavailable):
+    """The gateway works, it just lacks the block."""
 
 
 class GatewaySource(VerifyingReads):
@@ -42,18 +53,32 @@ class GatewaySource(VerifyingReads):
         return self._clock() < self._resting_until_s
 
     async def _load_block(self, cid: ParsedCid) -> bytes:
-        headers = {"Accept": "application/vnd.ipld.raw"}
         try:
-            async with self._http.request("GET", self._block_url(cid), headers=headers) as response:
-                if response.status == 200:
-                    return await read_limited(response, MAX_BLOCK_BYTES)
-                status = response.status
+            return await self._fetch_twice(cid)
+        except _NotHere:
+            raise
         except (ContentUnavailable, ContentError):
             self._rest()
             raise
-        if status not in _NOT_HERE:
-            self._rest()
-        raise ContentUnavailable(f"{self.url} answered {status}")
+
+    async def _fetch_twice(self, cid: ParsedCid) -> bytes:
+        """A cut connection or a busy moment is asked again once; silence and absence are not."""
+        try:
+            return await self._fetch(cid)
+        except (_NotHere, TimedOut):
+            raise
+        except ContentUnavailable:
+            await asyncio.sleep(_RETRY_S)
+            return await self._fetch(cid)
+
+    async def _fetch(self, cid: ParsedCid) -> bytes:
+        headers = {"Accept": "application/vnd.ipld.raw"}
+        async with self._http.request("GET", self._block_url(cid), headers=headers) as response:
+            if response.status == 200:
+                return await read_limited(response, MAX_BLOCK_BYTES)
+            status = response.status
+        kind = _NotHere if status in _ABSENT else ContentUnavailable
+        raise kind(f"{self.url} answered {status}")
 
     async def _block_is_bad(self, cid: ParsedCid) -> None:
         self._rest()

@@ -30,6 +30,10 @@ class HttpTimeouts:
         )
 
 
+class TimedOut(ContentUnavailable):
+    """Asking again at once would most likely cost the same time again."""
+
+
 class ContentHttp:
     """A lazily opened session. `public_only` refuses addresses that are not on the open internet.
 
@@ -60,7 +64,7 @@ class ContentHttp:
             ) as response:
                 yield response
         except TimeoutError as error:
-            raise ContentUnavailable(f"{_host(url)} did not answer in time") from error
+            raise TimedOut(f"{_host(url)} did not answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             raise ContentUnavailable(f"{_host(url)} cannot be read: {error}") from error
 

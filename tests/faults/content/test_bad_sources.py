@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from decentralized_vllm.content.fallback import FallbackStore
-from decentralized_vllm.content.gateway import GatewayStore
-from decentralized_vllm.content.http_client import HttpTimeouts
+from decentralized_vllm.content.gateway import GatewaySource, GatewayStore
+from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts
 from decentralized_vllm.content.importer import cid_of_bytes
 from decentralized_vllm.content.kubo import KuboStore
 from decentralized_vllm.content.memory import MemoryStore
@@ -86,6 +86,10 @@ async def lie(writer: asyncio.StreamWriter) -> None:
     writer.write(HEAD + b"Content-Length: 8\r\nConnection: close\r\n\r\na prompT")
 
 
+async def honest(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + b"Content-Length: 8\r\nConnection: close\r\n\r\n" + DATA)
+
+
 async def truncate(writer: asyncio.StreamWriter) -> None:
     writer.write(HEAD + b"Content-Length: 8\r\n\r\na pr")
 
@@ -155,6 +159,37 @@ async def test_gateway__dead_source__costs_one_time_limit_and_not_one_per_block(
     ):
         assert len(await gateway.read_bytes(cid, max_bytes=3_000_000)) == 2_560_000
     assert asked == 1
+
+
+async def test_gateway__connection_cut_once__is_asked_again() -> None:
+    answers = [truncate, honest]
+
+    async def one_after_the_other(writer: asyncio.StreamWriter) -> None:
+        await answers.pop(0)(writer)
+
+    async with (
+        source_that(one_after_the_other) as url,
+        GatewayStore([url], timeouts=SHORT, public_only=False) as gateway,
+    ):
+        assert await gateway.get_block(CID) == DATA
+    assert answers == []
+
+
+async def test_gateway__block_absent__is_asked_once_and_does_not_tire_the_source() -> None:
+    asked: list[int] = []
+
+    async def absent(writer: asyncio.StreamWriter) -> None:
+        asked.append(1)
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    http = ContentHttp(SHORT, public_only=False)
+    async with source_that(absent) as url:
+        source = GatewaySource(url, http)
+        with pytest.raises(ContentUnavailable, match="404"):
+            await source.get_block(CID)
+        assert not source.is_resting
+    await http.close()
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(
