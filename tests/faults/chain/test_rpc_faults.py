@@ -137,6 +137,30 @@ async def test_feed__websocket_half_open__polling_tells_all_the_same(
                     break
 
 
+async def test_feed__websocket_cut__connected_again_and_the_gap_is_told(
+    deployment: Deployment, anvil: Anvil, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """Polling is too slow to help: only the hints of a new connection can."""
+    settings = FeedSettings(poll_s=3600)
+    async with (
+        connected(deployment, anvil.url, ws_url=proxy.ws_url) as network,
+        feeding(network, tmp_path, settings=settings) as feed,
+        sending(network, REQUESTER, tmp_path) as sender,
+    ):
+        batches = feed.batches()
+        await feed.advance((await anext(batches)).cursor)
+        proxy.fault = Fault.REFUSE
+        proxy.cut()
+        call = network.requester_calls.submit_prompt(PROMPT_CID, MODEL.model_id)
+        await sender.send(call, key="in the gap")
+        await sender.wait("in the gap")
+        proxy.fault = None
+        async with asyncio.timeout(20):
+            async for batch in batches:
+                if any(isinstance(event, InferenceRequested) for event in batch.events):
+                    break
+
+
 @pytest.mark.parametrize("fault", [Fault.DROP_AFTER_ACCEPT, Fault.WRONG_ANSWER])
 async def test_send__accepted_but_not_acknowledged__mined_once(
     network: Network, proxy: FaultProxy, tmp_path: Path, fault: Fault

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from decentralized_vllm.chain import sender as sender_module
 from decentralized_vllm.chain.confirmation import Patience
 from decentralized_vllm.chain.fees import FeePolicy
 from decentralized_vllm.chain.network import Network
@@ -313,3 +314,71 @@ async def test_send__restarted_before_it_was_mined__resumes_from_the_outbox(
         assert await sender.send(prompt_call(network), key="survives") == tx_hash
     assert receipt.tx_hash == tx_hash
     assert await network.coordinator.job_count() == 1
+
+
+async def test_send__ran_out_of_gas_in_the_block__sent_once_more_with_double(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The estimate is forged: too little for a first try, enough when doubled."""
+    monkeypatch.setattr(sender_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
+    async with sending(network, REQUESTER, tmp_path) as sender:
+        first = await sender.send(prompt_call(network), key="long")
+        receipt = await asyncio.wait_for(sender.wait("long"), 10)
+        assert receipt.tx_hash != first
+        assert await network.coordinator.job_count() == 1
+
+
+async def test_send__never_enough_gas__failed_and_said_so(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
+    settings = replace(quick_settings(network), max_gas=1)
+    async with sending(network, REQUESTER, tmp_path, settings=settings) as sender:
+        await sender.send(prompt_call(network), key="long")
+        with pytest.raises(TransactionFailed, match="ran out of gas"):
+            await asyncio.wait_for(sender.wait("long"), 10)
+
+
+async def test_send__deadline_already_passed__nothing_sent(
+    network: Network, tmp_path: Path
+) -> None:
+    async with sending(network, REQUESTER, tmp_path) as sender:
+        now_s = await network.jobs.chain_time_s()
+        with pytest.raises(TransactionFailed, match="deadline has passed"):
+            await sender.send(prompt_call(network), key="late", deadline_s=now_s - 1)
+
+
+async def test_send__needs_more_gas_than_allowed__refused(network: Network, tmp_path: Path) -> None:
+    settings = replace(quick_settings(network), max_gas=50_000)
+    async with sending(network, REQUESTER, tmp_path, settings=settings) as sender:
+        with pytest.raises(TransactionFailed, match="more than the limit of 50000"):
+            await sender.send(prompt_call(network), key="huge")
+
+
+async def test_send__rolled_back_without_new_blocks__mined_again(
+    anvil: Anvil, network: Network, tmp_path: Path
+) -> None:
+    async with sending(network, REQUESTER, tmp_path) as sender:
+        await submit(network, sender, "silent")
+        tx_hash = (await sender.wait("silent")).tx_hash
+        anvil.call("anvil_rollback", 1)
+        assert anvil.call("eth_getTransactionReceipt", tx_hash) is None
+        await wait_until(
+            lambda: anvil.call("eth_getTransactionReceipt", tx_hash) is not None,
+            what="the transaction on the shorter chain",
+        )
+        assert await network.coordinator.job_count() == 1
+
+
+async def test_settle__deep_enough__no_longer_watched_but_still_known(
+    anvil: Anvil, network: Network, tmp_path: Path
+) -> None:
+    settings = replace(quick_settings(network), finality_blocks=4)
+    async with sending(network, REQUESTER, tmp_path, settings=settings) as sender:
+        tx_hash = await sender.send(prompt_call(network), key="old")
+        receipt = await sender.wait("old")
+        anvil.mine(6)
+        await asyncio.sleep(0.3)
+        assert sender._outbox.is_empty
+        assert await sender.wait("old") == receipt
+        assert await sender.send(prompt_call(network), key="old") == tx_hash
