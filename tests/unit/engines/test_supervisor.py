@@ -101,3 +101,27 @@ def test_backoff__failures_in_a_row__doubles_up_to_the_longest() -> None:
     backoff = Backoff(first_s=0.5, factor=2, longest_s=60)
     assert [backoff.wait_s(n) for n in (1, 2, 3, 4)] == [0.5, 1, 2, 4]
     assert backoff.wait_s(10_000) == 60
+
+
+async def test_stop__while_an_ended_session_closes__closed_to_the_end() -> None:
+    class SlowToClose(FakeSession):
+        """The first close takes for ever, as if the machine were busy."""
+
+        n_closes = 0
+
+        async def close(self) -> None:
+            self.n_closes += 1
+            self.closed.set()
+            if self.n_closes == 1:
+                await asyncio.Event().wait()
+
+    async def open_session() -> SlowToClose:
+        return session
+
+    session = SlowToClose()
+    supervisor = Supervisor("x", open_session, FAST)
+    await supervisor.start()
+    session.end.set_result("crashed")
+    await asyncio.wait_for(session.closed.wait(), timeout=5)
+    await supervisor.stop()
+    assert session.n_closes == 2

@@ -12,6 +12,9 @@ from decentralized_vllm.protocol.errors import EngineUnavailable, MissingProgram
 N_LAST_LINES = 30
 MAX_LINE_CHARACTERS = 400
 READ_BYTES = 65_536
+LOOK_EVERY_S = 0.02
+LAST_WORDS_TIMEOUT_S = 1.0
+DRAIN_TIMEOUT_S = 2.0  # should a process that left the group still hold a pipe
 # Longest line a child may write on its standard output; more is a fault of the child.
 MAX_OUTPUT_LINE_BYTES = 1 << 20
 
@@ -88,10 +91,14 @@ class ChildProcess:
         return self._process.returncode is None
 
     async def ended(self) -> str:
-        """Waits for the end; says how it came, with the child's last words."""
-        code = await self._process.wait()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._log_task), timeout=1.0)
+        """Waits for the end; says how it came, with the child's last words.
+
+        The end of its standard output tells, which no process below it holds, as some hold its log.
+        """
+        await _read_away(self.stdout)
+        await self._exit()
+        await asyncio.wait({self._log_task}, timeout=LAST_WORDS_TIMEOUT_S)
+        code = self._process.returncode or 0
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         return f"ended with {how}{self.last_words()}"
 
@@ -109,15 +116,29 @@ class ChildProcess:
         if self.is_running:
             self._signal_group(signal.SIGTERM)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), timeout=grace_s)
+                async with asyncio.timeout(grace_s):
+                    await self._exit()
         self._signal_group(signal.SIGKILL)
-        await self._process.wait()
-        self._log_task.cancel()
-        await asyncio.gather(self._log_task, return_exceptions=True)
+        await self._exit()
+        await self._drain()
+
+    async def _exit(self) -> None:
+        """Not asyncio's own wait, which also waits for everybody who holds one of the pipes."""
+        while self.is_running:  # noqa: ASYNC110 - the alternative is that wait
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def kill(self) -> None:
         """For a child that hangs and would not heed a request to end."""
         self._signal_group(signal.SIGKILL)
+
+    async def _drain(self) -> None:
+        """Reads both pipes to their ends, which the last process of the group has just brought."""
+        with suppress(TimeoutError):
+            # Not wait_for, which in Python 3.11 swallows a cancel that comes at the very end.
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await asyncio.gather(
+                    self._log_task, _read_away(self.stdout), return_exceptions=True
+                )
 
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):  # gone, or (macOS) only zombies left
@@ -140,3 +161,8 @@ class ChildProcess:
         if line.strip():
             self._last_lines.append(line[:MAX_LINE_CHARACTERS])
             self._on_log_line(line[:MAX_LINE_CHARACTERS])
+
+
+async def _read_away(stream: asyncio.StreamReader) -> None:
+    while await stream.read(READ_BYTES):
+        pass

@@ -18,7 +18,8 @@ class Session(Protocol):
     async def ended(self) -> str:
         """Returns, with the reason, when this session can answer no more."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """May be called again, should the first call have been cancelled."""
 
 
 S = TypeVar("S", bound=Session)
@@ -49,14 +50,14 @@ class Supervisor(Generic[S]):
         self._open_session = open_session
         self._backoff = backoff
         self._session: S | None = None
-        self._why_down = "it is not started"
+        self._why_down: str | None = "it is not started"
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Raises what opening the first session raises."""
         if self._task is not None:
             return
-        self._session = await self._open_session()
+        self._take(await self._open_session())
         self._task = asyncio.create_task(self._keep_alive(), name=f"supervisor of {self._name}")
 
     async def stop(self) -> None:
@@ -69,13 +70,16 @@ class Supervisor(Generic[S]):
 
     @property
     def is_up(self) -> bool:
-        return self._session is not None
+        return self._why_down is None
 
     def session(self) -> S:
         """Raises EngineUnavailable while there is none."""
-        if self._session is None:
+        if self._session is None or self._why_down is not None:
             raise EngineUnavailable(f"the engine {self._name} is down: {self._why_down}")
         return self._session
+
+    def _take(self, session: S) -> None:
+        self._session, self._why_down = session, None
 
     async def _keep_alive(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -96,7 +100,7 @@ class Supervisor(Generic[S]):
 
     async def _reopen(self, n_failures: int) -> None:
         try:
-            self._session = await self._open_session()
+            self._take(await self._open_session())
         except Exception as error:
             self._why_down = str(error)
             log.exception("engine_start_failed", extra={"engine": self._name, "n": n_failures})
@@ -104,7 +108,8 @@ class Supervisor(Generic[S]):
             log.info("engine_up", extra={"engine": self._name})
 
     async def _close_session(self, why_down: str) -> None:
-        session, self._session = self._session, None
+        """Given out no more from here on, but kept until closed: `stop` may have to do it again."""
         self._why_down = why_down
-        if session is not None:
-            await session.close()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None

@@ -47,6 +47,7 @@ class VllmSession:
         finally:
             for way in ways:
                 way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
 
     async def close(self) -> None:
         """Every answer under way ends with EngineUnavailable."""
