@@ -27,9 +27,13 @@ class ScriptedChain:
     lag: int = 0
     asked: list[tuple[int, int]] = field(default_factory=list)
     name: str = "scripted"
+    lags_noted: int = 0
 
     def healthiest(self) -> "ScriptedChain":
         return self
+
+    def note_lag(self, head: int) -> None:
+        self.lags_noted += 1
 
     async def batch(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         return [self._answer(method, parameters) for method, parameters in requests]

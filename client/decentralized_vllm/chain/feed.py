@@ -179,6 +179,7 @@ class LogFeed:
         self, endpoint: CheckedEndpoint, position: FeedPosition, head: Header
     ) -> EventBatch | None:
         """A head below the cursor: an endpoint that lags, or a chain that was rolled back."""
+        endpoint.note_lag(head.number)  # if another endpoint is not behind, it settles the matter
         now_s = time.monotonic()
         if self._behind_since_s is None:
             self._behind_since_s = now_s

@@ -55,6 +55,10 @@ class CheckedEndpoint:
         await self._check_chain()
         return await self._noted(self._endpoint.batch(requests))
 
+    def note_lag(self, head: int) -> None:
+        """It shows an older chain than was seen before: others are asked first for a while."""
+        self._note_failure(ChainUnavailable(f"{self.name} is behind, at block {head}"))
+
     async def _check_chain(self) -> None:
         if self._is_checked or self._expected_chain_id is None:
             return
