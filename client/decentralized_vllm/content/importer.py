@@ -77,6 +77,12 @@ class TreeImport:
         return builder.finish()
 
 
+def bytes_to_import(path: Path) -> int:
+    """What `TreeImport.done_bytes` will have reached at the end, if nothing changes meanwhile."""
+    files = (entry for entry in (path, *path.rglob("*")) if not entry.is_symlink())
+    return sum(entry.stat().st_size for entry in files if entry.is_file())
+
+
 def cid_of_bytes(data: bytes, profile: ImportProfile = V1) -> Cid:
     """The CID these bytes would be stored under, as one file."""
     builder = FileBuilder(profile, discard_block)

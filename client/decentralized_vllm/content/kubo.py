@@ -12,7 +12,7 @@ from decentralized_vllm.content.budget import MAX_BLOCK_BYTES
 from decentralized_vllm.content.cid import CODEC_NAMES, ParsedCid, parse_cid
 from decentralized_vllm.content.dag_builder import discard_block
 from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts, read_limited
-from decentralized_vllm.content.importer import TreeImport, cid_of_bytes
+from decentralized_vllm.content.importer import TreeImport, bytes_to_import, cid_of_bytes
 from decentralized_vllm.content.multipart import Multipart
 from decentralized_vllm.content.profiles import V1, ImportProfile
 from decentralized_vllm.content.reads import VerifyingReads, parse_to_store
@@ -102,10 +102,11 @@ class KuboStore(VerifyingReads):
 
     async def add_path(self, path: Path, *, progress: Progress | None = None) -> Cid:
         """Reads the path twice: to know its CID, then to send it. Progress is of the first."""
+        total_bytes = await asyncio.to_thread(bytes_to_import, path) if progress else None
         tree = TreeImport(path, self.profile, discard_block)
         while await asyncio.to_thread(tree.step):
             if progress is not None:
-                progress(tree.done_bytes, None)
+                progress(tree.done_bytes, total_bytes)
         body = Multipart()
         return await self._add(tree.root.cid.text(), body, body.of_path(path), tree.done_bytes)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from decentralized_vllm.content.cid import RAW, ParsedCid, check_block, parse_cid
 from decentralized_vllm.content.dag_builder import FileBuilder
 from decentralized_vllm.content.gate import ImportGate
-from decentralized_vllm.content.importer import TreeImport
+from decentralized_vllm.content.importer import TreeImport, bytes_to_import
 from decentralized_vllm.content.profiles import V1, ImportProfile
 from decentralized_vllm.content.reachable import reachable_blocks
 from decentralized_vllm.content.reads import VerifyingReads, parse_to_store
@@ -119,11 +119,12 @@ class PinningStore(VerifyingReads):
         profile: ImportProfile | None = None,
     ) -> Cid:
         """Raises ContentMalformed (links, devices, hostile names), OSError, StorageFull."""
+        total_bytes = await asyncio.to_thread(bytes_to_import, path) if progress else None
         async with self.importing() as run:
             tree = TreeImport(path, profile or self.profile, run.sink)
             while await asyncio.to_thread(tree.step):
                 if progress is not None:
-                    progress(tree.done_bytes, None)
+                    progress(tree.done_bytes, total_bytes)
             root = tree.root.cid.text()
             await run.pin(root)
         return root

@@ -1,6 +1,7 @@
 """The `content` commands as a user types them, in processes of their own."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -150,3 +151,21 @@ def test_import__cid_alone__loads_neither_aiohttp_nor_sqlalchemy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout == b"set()\n"
+
+
+def test_add__on_a_terminal__shows_progress_beside_the_answer(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    (tmp_path / "weights").write_bytes(bytes(20_000_000))
+    terminal, stderr = pty.openpty()
+    done = subprocess.run(
+        [*COMMAND, "add", str(tmp_path / "weights"), "--store", str(tmp_path / "store")],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    os.close(stderr)
+    shown = os.read(terminal, 65536).decode()
+    os.close(terminal)
+    assert "adding weights" in shown
+    assert done.stdout.decode() == f"{cid_of_bytes(bytes(20_000_000))}  {tmp_path / 'weights'}\n"

@@ -52,10 +52,12 @@ async def test_add_path__tree__has_the_recorded_cid(
     store: PinningStore, tmp_path: Path, profile: ImportProfile
 ) -> None:
     tree = write_sample("tree", tmp_path)
-    seen: list[int] = []
-    cid = await store.add_path(tree, profile=profile, progress=lambda done, _: seen.append(done))
+    seen: list[tuple[int, int | None]] = []
+    cid = await store.add_path(
+        tree, profile=profile, progress=lambda done, total: seen.append((done, total))
+    )
     assert cid == VECTORS["tree"][profile.name]
-    assert seen == sorted(seen) and seen[-1] == 1_300_023
+    assert seen == sorted(seen) and seen[-1] == (1_300_023, 1_300_023)
 
 
 @pytest.mark.parametrize("profile", [V0, V1])
