@@ -13,11 +13,14 @@ VLLM_PYTHON = Path(".venv-vllm/bin/python")
 def engine_section(choice: EngineChoice, root: Path) -> dict[str, Any]:
     """The section [engine] of `worker.toml`. `root` is the checkout.
 
-    `auto` leaves the choice to the worker, which is told of the checkout's vLLM if it is there.
+    `auto` leaves the choice to the worker, which is told of the checkout's vLLM if it is there;
+    `null` is no model at all, for tests and benches.
     Raises MissingProgram when vLLM is asked for and there is none.
     """
     if choice == "transformers":
         return {"kind": choice, "threads": 1}
+    if choice == "null":
+        return {"kind": choice}
     python = root / VLLM_PYTHON
     if _has_vllm(python):
         return {"kind": "vllm", "python": str(python), "max_model_len": 2048}

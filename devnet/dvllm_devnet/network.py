@@ -177,7 +177,7 @@ class _Start:
             sections = worker_sections(plan, addresses, self._plan.engine, block_time_s)
             write_settings(plan, sections)
             workers.append(WorkerProcess(plan, self._layout.logs))
-        self._stack.push_async_callback(_stop_all, workers)
+        self._stack.push_async_callback(_stop_all, workers, self._chain)
         with self._console.waiting("workers fetch the model and start their engines"):
             async with connect(addresses.chain_settings) as network, asyncio.TaskGroup() as group:
                 for worker in workers:
@@ -202,5 +202,9 @@ class _Start:
         return make_client(self._plan, self._layout, deployment.coordinator.address, account)
 
 
-async def _stop_all(workers: Iterable[WorkerProcess]) -> None:
-    await asyncio.gather(*(worker.stop() for worker in workers))
+async def _stop_all(workers: Iterable[WorkerProcess], chain: ChildProcess) -> None:
+    """A worker says goodbye on chain; without one it would only wait in vain."""
+    if chain.exit_code is None:
+        await asyncio.gather(*(worker.stop() for worker in workers))
+    else:
+        await asyncio.gather(*(worker.kill() for worker in workers))

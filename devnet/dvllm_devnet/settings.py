@@ -34,7 +34,7 @@ def _to_wei(value: Any) -> Any:
 AmountWei = Annotated[int, BeforeValidator(_to_wei)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[int, Field(ge=0, le=65_535)]
-EngineChoice = Literal["auto", "transformers", "vllm"]
+EngineChoice = Literal["auto", "transformers", "vllm", "null"]
 
 
 class _Section(BaseModel):

@@ -62,7 +62,8 @@ class WorkerProcess:
 
     async def kill(self) -> None:
         """As a machine that loses power."""
-        await self.child.kill()
+        if self._child is not None:
+            await self._child.kill()
 
     def _command(self, arguments: Arguments) -> Command:
         config = ("--config", str(self.plan.settings_file))
