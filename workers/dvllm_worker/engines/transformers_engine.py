@@ -64,6 +64,11 @@ class TransformersEngine:
         return self._supervisor.is_up
 
     @property
+    def is_up(self) -> bool:
+        """Whether a request would be taken now; asks nobody, unlike `is_healthy`."""
+        return self._supervisor.is_up
+
+    @property
     def child_pid(self) -> int | None:
         """For status pages and fault tests; None while there is no child."""
         return self._supervisor.session().pid if self._supervisor.is_up else None

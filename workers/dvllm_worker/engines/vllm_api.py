@@ -62,15 +62,19 @@ class VllmApi:
         self._base_url = base_url
         self._model = model
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._open_replies: set[aiohttp.ClientResponse] = set()
         self._http = aiohttp.ClientSession(
             headers=headers,
-            connector=aiohttp.TCPConnector(limit=0),
+            # A kept connection may be closed by the server just as a request is written to it.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
             timeout=aiohttp.ClientTimeout(
                 total=None, connect=CONNECT_TIMEOUT_S, sock_read=read_timeout_s
             ),
         )
 
     async def close(self) -> None:
+        for reply in list(self._open_replies):
+            reply.close()  # wakes whoever reads it, which closing the session alone does not
         await self._http.close()
 
     async def is_well(self) -> bool:
@@ -141,7 +145,11 @@ class VllmApi:
                 async with self._http.request(
                     method, self._base_url + path, json=body, allow_redirects=False
                 ) as reply:
-                    yield reply
+                    self._open_replies.add(reply)
+                    try:
+                        yield reply
+                    finally:
+                        self._open_replies.discard(reply)
         except (aiohttp.ClientError, TimeoutError, EventTooLong, ConnectionError) as error:
             what = str(error) or type(error).__name__
             raise EngineUnavailable(f"the vLLM server did not answer: {what}") from error

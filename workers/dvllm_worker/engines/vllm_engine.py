@@ -78,6 +78,11 @@ class VllmEngine:
         return self._supervisor.is_up and await self._supervisor.session().is_well()
 
     @property
+    def is_up(self) -> bool:
+        """Whether a request would be taken now; asks nobody, unlike `is_healthy`."""
+        return self._supervisor.is_up
+
+    @property
     def child_pid(self) -> int | None:
         """Of the server's guard, which leads its process group; None without one."""
         child = self._supervisor.session().child if self._supervisor.is_up else None
