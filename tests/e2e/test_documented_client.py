@@ -36,6 +36,7 @@ def network(tmp_path_factory):
 def folder(network, tmp_path, monkeypatch):
     """Where a user would be: a model beside them, their data folder their own."""
     shutil.copytree(tiny_model_path(), tmp_path / "my_model")
+    (tmp_path / "my_model" / "README.md").write_text("Not the network's own model.")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -22,7 +22,11 @@ class JobCare:
         self._prompts[job_id] = prompt_cid
 
     def known(self) -> list[JobId]:
+        """Jobs submitted here whose end nobody has seen yet."""
         return list(self._prompts)
+
+    def forget(self, job_id: JobId) -> None:
+        self._prompts.pop(job_id, None)
 
     def offer(self, job_id: JobId, node: Address) -> None:
         if self._offers is not None and job_id in self._prompts:

@@ -124,6 +124,7 @@ class Monitor:
         task = await self._reader.task(job_id)
         _stop(watched)
         del self._watched[job_id]
+        self._care.forget(job_id)
         if task.status is not TaskStatus.COMPLETED:
             await self._handlers.tell("task_failed", task)
             return

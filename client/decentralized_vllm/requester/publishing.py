@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from decentralized_vllm.chain.network import Network
-from decentralized_vllm.protocol.errors import ContractRevert, SettingError, UnknownModel
+from decentralized_vllm.protocol.errors import (
+    ContractRevert,
+    PermanentError,
+    SettingError,
+    UnknownModel,
+)
 from decentralized_vllm.protocol.ids import Address, Cid, ModelId
 from decentralized_vllm.protocol.jobs import Terms
 from decentralized_vllm.protocol.models import ModelInfo
@@ -61,14 +66,21 @@ class Publishing:
         try:
             await self._sender.send(call, key=key)
         except ContractRevert as error:
-            if error.name in ("OwnableUnauthorizedAccount", "NotPublisher"):
-                raise SettingError(
-                    "model_id",
-                    "only the network's owner may use this name",
-                    hint=f"use {self._account.lower()}/<name>, with the bond in credit",
-                ) from error
-            raise
+            raise _explained(error, self._account) from error
         await self._sender.wait(key)
+
+
+def _explained(error: ContractRevert, account: Address) -> PermanentError:
+    """The setting to change, where there is one."""
+    if error.name in ("OwnableUnauthorizedAccount", "NotPublisher"):
+        return SettingError(
+            "model_id",
+            "only the network's owner may use this name",
+            hint=f"use {account.lower()}/<name>, with the bond in credit",
+        )
+    if error.name == "CIDTaken":
+        return SettingError("model_path", "another model of the owner has these very bytes")
+    return error
 
 
 def _with_cid(info: ModelInfo, cid: Cid) -> ModelInfo:

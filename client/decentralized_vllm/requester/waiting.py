@@ -36,6 +36,7 @@ class Waiting:
         An RPC outage is waited out: the job goes on without us.
         """
         await self._until_over(job_id)
+        self._care.forget(job_id)
         return require_answer(await self._with_answer(job_id))
 
     async def _until_over(self, job_id: JobId) -> None:
