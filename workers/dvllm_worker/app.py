@@ -8,15 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from eth_account.signers.local import LocalAccount
 
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
 from decentralized_vllm.content.server.gateway import gateway_routes
 from decentralized_vllm.protocol.events import VersionAnnounced
 from decentralized_vllm.protocol.ids import Wei
-from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_worker.clock import ChainClock
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.content.prompts import PromptReader
@@ -25,17 +21,18 @@ from dvllm_worker.duty import Duty, NotReady
 from dvllm_worker.engines.factory import BuiltEngine, build_engine
 from dvllm_worker.housekeeping import Earnings, Retention
 from dvllm_worker.http.blocks import BlockDoor
-from dvllm_worker.http.callers import Callers
+from dvllm_worker.http.callers import Callers, authorities
 from dvllm_worker.http.events import EventStream
 from dvllm_worker.http.hub import JobHub
 from dvllm_worker.http.listener import Listener, worker_app
 from dvllm_worker.http.nonces import NonceBook
-from dvllm_worker.http.status import ModelStatus, NodeStatus, StatusPage
+from dvllm_worker.http.status import NodeStatus, StatusPage, model_status
 from dvllm_worker.journal.crash_points import CrashingJournal
 from dvllm_worker.journal.sql_journal import SqlJournal
+from dvllm_worker.journal.told import ToldJournal
 from dvllm_worker.logs import JobLog, Onlookers
 from dvllm_worker.models.cache import check_free_disk
-from dvllm_worker.models.engine_room import Bench, EngineRoom
+from dvllm_worker.models.engine_room import EngineRoom
 from dvllm_worker.models.served import ServedModel
 from dvllm_worker.models.updates import UpdateFollower
 from dvllm_worker.node import Loops, Node
@@ -55,6 +52,7 @@ from dvllm_worker.pipeline.submit import Submit
 from dvllm_worker.pipeline.sweep import Sweep
 from dvllm_worker.pipeline.watcher import Watcher
 from dvllm_worker.settings import WorkerSettings
+from dvllm_worker.signing import KeySigner
 from dvllm_worker.slots import declared_slots
 from dvllm_worker.sources import Sources, model_cache, open_gateways, open_sources
 from dvllm_worker.stopping import StopSignals
@@ -99,16 +97,6 @@ def _engine_builder(
     return build
 
 
-class _Signer:
-    """Signs answers with the node's key."""
-
-    def __init__(self, account: LocalAccount) -> None:
-        self._account = account
-
-    def sign(self, document: ResponseDocument) -> ResponseDocument:
-        return document.sign(self._account)
-
-
 class _Assembly:
     """Puts the parts of one node together, inside an open chain, open stores and a task group."""
 
@@ -129,6 +117,7 @@ class _Assembly:
         self._slots = declared_slots(settings)
         self._clock = ChainClock(desk.network.jobs)
         self._hub = JobHub()
+        self._onlooker = Onlookers(JobLog(), self._hub)
         self._arrivals = Arrivals()
         self._started_s = time.monotonic()
         self._identity = NodeIdentity(
@@ -142,8 +131,7 @@ class _Assembly:
             chain_id=self._identity.chain_id,
             coordinator=self._identity.coordinator,
         ).load()
-        fault_at = self._settings.fault_at
-        journal = CrashingJournal(sql_journal, fault_at) if fault_at else sql_journal
+        journal = self._told(sql_journal)
         admit = Admit(
             self._network.jobs,
             refresh_clock=self._clock.refresh,
@@ -183,14 +171,18 @@ class _Assembly:
             with stops.listening():
                 await node.run(self._group, stops)
 
+    def _told(self, journal: SqlJournal) -> Journal:
+        fault_at = self._settings.fault_at
+        mortal = CrashingJournal(journal, fault_at) if fault_at else journal
+        return ToldJournal(mortal, self._onlooker)
+
     def _workshop(self, journal: Journal, admit: Admit) -> Workshop:
-        sources, me = self._sources, self._desk.address
-        onlooker = Onlookers(JobLog(), self._hub)
+        sources, me, onlooker = self._sources, self._desk.address, self._onlooker
         shelf = LocalShelf(sources.own, [sources.mirror] if sources.mirror else [])
         steps = Steps(
             admit,
             Fetch(PromptReader(sources.own, sources.all, self._arrivals)),
-            Generate(shelf, _Signer(self._desk.account), onlooker, me=me),
+            Generate(shelf, KeySigner(self._desk.account), onlooker, me=me),
             Publish(shelf),
             Submit(self._network.node_calls, self._desk.sender),
         )
@@ -269,7 +261,9 @@ class _Assembly:
 
     def _listener(self, journal: Journal, crew: Crew) -> Listener:
         http = self._settings.http
-        callers = Callers(authorities_of(self._settings), NonceBook())
+        endpoint = self._settings.node.endpoint
+        names = authorities(http.host, http.port, endpoint, http.public_names)
+        callers = Callers(names, NonceBook())
         app = worker_app(
             gateway_routes(self._sources.own),
             BlockDoor(journal, self._sources.own, self._arrivals),
@@ -290,32 +284,11 @@ class _Assembly:
             queue=sum(row.stage is Stage.SEEN for row in rows),
             is_draining=crew.is_draining,
             uptime_s=int(time.monotonic() - self._started_s),
-            models=[_model_status(bench) for bench in self._engines.benches],
+            models=[model_status(bench) for bench in self._engines.benches],
         )
 
     async def _gas_price(self) -> Wei:
         return Wei(int(await self._network.rpc.call("eth_gasPrice"), 16))
-
-
-def _model_status(bench: Bench) -> ModelStatus:
-    is_ready = bench.is_started.is_set() and bench.engine is not None
-    return ModelStatus(
-        model_id=bench.model.model_id,
-        model_cid=bench.model.model_cid,
-        version=bench.model.version,
-        is_ready=is_ready,
-        engine=bench.engine.identity().name if is_ready and bench.engine else None,
-        tokens_per_s=bench.speeds.slow_tokens_per_s(),
-    )
-
-
-def authorities_of(settings: WorkerSettings) -> list[str]:
-    """The names under which requests to this listener may be signed."""
-    http = settings.http
-    names = [f"{host}:{http.port}" for host in (http.host, "localhost", "127.0.0.1")]
-    if settings.node.endpoint:
-        names.append(urlsplit(settings.node.endpoint).netloc)
-    return [*names, *http.public_names]
 
 
 def _ignore(_: VersionAnnounced) -> None:

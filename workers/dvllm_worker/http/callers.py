@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -37,3 +38,11 @@ class Callers:
         signer = verify(signed, proof, now_s=now_s, authorities=self._authorities)
         self._nonces.use(signer, proof.nonce, now_s=now_s)
         return signer
+
+
+def authorities(host: str, port: int, endpoint: str | None, further: Collection[str]) -> list[str]:
+    """The names under which requests to a listener may be signed."""
+    names = [f"{name}:{port}" for name in (host, "localhost", "127.0.0.1")]
+    if endpoint:
+        names.append(urlsplit(endpoint).netloc)
+    return [*names, *further]

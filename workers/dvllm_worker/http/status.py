@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import web
 
+from dvllm_worker.models.engine_room import Bench
+
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
@@ -38,3 +40,15 @@ class StatusPage:
 
     async def get(self, _: web.Request) -> web.Response:
         return web.json_response(asdict(self._status()), headers={"Cache-Control": "no-store"})
+
+
+def model_status(bench: Bench) -> ModelStatus:
+    engine = bench.engine if bench.is_started.is_set() else None
+    return ModelStatus(
+        model_id=bench.model.model_id,
+        model_cid=bench.model.model_cid,
+        version=bench.model.version,
+        is_ready=engine is not None,
+        engine=engine.identity().name if engine else None,
+        tokens_per_s=bench.speeds.slow_tokens_per_s(),
+    )

@@ -77,7 +77,6 @@ class LeaseRun:
 
         Raises ChainUnavailable, StorageBusy and StorageFull: the row keeps its place then.
         """
-        self._shop.onlooker.on_stage(self._row)
         try:
             await self._run_from_stage()
         except LeaseLost as error:
@@ -239,4 +238,3 @@ class LeaseRun:
 
     async def _move(self, stage: Stage, **facts: Any) -> None:
         self._row = await self._shop.journal.move(self._row, stage, **facts)
-        self._shop.onlooker.on_stage(self._row)

@@ -1,0 +1,45 @@
+"""Tells onlookers of every step that the journal has made durable, whoever took it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from decentralized_vllm.protocol.ids import JobId
+from dvllm_worker.pipeline.ports import Journal, Onlooker
+from dvllm_worker.pipeline.rows import JobKey, JobRow
+from dvllm_worker.pipeline.stages import Stage
+
+
+class ToldJournal:
+    """Jobs of others are nobody's news: what is merely seen is not told."""
+
+    def __init__(self, journal: Journal, onlooker: Onlooker) -> None:
+        self._journal = journal
+        self._onlooker = onlooker
+
+    def open_rows(self) -> Sequence[JobRow]:
+        return self._journal.open_rows()
+
+    def find(self, key: JobKey) -> JobRow | None:
+        return self._journal.find(key)
+
+    def latest(self, job_id: JobId) -> JobRow | None:
+        return self._journal.latest(job_id)
+
+    async def put(self, rows: Sequence[JobRow]) -> None:
+        before = {row.key: known.stage for row in rows if (known := self.find(row.key))}
+        await self._journal.put(rows)
+        for row in rows:
+            if before.get(row.key) is not row.stage:
+                self._tell(row)
+
+    async def move(self, row: JobRow, stage: Stage, **facts: Any) -> JobRow:
+        moved = await self._journal.move(row, stage, **facts)
+        self._tell(moved)
+        return moved
+
+    async def forget(self, keys: Sequence[JobKey]) -> None:
+        await self._journal.forget(keys)
+
+    def _tell(self, row: JobRow) -> None:
+        if row.stage is not Stage.SEEN:
+            self._onlooker.on_stage(row)
