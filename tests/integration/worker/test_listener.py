@@ -1,0 +1,285 @@
+"""The node's one listener, on a real port: what it takes, what it tells, what it refuses."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+from eth_account import Account
+
+from decentralized_vllm.content.car import encode_block, encode_header
+from decentralized_vllm.content.cid import parse_cid
+from decentralized_vllm.content.memory import MemoryStore
+from decentralized_vllm.content.server.gateway import gateway_routes
+from decentralized_vllm.protocol.errors import SettingError
+from decentralized_vllm.protocol.ids import Address, Cid, JobId
+from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
+from dvllm_worker.content.arrivals import Arrivals
+from dvllm_worker.http.blocks import BlockDoor
+from dvllm_worker.http.callers import Callers
+from dvllm_worker.http.events import EventStream
+from dvllm_worker.http.hub import JobHub
+from dvllm_worker.http.listener import Listener, worker_app
+from dvllm_worker.http.nonces import NonceBook
+from dvllm_worker.http.status import NodeStatus, StatusPage
+from dvllm_worker.pipeline.rows import JobRow
+from dvllm_worker.pipeline.stages import Stage
+from tests.support.jobs import COORDINATOR, ME, requested, row
+
+ASKER = Account.from_key("0x" + "22" * 32)
+STRANGER = Account.from_key("0x" + "33" * 32)
+PROMPT = b"a prompt of some length, " * 20_000  # more than one block
+
+
+class Rows(dict[JobId, JobRow]):
+    def latest(self, job_id: JobId) -> JobRow | None:
+        return self.get(job_id)
+
+
+@dataclass
+class Door:
+    url: str
+    authority: str
+    port: int
+    rows: Rows
+    hub: JobHub
+    own: MemoryStore
+    arrivals: Arrivals
+    session: aiohttp.ClientSession
+
+    def hold(self, prompt_cid: Cid, stage: Stage = Stage.LEASED) -> JobRow:
+        request = replace(requested(1), prompt_cid=prompt_cid, controller=Address(ASKER.address))
+        held = replace(row(1, stage), request=request)
+        self.rows[JobId(1)] = held
+        return held
+
+    def signed(self, path: str, account=ASKER, nonce: str = "nonce-of-16-chars") -> dict[str, str]:  # type: ignore[no-untyped-def]
+        request = HttpRequest(self.authority, "GET", path, body_digest(b""))
+        return signed_headers(request, account, timestamp_s=int(time.time()), nonce=nonce)
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    rows, hub, own, arrivals, nonces = Rows(), JobHub(), MemoryStore(), Arrivals(), NonceBook()
+    names: list[str] = []
+    status = NodeStatus("0", ME, 1, COORDINATOR, 4, 3, 0, False, 1, [])
+    app = worker_app(
+        gateway_routes(own),
+        BlockDoor(rows, own, arrivals),
+        EventStream(rows, hub, LateCallers(names, nonces)),
+        StatusPage(lambda: status),
+    )
+    async with (
+        Listener(app, host="127.0.0.1", port=0, head_timeout_s=0.5) as listener,
+        aiohttp.ClientSession() as session,
+    ):
+        authority = f"127.0.0.1:{listener.port}"
+        names.append(authority)
+        yield Door(
+            f"http://{authority}", authority, listener.port, rows, hub, own, arrivals, session
+        )
+
+
+class LateCallers(Callers):
+    """The port, and with it the listener's name, is known once it listens."""
+
+    def __init__(self, names: list[str], nonces: NonceBook) -> None:
+        super().__init__((), nonces)
+        self._authorities = names  # type: ignore[assignment]
+
+
+async def car_of(data: bytes) -> tuple[Cid, bytes]:
+    store = MemoryStore()
+    cid = await store.add_bytes(data)
+    blocks = [encode_block(each, block) async for each, block in store.blocks_below(cid)]
+    return cid, encode_header(parse_cid(cid)) + b"".join(blocks)
+
+
+# ---------------------------------------------------------------- blocks
+
+
+async def test_blocks__of_a_held_job__stored_and_told(door: Door) -> None:
+    cid, car = await car_of(PROMPT)
+    door.hold(cid)
+    with door.arrivals.expecting(cid) as arrival:
+        async with door.session.post(f"{door.url}/jobs/1/blocks", data=car) as answer:
+            assert (answer.status, (await answer.json())["accepted"]) == (200, 3)
+        assert arrival.is_set()
+    assert await door.own.read_bytes(cid, max_bytes=1 << 20) == PROMPT
+
+
+async def test_blocks__job_appears_a_moment_later__accepted(door: Door) -> None:
+    cid, car = await car_of(b"early bird")
+
+    async def appear() -> None:
+        await asyncio.sleep(0.3)
+        door.hold(cid)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(appear())
+        async with door.session.post(f"{door.url}/jobs/1/blocks", data=car) as answer:
+            assert answer.status == 200
+
+
+async def test_blocks__of_another_prompt__refused(door: Door) -> None:
+    cid, _ = await car_of(b"the prompt of the job")
+    _, car = await car_of(b"another one")
+    door.hold(cid)
+    async with door.session.post(f"{door.url}/jobs/1/blocks", data=car) as answer:
+        assert answer.status == 400
+    assert (await door.own.usage()).n_blocks == 0
+
+
+async def test_blocks__bytes_do_not_match__refused_and_nothing_kept(door: Door) -> None:
+    cid, car = await car_of(b"the prompt of the job")
+    door.hold(cid)
+    forged = car.replace(b"the prompt", b"xxx prompt")
+    async with door.session.post(f"{door.url}/jobs/1/blocks", data=forged) as answer:
+        assert answer.status == 400
+        assert "hash" in (await answer.json())["error"]
+    assert (await door.own.usage()).n_blocks == 0
+
+
+async def test_blocks__with_one_more_behind_the_prompt__refused(door: Door) -> None:
+    cid, car = await car_of(b"the prompt of the job")
+    stowaway = await car_of(b"stowaway")
+    door.hold(cid)
+    extra = car + encode_block(parse_cid(stowaway[0]), b"stowaway")
+    async with door.session.post(f"{door.url}/jobs/1/blocks", data=extra) as answer:
+        assert answer.status == 400
+    assert not await door.own.has_block(stowaway[0])
+
+
+async def test_blocks__never_ending_body__cut_off(door: Door) -> None:
+    cid, car = await car_of(PROMPT)
+    door.hold(cid)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield car
+        while True:
+            yield b"\0" * 65_536
+
+    with pytest.raises((aiohttp.ClientError, AssertionError)):
+        async with door.session.post(f"{door.url}/jobs/1/blocks", data=endless()) as answer:
+            assert answer.status == 200
+
+
+async def test_blocks__prompt_is_here_already__not_read(door: Door) -> None:
+    cid, car = await car_of(b"x")
+    door.hold(cid, Stage.GENERATING)
+    async with door.session.post(f"{door.url}/jobs/1/blocks", data=car) as answer:
+        assert (await answer.json())["accepted"] == 0
+
+
+# ---------------------------------------------------------------- events
+
+PATH = "/jobs/1/events"
+
+
+async def events_of(answer: aiohttp.ClientResponse) -> list[str]:
+    text = (await answer.content.read()).decode()
+    return [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event")]
+
+
+async def test_events__for_the_requester__history_text_and_end(door: Door) -> None:
+    held = door.hold(Cid("x"))
+    door.hub.on_stage(held)
+    door.hub.on_stage(replace(held, stage=Stage.GENERATING))
+    door.hub.on_text(JobId(1), "Hello", 1)
+    async with door.session.get(door.url + PATH, headers=door.signed(PATH)) as answer:
+        assert answer.status == 200
+        door.hub.on_text(JobId(1), " world", 1)
+        door.hub.on_stage(replace(held, stage=Stage.FINAL))
+        assert await events_of(answer) == ["stage", "stage", "text", "text", "stage", "end"]
+
+
+async def test_events__for_anyone_else__refused(door: Door) -> None:
+    door.hold(Cid("x"))
+    async with door.session.get(door.url + PATH, headers=door.signed(PATH, STRANGER)) as answer:
+        assert answer.status == 403
+    async with door.session.get(door.url + PATH) as answer:
+        assert answer.status == 401
+
+
+async def test_events__same_request_again__refused(door: Door) -> None:
+    held = door.hold(Cid("x"))
+    door.hub.on_stage(replace(held, stage=Stage.FINAL))
+    headers = door.signed(PATH)
+    async with door.session.get(door.url + PATH, headers=headers) as answer:
+        assert answer.status == 200
+    async with door.session.get(door.url + PATH, headers=headers) as answer:
+        assert answer.status == 401
+        assert "seen before" in (await answer.json())["error"]
+
+
+async def test_events__signed_for_another_path__refused(door: Door) -> None:
+    door.hold(Cid("x"))
+    headers = door.signed("/jobs/2/events")
+    async with door.session.get(door.url + PATH, headers=headers) as answer:
+        assert answer.status == 401
+
+
+async def test_events__unknown_job__not_found(door: Door) -> None:
+    async with door.session.get(door.url + PATH, headers=door.signed(PATH)) as answer:
+        assert answer.status == 404
+
+
+async def test_events__more_listeners_than_allowed__refused(door: Door) -> None:
+    door.hub.on_stage(door.hold(Cid("x")))
+    answers = [
+        await door.session.get(
+            door.url + PATH, headers=door.signed(PATH, nonce=f"nonce-of-16-chars-{n}")
+        )
+        for n in range(9)
+    ]
+    assert [answer.status for answer in answers] == [200] * 8 + [429]
+    for answer in answers:
+        answer.close()
+
+
+# ---------------------------------------------------------------- the rest
+
+
+async def test_ipfs__what_the_node_has__served_and_nothing_else(door: Door) -> None:
+    cid = await door.own.add_bytes(b"an answer")
+    async with door.session.get(f"{door.url}/ipfs/{cid}?format=raw") as answer:
+        assert await answer.read() == b"an answer"
+    missing, _ = await car_of(b"elsewhere")
+    async with door.session.get(f"{door.url}/ipfs/{missing}?format=raw") as answer:
+        assert answer.status == 404
+
+
+async def test_status__tells_slots(door: Door) -> None:
+    async with door.session.get(f"{door.url}/status") as answer:
+        assert (await answer.json())["free_slots"] == 3
+
+
+async def test_head_that_drips__connection_is_ended(door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(b"GET /status HT")
+    await writer.drain()
+    async with asyncio.timeout(10):
+        assert await read_to_end(reader) == b""
+    writer.close()
+
+
+async def test_write_api__is_not_here(door: Door) -> None:
+    async with door.session.post(f"{door.url}/api/v0/add", data=b"x") as answer:
+        assert answer.status == 404
+
+
+async def test_port_in_use__named(door: Door, tmp_path: Path) -> None:
+    app = aiohttp.web.Application()
+    with pytest.raises(SettingError, match=r"http\.port"):
+        async with Listener(app, host="127.0.0.1", port=door.port):
+            pass
+
+
+async def read_to_end(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
