@@ -46,7 +46,7 @@ contracts: .venv/.stamp node_modules/.stamp .venv-contracts/.stamp ## contract t
 	$(FORGE) test --summary
 	$(BIN)/python scripts/export_abi.py --check
 	.venv-contracts/bin/ape test -q tests/contracts/ape --network ethereum:local:foundry
-	$(BIN)/python tests/bench/gas.py --check
+	$(BIN)/python -m tests.bench.gas --check
 
 integration: .venv/.stamp node_modules/.stamp .venv-vllm/.stamp .venv-kubo/.stamp
 	$(BIN)/pytest -q -m "not long" tests/integration tests/faults tests/e2e
@@ -65,10 +65,10 @@ fmt: .venv/.stamp ## format Python
 
 # ---------------------------------------------------------------- measure it
 gas: .venv/.stamp node_modules/.stamp ## gas of whole transactions against tests/snapshots/gas.json
-	@$(BIN)/python tests/bench/gas.py --check
+	@$(BIN)/python -m tests.bench.gas --check
 
 gas-update: .venv/.stamp node_modules/.stamp ## rewrite tests/snapshots/gas.json
-	@$(BIN)/python tests/bench/gas.py --update
+	@$(BIN)/python -m tests.bench.gas --update
 
 bench: .venv/.stamp node_modules/.stamp ## figures of the whole path, as ratios where a rival part is in it
 	@$(BIN)/python -m tests.bench.run

@@ -46,7 +46,7 @@ abstract contract Duties is Requests {
         (uint256 number, NodeWord word) = _requireEligible(msg.sender, w.version(), escrowGwei);
         require(number != w.node(), SameNode());
         if (status == JobStatus.Leased) _punishNoShow(jobId, w, escrowGwei);
-        _lease(jobId, w, number, msg.sender, word, escrowGwei);
+        _lease(jobId, w, _heads[w.version()].leaseSeconds, number, msg.sender, word.leased(escrowGwei));
     }
 
     /// @inheritdoc IJobMarket

@@ -71,26 +71,32 @@ abstract contract Requests is Wallet {
         if (w.attempts() < _MAX_ATTEMPTS) last += _heads[w.version()].openSeconds;
     }
 
+    function _nextJob() private returns (uint256) {
+        _requireNewWork();
+        unchecked {
+            return ++_counters.jobs; // 64 bits do not run out
+        }
+    }
+
     function _submit(string calldata promptCID, string memory modelId, uint256 ceiling, uint8 share, address named)
         private
         returns (uint256 jobId)
     {
-        _requireNewWork();
+        jobId = _nextJob();
         _checkCID(promptCID);
         bytes32 key = _keyOf(modelId);
-        Model memory m = _servingModel(key);
-        uint256 escrowGwei = _reserve(m.current, ceiling, share);
-        jobId = ++_counters.jobs;
-        string memory modelCID = m.code.cidOf();
+        (uint256 number, address code) = _servingVersion(key);
+        Head storage h = _heads[number];
+        uint256 escrowGwei = _reserve(h, ceiling, share);
+        string memory modelCID = code.cidOf();
         bytes32 promptHash = keccak256(bytes(promptCID));
         _digests[jobId] = keccak256(abi.encode(jobId, msg.sender, promptHash, key, keccak256(bytes(modelCID))));
         emit InferenceRequested(jobId, msg.sender, promptCID, modelId, modelCID);
-        _assign(jobId, JobWordLib.create(msg.sender, m.current, share), escrowGwei, named);
+        _assign(jobId, JobWordLib.create(msg.sender, number, share), h, escrowGwei, named);
     }
 
     /// @dev Moves the escrow out of the caller's credit: from here on the job's status and share stand for it.
-    function _reserve(uint256 number, uint256 ceiling, uint8 share) private returns (uint256 escrowGwei) {
-        Head storage h = _heads[number];
+    function _reserve(Head storage h, uint256 ceiling, uint8 share) private returns (uint256 escrowGwei) {
         (uint256 maxFeeGwei, uint256 flatFeeGwei) = (h.maxFeeGwei, h.flatFeeGwei);
         require(maxFeeGwei * 1 gwei <= ceiling, CeilingExceeded(maxFeeGwei * 1 gwei, ceiling));
         escrowGwei = _shareOf(maxFeeGwei, share);
@@ -98,7 +104,7 @@ abstract contract Requests is Wallet {
         _debit(msg.sender, escrowGwei * 1 gwei);
     }
 
-    function _assign(uint256 jobId, JobWord w, uint256 escrowGwei, address named) private {
+    function _assign(uint256 jobId, JobWord w, Head storage h, uint256 escrowGwei, address named) private {
         uint256 number;
         address operator = named;
         NodeWord word;
@@ -107,9 +113,9 @@ abstract contract Requests is Wallet {
         } else {
             // Cheap entropy a submitter can re-roll: nothing about money rests on who is drawn.
             uint256 seed = uint256(keccak256(abi.encode(block.prevrandao, jobId, msg.sender)));
-            (number, operator, word) = _draw(w.version(), _heads[w.version()].entries, escrowGwei, seed);
+            (number, operator, word) = _draw(w.version(), h.entries, escrowGwei, seed);
         }
-        if (number != 0) _lease(jobId, w, number, operator, word, escrowGwei);
+        if (number != 0) _lease(jobId, w, h.leaseSeconds, number, operator, word.leased(escrowGwei));
         else _open(jobId, w);
     }
 }

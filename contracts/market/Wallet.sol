@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Address} from "@openzeppelin/contracts/utils/Address.sol";
+import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
 import {IJobMarket} from "../interfaces/IJobMarket.sol";
 import {JobBook} from "../state/JobBook.sol";
 
@@ -34,7 +34,9 @@ abstract contract Wallet is JobBook, IJobMarket {
         results = new bytes[](data.length);
         for (uint256 i; i < data.length; ++i) {
             require(bytes4(data[i]) != IJobMarket.multicall.selector, NestedMulticall());
-            results[i] = Address.functionDelegateCall(address(this), data[i]);
+            bool ok;
+            (ok, results[i]) = address(this).delegatecall(data[i]);
+            if (!ok) LowLevelCall.bubbleRevert(results[i]);
         }
     }
 

@@ -44,6 +44,11 @@ abstract contract Entries is Staking {
         require(_isEligible(nodeNumber, word, number, escrowGwei), NodeNotEligible());
     }
 
+    function _entryAt(uint256 number, uint256 index) private view returns (uint256 nodeNumber, address operator) {
+        Entry storage e = _entries[number][index];
+        return (e.number, e.operator);
+    }
+
     function _isEligible(uint256 nodeNumber, NodeWord word, uint256 number, uint256 escrowGwei) internal view returns (bool) {
         return _places[number][nodeNumber].length != 0 && word.isFree(_epoch(), escrowGwei);
     }
@@ -59,17 +64,21 @@ abstract contract Entries is Staking {
         uint256 today = _epoch();
         for (uint256 round; round < DRAW_ROUNDS; ++round) {
             uint256 index = uint32(seed) % count;
-            Entry memory a = _entries[number][index];
-            word = _words[a.number];
+            (nodeNumber, operator) = _entryAt(number, index);
+            word = _words[nodeNumber];
             bool isFree = word.isFree(today, escrowGwei);
             if (count > 1) {
-                Entry memory b = _entries[number][(index + 1 + uint32(seed >> 32) % (count - 1)) % count];
-                NodeWord other = _words[b.number];
-                if (b.number != a.number && other.isFree(today, escrowGwei) && (!isFree || other.isLighterThan(word))) {
-                    return (b.number, b.operator, other);
+                unchecked {
+                    index = (index + 1 + uint32(seed >> 32) % (count - 1)) % count; // never the same entry: 32-bit terms
+                }
+                (uint256 otherNumber, address otherOperator) = _entryAt(number, index);
+                NodeWord other = _words[otherNumber];
+                // Against itself a node is not lighter, and as free: it cannot win twice.
+                if (other.isFree(today, escrowGwei) && (!isFree || other.isLighterThan(word))) {
+                    return (otherNumber, otherOperator, other);
                 }
             }
-            if (isFree) return (a.number, a.operator, word);
+            if (isFree) return (nodeNumber, operator, word);
             seed >>= 64;
         }
         return (0, address(0), word);

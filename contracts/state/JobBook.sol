@@ -53,9 +53,11 @@ abstract contract JobBook is Entries {
         }
     }
 
-    function _lease(uint256 jobId, JobWord w, uint256 number, address operator, NodeWord word, uint256 escrowGwei) internal {
-        uint256 until = block.timestamp + _heads[w.version()].leaseSeconds;
-        _words[number] = word.leased(escrowGwei);
+    function _lease(uint256 jobId, JobWord w, uint256 leaseSeconds, uint256 number, address operator, NodeWord word)
+        internal
+    {
+        uint256 until = block.timestamp + leaseSeconds;
+        _words[number] = word;
         _jobs[jobId] = w.leasedTo(number, until);
         emit JobLeased(jobId, operator, until);
     }

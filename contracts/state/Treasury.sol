@@ -62,7 +62,9 @@ abstract contract Treasury is Ledger, Ownable2Step {
     }
 
     function _epochOf(uint256 time) internal view returns (uint256) {
-        return (time - _GENESIS) / _EPOCH_SECONDS;
+        unchecked {
+            return (time - _GENESIS) / _EPOCH_SECONDS; // times are not before the deployment, an epoch is not 0 long
+        }
     }
 
     function _feeBpsOf(uint256 epoch) internal view returns (uint256) {

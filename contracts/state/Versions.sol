@@ -84,15 +84,19 @@ abstract contract Versions is Treasury {
     }
 
     // ---------------------------------------------------------------- internal
-    /// @dev The model that takes new jobs under this key. A switch that is due is written once, so later calls read one word.
-    function _servingModel(bytes32 key) internal returns (Model memory m) {
-        m = _models[key];
-        require(m.current != 0, UnknownModel());
+    /// @dev The version that takes new jobs under this key. A switch that is due is written once, so later calls read one word.
+    function _servingVersion(bytes32 key) internal returns (uint256 number, address code) {
+        Model storage m = _models[key];
+        number = m.current;
+        require(number != 0, UnknownModel());
         require(m.active, ModelInactive());
-        if (_isSwitchDue(m)) {
-            _promote(m);
-            _models[key] = m;
+        if (m.announced != 0 && block.timestamp >= m.switchesAt) {
+            Model memory promoted = m;
+            _promote(promoted);
+            _models[key] = promoted;
+            return (promoted.current, promoted.code);
         }
+        code = m.code;
     }
 
     /// @dev The id of the owner's active model that holds this very CID now.

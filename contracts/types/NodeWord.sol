@@ -58,11 +58,18 @@ library NodeWordLib {
     // ---------------------------------------------------------------- questions
     /// Escrow in flight and earnings that are not final in epoch `today`, whether or not the word was rolled to it.
     function unsettledGwei(NodeWord w, uint256 today) internal pure returns (uint256 sum) {
+        uint256 age = w.ageAt(today);
         unchecked {
-            sum = w.escrowGwei();
-            uint256 age = today - w.epoch();
-            if (age < 2) sum += w.earnedNowGwei();
-            if (age == 0) sum += w.earnedBeforeGwei();
+            // A shift by 256 or more leaves nothing. `earned now` counts up to age 1, `earned before` at age 0 only; without
+            // branches, a draw costs the same whoever is drawn.
+            sum = w.escrowGwei() + (w.earnedNowGwei() >> ((age >> 1) << 8)) + (w.earnedBeforeGwei() >> (age << 8));
+        }
+    }
+
+    /// Epochs since the word was rolled; the field's width wraps, after which everything is long final.
+    function ageAt(NodeWord w, uint256 today) internal pure returns (uint256) {
+        unchecked {
+            return today - w.epoch();
         }
     }
 
@@ -123,7 +130,7 @@ library NodeWordLib {
     /// `current` in the word's own.
     function rolled(NodeWord w, uint256 today) internal pure returns (NodeWord next, uint256 before, uint256 current) {
         unchecked {
-            uint256 age = today - w.epoch();
+            uint256 age = w.ageAt(today);
             if (age == 0) return (w, 0, 0);
             before = w.earnedBeforeGwei();
             uint256 rest = (NodeWord.unwrap(w) & BELOW_EARNED_NOW & ~(MASK_24 << EPOCH_AT)) | ((today & MASK_24) << EPOCH_AT);
