@@ -49,7 +49,8 @@ class Monitor:
         self._poll_s = poll_s
         self._watched: dict[JobId, _Watched] = {}
         self._announced: set[JobId] = set()
-        self._next_block: int | None = None
+        self._first_block: int | None = None
+        self._next_block = 0
 
     def watch(self, job_id: JobId) -> None:
         """A job whose submission the handlers know of."""
@@ -90,10 +91,10 @@ class Monitor:
 
     async def _find_new(self) -> None:
         latest = await self._requests.latest_block()
-        if self._next_block is None:
-            self._next_block = latest + 1
+        if self._first_block is None:
+            self._first_block = self._next_block = latest + 1
             return
-        first = max(0, self._next_block - READ_AGAIN_BLOCKS)
+        first = max(self._first_block, self._next_block - READ_AGAIN_BLOCKS)
         for request in await self._requests.between(first, latest):
             if request.job_id not in self._announced:
                 await self.announce(await self._reader.task(request.job_id, with_answer=False))
