@@ -24,7 +24,7 @@ RETRY_S = 1.0
 
 class ReadsBlocks(Protocol):
     def blocks_below(
-        self, cid: Cid, *, limits: ContentLimits = ...
+        self, cid: Cid, *, limits: ContentLimits
     ) -> AsyncIterator[tuple[ParsedCid, bytes]]: ...
 
 
