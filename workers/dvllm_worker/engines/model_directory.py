@@ -37,14 +37,6 @@ def has_chat_template(path: Path) -> bool:
     return "chat_template" in _config(path / "tokenizer_config.json")
 
 
-def context_tokens(path: Path) -> int | None:
-    """The longest context the model's own config states."""
-    config = _config(path / "config.json")
-    inner = config.get("text_config")
-    stated = (inner if isinstance(inner, dict) else config).get("max_position_embeddings")
-    return stated if isinstance(stated, int) and stated > 0 else None
-
-
 def stated_dtype(path: Path) -> str | None:
     """The type its weights are stored in, by either name this has had in config.json."""
     config = _config(path / "config.json")

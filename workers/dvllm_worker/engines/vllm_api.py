@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
@@ -29,15 +28,8 @@ KEY_STATUSES = frozenset({401, 403})
 M = TypeVar("M", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    name: str
-    n_context_tokens: int | None
-
-
 class _Model(BaseModel):
     id: str
-    max_model_len: int | None = None
 
 
 class _Models(BaseModel):
@@ -87,17 +79,16 @@ class VllmApi:
     async def version(self) -> str:
         return _parse(_Version, await self._read_reply("GET", "/version")).version
 
-    async def served_model(self) -> ServedModel:
+    async def check_model(self) -> None:
         """Raises SettingError if the server serves other models only."""
         models = _parse(_Models, await self._read_reply("GET", "/v1/models")).data
-        for model in models:
-            if model.id == self._model:
-                return ServedModel(model.id, model.max_model_len)
-        names = ", ".join(model.id for model in models)[:400]
-        raise SettingError(
-            "engine.served_model",
-            f"the server at {self._base_url} serves {names or 'nothing'}, not {self._model}",
-        )
+        names = [model.id for model in models]
+        if self._model not in names:
+            served = ", ".join(names)[:400] or "nothing"
+            raise SettingError(
+                "engine.served_model",
+                f"the server at {self._base_url} serves {served}, not {self._model}",
+            )
 
     async def room_for_answer(self, request: GenerationRequest) -> int:
         """Tokens left of the context behind the prompt; 0 or less if it does not fit at all."""

@@ -175,7 +175,7 @@ class VllmEngine:
 
 async def _make_acquaintance(api: VllmApi, child: ChildProcess | None) -> str:
     await wait_until_well(api, child)
-    await api.served_model()
+    await api.check_model()
     async for _ in api.answer(WARM_UP, WARM_UP.parameters.max_tokens, lambda: None):
         pass
     return await api.version()
