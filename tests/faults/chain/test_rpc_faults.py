@@ -161,48 +161,6 @@ async def test_feed__websocket_cut__connected_again_and_the_gap_is_told(
                     break
 
 
-async def test_feed__failover_to_an_endpoint_far_behind__no_rewind(
-    deployment: Deployment, anvil: Anvil, proxy: FaultProxy, tmp_path: Path
-) -> None:
-    """F7: the first endpoint fails for a while, and the second one is 20 blocks behind it."""
-    behind = anvil.call("eth_getBlockByNumber", "latest", False)
-    anvil.mine(20)
-    lagging = LaggingEndpoint(behind)
-    settings = FeedSettings(poll_s=0.02, rollback_patience_s=0.5)
-    async with (
-        FaultProxy("127.0.0.1", anvil.port) as second,
-        connected(deployment, proxy.url, second.url, timeout_s=0.5) as network,
-        feeding(network, tmp_path, settings=settings) as feed,
-    ):
-        batches = feed.batches()
-        batch = await anext(batches)
-        await feed.advance(batch.cursor)
-        lagging.take_over(proxy, second)
-        following = asyncio.create_task(anext(batches))
-        await asyncio.sleep(0.3)
-        assert not following.done()
-        proxy.fault = None
-        anvil.mine(1)
-        batch = await asyncio.wait_for(following, 20)
-        assert batch.rewound_to is None
-
-
-class LaggingEndpoint:
-    """Answers every look at the chain with one old block as the head."""
-
-    def __init__(self, head: dict[str, object]) -> None:
-        self._answers = [
-            {"jsonrpc": "2.0", "id": 0, "result": head},
-            {"jsonrpc": "2.0", "id": 1, "result": None},
-        ]
-
-    def take_over(self, first: FaultProxy, second: FaultProxy) -> None:
-        first.fault = Fault.REFUSE
-        first.cut()
-        second.fault, second.only = Fault.WRONG_ANSWER, b"eth_getBlockByNumber"
-        second.wrong_answer = json.dumps(self._answers).encode()
-
-
 @pytest.mark.parametrize("fault", [Fault.DROP_AFTER_ACCEPT, Fault.WRONG_ANSWER])
 async def test_send__accepted_but_not_acknowledged__mined_once(
     network: Network, proxy: FaultProxy, tmp_path: Path, fault: Fault

@@ -71,6 +71,8 @@ async def test_send__more_than_may_be_in_flight__waits_for_room(
         ]
         done, waiting = await asyncio.wait(sends, timeout=0.5)
         assert (len(done), len(waiting)) == (2, 1)
+        sent_before = sender.send(prompt_call(network), key="job 0")
+        assert await asyncio.wait_for(sent_before, 5) in {task.result() for task in done}
         anvil.mine()
         await asyncio.wait_for(asyncio.gather(*waiting), 10)
 

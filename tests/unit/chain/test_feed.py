@@ -18,6 +18,16 @@ from tests.support.scripted_chain import COORDINATOR, ScriptedChain
 QUICK = FeedSettings(poll_s=0.001, rescan_every_s=3600, rollback_patience_s=0.02)
 
 
+class TwoEndpoints:
+    """The first is asked until the feed finds that it lags."""
+
+    def __init__(self, first: ScriptedChain, second: ScriptedChain) -> None:
+        self._first, self._second = first, second
+
+    def healthiest(self) -> ScriptedChain:
+        return self._second if self._first.lags_noted else self._first
+
+
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Database]:
     async with Database(path) as database:
@@ -27,13 +37,15 @@ async def opened(path: Path) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def feed_of(
-    chain: ScriptedChain, path: Path, settings: FeedSettings = QUICK
+    chain: ScriptedChain | TwoEndpoints, path: Path, settings: FeedSettings = QUICK
 ) -> AsyncIterator[LogFeed]:
     async with opened(path) as database:
         yield feed_on(chain, database, settings)
 
 
-def feed_on(chain: ScriptedChain, database: Database, settings: FeedSettings) -> LogFeed:
+def feed_on(
+    chain: ScriptedChain | TwoEndpoints, database: Database, settings: FeedSettings
+) -> LogFeed:
     return LogFeed(
         rpc=chain,
         hints=HeadHints(),
@@ -156,6 +168,21 @@ async def test_feed__endpoint_lags_behind_the_cursor__waits_without_a_rewind(pat
         assert not told.done()
         chain.lag, chain.head = 0, 31
         assert jobs_of(await told) == [2]
+
+
+async def test_feed__one_endpoint_far_behind__the_other_is_asked_and_nothing_rewound(
+    path: Path,
+) -> None:
+    first, second = ScriptedChain(head=30), ScriptedChain(head=30, jobs={1: 31})
+    async with feed_of(TwoEndpoints(first, second), path) as feed:
+        batches = feed.batches()
+        await feed.advance((await anext(batches)).cursor)
+        first.lag = 20
+        following = asyncio.ensure_future(anext(batches))
+        await asyncio.sleep(3 * QUICK.rollback_patience_s)
+        second.head = 31
+        batch = await asyncio.wait_for(following, 10)
+        assert (batch.rewound_to, jobs_of(batch)) == (None, [1])
 
 
 async def test_feed__fork__rewinds_to_the_newest_block_both_chains_share(path: Path) -> None:
