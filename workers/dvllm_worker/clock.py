@@ -9,6 +9,8 @@ from decentralized_vllm.protocol.errors import ChainUnavailable
 
 log = logging.getLogger(__name__)
 
+FRESH_S = 0.2
+
 
 class TimeSource(Protocol):
     async def chain_time_s(self) -> int: ...
@@ -24,12 +26,16 @@ class ChainClock:
         self._source = source
         self._block_s = 0
         self._seen_at_s = 0.0
+        self._asked_at_s = float("-inf")
 
     async def refresh(self) -> None:
-        """Raises ChainUnavailable."""
+        """Not asked again within a moment, for leases come in bursts. Raises ChainUnavailable."""
+        if time.monotonic() - self._asked_at_s < FRESH_S:
+            return
         block_s = await self._source.chain_time_s()
+        self._asked_at_s = time.monotonic()
         if block_s != self._block_s:
-            self._block_s, self._seen_at_s = block_s, time.monotonic()
+            self._block_s, self._seen_at_s = block_s, self._asked_at_s
 
     async def run(self, *, every_s: float) -> None:
         while True:

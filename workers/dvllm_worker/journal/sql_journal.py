@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from sqlalchemy import Connection, and_, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.protocol.generation import Usage
@@ -119,9 +119,10 @@ class SqlJournal:
             self._closed.pop(key, None)
 
     async def _write(self, rows: Sequence[JobRow]) -> None:
+        columns = [columns_of(row) for row in rows]
+
         def work(connection: Connection) -> None:
-            for row in rows:
-                connection.execute(_upsert(columns_of(row)))
+            connection.execute(_UPSERT, columns)
 
         await self._commits.write(work)
         for row in rows:
@@ -156,10 +157,16 @@ def _is(key: JobKey) -> Any:
     return and_(*(job.c[name] == value for name, value in key_columns(key).items()))
 
 
-def _upsert(columns: dict[str, Any]) -> Any:
-    statement = insert(job).values(columns)
-    changed = {name: value for name, value in columns.items() if name not in _KEY}
+_KEY = tuple(column.name for column in job.primary_key)
+
+
+def _make_upsert() -> Insert:
+    statement = insert(job)
+    changed = {
+        column.name: statement.excluded[column.name] for column in job.c if column.name not in _KEY
+    }
     return statement.on_conflict_do_update(index_elements=list(_KEY), set_=changed)
 
 
-_KEY = ("chain_id", "coordinator", "job_id", "digest")
+# Built once: SQLAlchemy then finds it compiled, which is most of what a small write costs.
+_UPSERT = _make_upsert()
