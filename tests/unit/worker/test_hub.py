@@ -1,0 +1,108 @@
+"""Progress for those who listen: the whole story, within bounds."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from decentralized_vllm.protocol.ids import JobId
+from dvllm_worker.http.hub import (
+    JOBS_REMEMBERED,
+    LISTENERS_PER_JOB,
+    QUEUE_LENGTH,
+    JobHub,
+    Notice,
+    TooManyListeners,
+)
+from dvllm_worker.pipeline.stages import Stage
+from tests.support.jobs import RESPONSE_CID, row
+
+J1 = JobId(1)
+
+
+async def collect(hub: JobHub, number: int = 1) -> list[Notice]:
+    return [notice async for notice in hub.listen(row(number))]
+
+
+def names(notices: list[Notice]) -> list[str]:
+    return [notice.name for notice in notices]
+
+
+async def test_listen__after_the_end__whole_story_with_text_in_one_piece() -> None:
+    hub = JobHub()
+    hub.on_stage(row(1))
+    hub.on_stage(row(1, Stage.GENERATING))
+    for word in ("one ", "two"):
+        hub.on_text(J1, word, 1)
+    hub.on_stage(row(1, Stage.FINAL, response_cid=RESPONSE_CID))
+    notices = await collect(hub)
+    assert names(notices) == ["stage", "stage", "stage", "text", "end"]
+    assert notices[3].data == {"text": "one two", "n_tokens": 2}
+    assert notices[-1].data["response_cid"] == RESPONSE_CID
+
+
+async def test_listen__while_it_goes_on__nothing_twice_nothing_missed() -> None:
+    hub = JobHub()
+    hub.on_stage(row(1, Stage.GENERATING))
+    hub.on_text(J1, "a", 1)
+    listening = asyncio.create_task(collect(hub))
+    await asyncio.sleep(0)
+    hub.on_text(J1, "b", 1)
+    hub.on_stage(row(1, Stage.FINAL))
+    notices = await listening
+    text = "".join(notice.data["text"] for notice in notices if notice.name == "text")
+    assert text == "ab"
+    assert names(notices)[-1] == "end"
+
+
+async def test_listen__one_who_lags__is_cut_off_and_others_are_not() -> None:
+    hub = JobHub()
+    hub.on_stage(row(1, Stage.GENERATING))
+    lagging = hub.listen(row(1))
+    await anext(lagging)
+    for _ in range(QUEUE_LENGTH + 2):
+        hub.on_text(J1, "x", 1)
+    rest = [notice async for notice in lagging]
+    assert len(rest) <= QUEUE_LENGTH
+    hub.on_stage(row(1, Stage.FINAL))
+    text = next(notice for notice in await collect(hub) if notice.name == "text")
+    assert text.data["n_tokens"] == QUEUE_LENGTH + 2
+
+
+async def test_listen__more_than_allowed__refused() -> None:
+    hub = JobHub()
+    hub.on_stage(row(1))
+    listeners = [hub.listen(row(1)) for _ in range(LISTENERS_PER_JOB + 1)]
+    for listener in listeners[:-1]:
+        await anext(listener)
+    with pytest.raises(TooManyListeners):
+        await anext(listeners[-1])
+    for listener in listeners:
+        await listener.aclose()
+    assert names([await anext(hub.listen(row(1)))]) == ["stage"]
+
+
+async def test_on_stage__leased_again_after_the_end__a_new_story() -> None:
+    hub = JobHub()
+    hub.on_stage(row(1, Stage.FAILED))
+    hub.on_stage(row(1, Stage.LEASED))
+    hub.on_stage(row(1, Stage.LOST))
+    assert [n.data["stage"] for n in await collect(hub)] == ["leased", "lost", "lost"]
+
+
+async def test_on_text__answer_made_again__starts_empty() -> None:
+    hub = JobHub()
+    hub.on_stage(row(1, Stage.GENERATING))
+    hub.on_text(J1, "first try", 2)
+    hub.on_stage(row(1, Stage.GENERATING))
+    hub.on_text(J1, "second", 1)
+    hub.on_stage(row(1, Stage.FINAL))
+    assert [n.data["text"] for n in await collect(hub) if n.name == "text"] == ["second"]
+
+
+async def test_many_jobs__old_ones_are_forgotten() -> None:
+    hub = JobHub()
+    for number in range(JOBS_REMEMBERED + 1):
+        hub.on_stage(replace(row(number + 1), stage=Stage.LOST))
+    hub.on_text(J1, "too late to be kept", 1)
+    assert names(await collect(hub, JOBS_REMEMBERED + 1)) == ["stage", "end"]
