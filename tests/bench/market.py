@@ -128,7 +128,7 @@ class Market:
     async def _until(self, holds: Callable[[Any], bool], method: str, *params: Any) -> Any:
         """Asks again and again, seldom enough not to be what is measured."""
         async with asyncio.timeout(PATIENCE_S):
-            while not holds(answer := await self._rpc(method, *params)):
+            while not holds(answer := await self._rpc(method, *params)):  # noqa: ASYNC110
                 await asyncio.sleep(ASK_EVERY_S)
         return answer
 
@@ -152,7 +152,7 @@ async def open_market(
 def _settings(slots: int, model: str) -> DevnetSettings:
     """Cheap jobs with a long lease: neither stake nor time is what is measured."""
     shipped = load_settings(ROOT / "devnet.toml")
-    prices = dict.fromkeys(("input_price", "output_price", "flat_fee", "max_fee"), 10**12)
+    prices = {"input_price": 10**9, "output_price": 10**9, "flat_fee": 10**9, "max_fee": 10**15}
     return shipped.model_copy(
         update={
             "workers": shipped.workers.model_copy(update={"count": 1, "slots": slots}),
