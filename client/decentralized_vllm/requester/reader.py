@@ -12,7 +12,7 @@ from decentralized_vllm.requester.answers import (
     read_answer,
 )
 from decentralized_vllm.requester.node_sources import NodeSources
-from decentralized_vllm.requester.story import FAILURES, blocks_of_interest, request_of, tell
+from decentralized_vllm.requester.story import blocks_of_interest, request_of, tell
 from decentralized_vllm.requester.tasks import Task, TaskStatus
 
 
@@ -52,16 +52,22 @@ class TaskReader:
         return [self._store] if at_node is None else [at_node, self._store]
 
 
+_FAILURES = {
+    "content_missing": "the prompt or the model could not be found",
+    "content_too_large": "the prompt is too large",
+    "content_invalid": "the prompt is not valid",
+    "key_missing": "the key to the sealed prompt was missing",
+}
+
+
 def require_answer(task: Task) -> Task:
     """The task, if it is completed. Raises JobFailed, JobExpired or JobCancelled."""
     refund = task.refund_wei or Wei(0)
     match task.status:
         case TaskStatus.FAILED:
             code = task.failure or "unknown"
-            reasons = {failure.name.lower(): text for failure, text in FAILURES.items()}
-            raise JobFailed(
-                f"job {task.id} failed: {reasons.get(code, code)}", refund_wei=refund, code=code
-            )
+            reason = _FAILURES.get(code, code)
+            raise JobFailed(f"job {task.id} failed: {reason}", refund_wei=refund, code=code)
         case TaskStatus.EXPIRED:
             raise JobExpired(f"job {task.id} was not answered in time", refund_wei=refund)
         case TaskStatus.CANCELLED:

@@ -10,13 +10,6 @@ from decentralized_vllm.protocol.jobs import FailureCode, JobState
 from decentralized_vllm.protocol.responses import ResponseDocument
 from decentralized_vllm.requester.tasks import STATUS_OF_JOB, Task, TaskStatus, Timing
 
-FAILURES = {
-    FailureCode.CONTENT_MISSING: "the prompt or the model could not be found",
-    FailureCode.CONTENT_TOO_LARGE: "the prompt is too large",
-    FailureCode.CONTENT_INVALID: "the prompt is not valid",
-    FailureCode.KEY_MISSING: "the key to the sealed prompt was missing",
-}
-
 
 @dataclass(slots=True)
 class _Told:
