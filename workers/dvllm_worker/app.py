@@ -12,7 +12,6 @@ from pathlib import Path
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
 from decentralized_vllm.content.server.gateway import gateway_routes
 from decentralized_vllm.protocol.events import VersionAnnounced
-from decentralized_vllm.protocol.ids import Wei
 from dvllm_worker.clock import ChainClock
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.content.prompts import PromptReader
@@ -208,7 +207,7 @@ class _Assembly:
             self._network.node_calls,
             self._desk.sender,
             journal,
-            self._gas_price,
+            self._desk,
             self._clock,
             identity=self._identity,
             rules=MarketRules(clocks.grace_s, clocks.max_attempts),
@@ -286,9 +285,6 @@ class _Assembly:
             uptime_s=int(time.monotonic() - self._started_s),
             models=[model_status(bench) for bench in self._engines.benches],
         )
-
-    async def _gas_price(self) -> Wei:
-        return Wei(int(await self._network.rpc.call("eth_gasPrice"), 16))
 
 
 def _ignore(_: VersionAnnounced) -> None:

@@ -30,7 +30,7 @@ class Duty:
             raise NotReady(f"{self.desk.address} is not registered", hint="run `worker register`")
         if node.stake_wei == 0:
             raise NotReady(f"{self.desk.address} has no stake", hint="run `worker stake AMOUNT`")
-        if await self.desk.sender.balance() == 0:
+        if await self.desk.balance() == 0:
             raise InsufficientGas(
                 f"{self.desk.address} has nothing to pay for gas",
                 hint="send it some of the chain's own coin",
@@ -79,9 +79,12 @@ class Duty:
             await self.desk.do(self.desk.network.node_registry.set_slots(slots))
             log.info("slots are %d now", slots)
 
+    async def is_suspended(self) -> bool:
+        return (await self.desk.node()).is_suspended
+
     async def resume(self) -> bool:
         """Takes duty again after a no-show; whether that was needed."""
-        if not (await self.desk.node()).is_suspended:
+        if not await self.is_suspended():
             return False
         await self.desk.do(self.desk.network.node_calls.resume())
         return True

@@ -72,7 +72,10 @@ class Node:
             except DvllmError as error:
                 log.error("the node is not on duty yet: %s", error)
                 await asyncio.sleep(RETRY_S)
-        log.info("the node is on duty with %d slots", self.slots)
+        if await self.duty.is_suspended():
+            log.error("suspended after a no-show -> stop, then `worker start --resume`")
+        else:
+            log.info("the node is on duty with %d slots", self.slots)
 
     async def _drain(self) -> None:
         log.info("stopping: %d jobs are finished or handed back first", self.crew.n_running)

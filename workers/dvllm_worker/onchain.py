@@ -22,7 +22,7 @@ from decentralized_vllm.chain.sender import OutboxSender
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.chain.verification import checked_address
 from decentralized_vllm.protocol.errors import SettingError
-from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.nodes import NodeAccount
 from decentralized_vllm.protocol.transactions import Call, Receipt
 from dvllm_worker.settings import WorkerSettings
@@ -30,7 +30,10 @@ from dvllm_worker.settings import WorkerSettings
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Everything a node needs to read the chain and to write to it with its own key."""
+    """Everything a node needs to read the chain and to write to it with its own key.
+
+    It is the pipeline's purse, too.
+    """
 
     network: Network
     database: Database
@@ -43,6 +46,12 @@ class Desk:
 
     async def node(self) -> NodeAccount:
         return await self.network.coordinator.node(self.address)
+
+    async def balance(self) -> Wei:
+        return await self.sender.balance()
+
+    async def gas_price(self) -> Wei:
+        return Wei(int(await self.network.rpc.call("eth_gasPrice"), 16))
 
     async def do(self, call: Call) -> Receipt:
         """Sends once and waits until it is confirmed. Raises what the sender raises."""

@@ -6,6 +6,7 @@ and they hash to what the chain already says.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -20,10 +21,11 @@ from decentralized_vllm.protocol.errors import (
     ContentMalformed,
     ContentMismatch,
     ContentTooLarge,
+    ContentUnavailable,
     InvalidCid,
     StorageFull,
 )
-from decentralized_vllm.protocol.ids import JobId
+from decentralized_vllm.protocol.ids import Cid, JobId
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.http.errors import refusal
 from dvllm_worker.http.jobs import KnownJobs, job_id_of
@@ -65,8 +67,7 @@ class BlockDoor:
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 blocks = await read_prompt_blocks(parse_cid(prompt_cid), _body(request))
-            for block in blocks:
-                await self._own.put_block(block.cid.text(), block.data)
+            await self._keep(prompt_cid, blocks)
         except TimeoutError:
             return refusal(408, f"the body took longer than {BODY_TIMEOUT_S:.0f} s")
         except ContentTooLarge as error:
@@ -77,6 +78,13 @@ class BlockDoor:
             return refusal(507, error.message)
         self._arrivals.tell(prompt_cid)
         return web.json_response({"accepted": len(blocks)})
+
+    async def _keep(self, prompt_cid: Cid, blocks: list[_Block]) -> None:
+        """Pinned, so that no collection takes the prompt before it is read."""
+        for block in blocks:
+            await self._own.put_block(block.cid.text(), block.data)
+        with suppress(ContentUnavailable):  # a directory, which did not come whole
+            await self._own.pin(prompt_cid)
 
     async def _row_of(self, job_id: JobId) -> JobRow | None:
         """Waits a moment for a job that is not known yet, for a bounded number of callers."""

@@ -18,7 +18,7 @@ from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import JobState
 from decentralized_vllm.protocol.ports import Clock, JobCalls, JobChain, TransactionSender
 from dvllm_worker.pipeline.identity import NodeIdentity
-from dvllm_worker.pipeline.ports import GasPrice, Journal
+from dvllm_worker.pipeline.ports import Journal, Purse
 from dvllm_worker.pipeline.prospects import (
     Appetite,
     Expire,
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
 TAKE_AND_ANSWER_GAS = 160_000
+SPARE_JOBS = 3
 # The coordinator's word that this job is not for us, whatever comes.
 NEVER_OURS = frozenset({"SameNode", "UnknownJob", "NotNode", "NotJoined"})
 
@@ -58,7 +59,7 @@ class Caretaker:
         calls: JobCalls,
         sender: TransactionSender,
         journal: Journal,
-        gas_price: GasPrice,
+        purse: Purse,
         clock: Clock,
         *,
         identity: NodeIdentity,
@@ -70,7 +71,7 @@ class Caretaker:
         self._calls = calls
         self._sender = sender
         self._journal = journal
-        self._gas_price = gas_price
+        self._purse = purse
         self._clock = clock
         self._identity = identity
         self._rules = rules
@@ -162,8 +163,8 @@ class Caretaker:
         )
 
     async def _take(self, row: JobRow, state: JobState) -> None:
-        if not await self._is_worth(state.escrow_wei):
-            log.info("job %s pays less than its gas", row.job_id)
+        if not await self._can_take(state.escrow_wei):
+            log.info("job %s is left to others", row.job_id)
             return await self._forget(row)
         row = await self._journal.move(row, Stage.TAKING)
         self.drop(row.key)
@@ -194,10 +195,16 @@ class Caretaker:
             log.info("job %s is not expired by us: %s", row.job_id, error)
         await self._forget(row)
 
-    async def _is_worth(self, escrow_wei: Wei) -> bool:
+    async def _can_take(self, escrow_wei: Wei) -> bool:
+        """Whether the job pays its gas, and the purse holds enough to answer it, prices rising."""
+        gas_price_wei = await self._purse.gas_price()
+        job_gas_wei = gas_price_wei * TAKE_AND_ANSWER_GAS
+        if await self._purse.balance() < SPARE_JOBS * job_gas_wei:
+            log.warning("no job is taken: the key has too little for gas")
+            return False
         return is_worth_taking(
             escrow_wei,
-            gas_price_wei=await self._gas_price(),
+            gas_price_wei=gas_price_wei,
             gas_units=TAKE_AND_ANSWER_GAS,
             token_value_wei=self._options.token_value_wei,
         )

@@ -78,9 +78,13 @@ class EngineRoom(Protocol):
     def note_speed(self, model_cid: Cid, elapsed_s: float, usage: Usage) -> None: ...
 
 
-class GasPrice(Protocol):
-    async def __call__(self) -> Wei:
-        """What a unit of gas costs now. Raises ChainUnavailable."""
+class Purse(Protocol):
+    """What the node's key has for gas, in the chain's own coin. Raises ChainUnavailable."""
+
+    async def gas_price(self) -> Wei:
+        """What a unit of gas costs now."""
+
+    async def balance(self) -> Wei: ...
 
 
 class AnswerSigner(Protocol):
