@@ -33,6 +33,7 @@ class Endpoint:
         self._url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         self._session: aiohttp.ClientSession | None = None
+        self._takes_batches = True
 
     async def close(self) -> None:
         if self._session is not None:
@@ -40,21 +41,38 @@ class Endpoint:
             self._session = None
 
     async def call(self, method: str, *params: Json) -> Json:
-        body = _request_object(0, method, params)
-        return _result(await self._post(body), self.name)
+        outcome = await self._outcome(method, params)
+        if isinstance(outcome, RpcError):
+            raise outcome
+        return outcome
 
     async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
-        """Results in the order of the requests; an answered error stands in its place."""
-        if not requests:
-            return []
+        """Results in the order of the requests; an answered error stands in its place.
+
+        One round trip, or one after the other to an endpoint that takes no batches.
+        """
+        if len(requests) < 2 or not self._takes_batches:
+            return [await self._outcome(*request) for request in requests]
         body = [_request_object(i, method, params) for i, (method, params) in enumerate(requests)]
         answers = await self._post(body)
-        if isinstance(answers, dict):  # the whole batch was refused
-            raise rpc_error(answers.get("error", "a batch was answered with one object"))
+        if isinstance(answers, dict):
+            return await self._without_batch(answers, requests)
         by_id = {a.get("id"): a for a in answers if isinstance(a, dict)}
         if len(by_id) != len(requests) or not all(i in by_id for i in range(len(requests))):
             raise ChainUnavailable(f"{self.name} left out answers of a batch")
         return [_result_or_error(by_id[i], self.name) for i in range(len(requests))]
+
+    async def _without_batch(
+        self, refusal: Json, requests: Sequence[Request]
+    ) -> list[Json | RpcError]:
+        error = rpc_error(refusal.get("error", "a batch was answered with one object"))
+        if error.is_rate_limit:
+            raise error
+        self._takes_batches = False
+        return await self.batch(requests)
+
+    async def _outcome(self, method: str, params: Sequence[Json]) -> Json | RpcError:
+        return _result_or_error(await self._post(_request_object(0, method, params)), self.name)
 
     async def _post(self, body: Json) -> Json:
         try:
@@ -97,13 +115,6 @@ def _json(body: bytes, name: str, status: int) -> Json:
     if status in (429, 503):
         raise RpcError(429, f"HTTP {status}")
     return answer
-
-
-def _result(answer: Json, name: str) -> Json:
-    outcome = _result_or_error(answer, name)
-    if isinstance(outcome, RpcError):
-        raise outcome
-    return outcome
 
 
 def _result_or_error(answer: Json, name: str) -> Json | RpcError:

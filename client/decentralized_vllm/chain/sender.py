@@ -165,7 +165,9 @@ class OutboxSender:
         """One caller per key, and no more in preparation than may be in flight."""
         changed = self._outbox.changed
         async with changed:
-            await changed.wait_for(lambda: key not in self._preparing and self._has_room())
+            await changed.wait_for(lambda: self._is_stopped or self._is_turn_of(key))
+            if not self._is_turn_of(key):
+                raise ChainUnavailable("the sender was stopped")
             self._preparing.add(key)
         try:
             yield
@@ -173,8 +175,9 @@ class OutboxSender:
             self._preparing.discard(key)
             await self._outbox.notify()
 
-    def _has_room(self) -> bool:
-        return self._outbox.n_waiting + len(self._preparing) < self._settings.max_in_flight
+    def _is_turn_of(self, key: str) -> bool:
+        n_in_flight = self._outbox.n_waiting + len(self._preparing)
+        return key not in self._preparing and n_in_flight < self._settings.max_in_flight
 
     async def _accept(self, call: Call, key: str, deadline_s: float | None) -> Outgoing:
         (estimate, balance), view = await asyncio.gather(

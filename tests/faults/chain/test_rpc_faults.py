@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from decentralized_vllm.chain.chain_view import read_view
 from decentralized_vllm.chain.deployment import Deployment
 from decentralized_vllm.chain.feed import FeedSettings
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.protocol.errors import ChainUnavailable, WrongChain
 from decentralized_vllm.protocol.events import InferenceRequested
+from decentralized_vllm.protocol.ids import Address
 from tests.faults.proxy import Fault, FaultProxy
 from tests.support.anvil import Anvil
 from tests.support.local_network import (
@@ -58,6 +60,17 @@ async def test_read__burst_of_429__outlived(network: Network, proxy: FaultProxy)
     proxy.fault, proxy.status, proxy.times = Fault.STATUS, 429, 3
     assert await network.coordinator.job_count() == 0
     assert proxy.counts[Fault.STATUS] == 3
+
+
+async def test_read__endpoint_takes_no_batches__asked_one_by_one(
+    network: Network, proxy: FaultProxy
+) -> None:
+    proxy.fault, proxy.only = Fault.WRONG_ANSWER, rb"\r\n\r\n *\["
+    proxy.wrong_answer = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}'
+    for _ in range(2):
+        view = await read_view(network.rpc, Address(REQUESTER.address))
+        assert view.block_number > 0
+    assert proxy.counts[Fault.WRONG_ANSWER] == 1
 
 
 async def test_read__another_chain_behind_the_name_after_a_fault__wrong_chain(
@@ -166,7 +179,7 @@ async def test_send__accepted_but_not_acknowledged__mined_once(
     network: Network, proxy: FaultProxy, tmp_path: Path, fault: Fault
 ) -> None:
     """F2 and F3. The wrong answer is an error for a transaction that the node never saw."""
-    proxy.wrong_answer = b'[{"jsonrpc":"2.0","id":0,"error":{"code":-32000,"message":"no"}}]'
+    proxy.wrong_answer = b'{"jsonrpc":"2.0","id":0,"error":{"code":-32000,"message":"no"}}'
     proxy.fault, proxy.only, proxy.times = fault, b"eth_sendRawTransaction", 2
     async with sending(network, REQUESTER, tmp_path) as sender:
         call = network.requester_calls.submit_prompt(PROMPT_CID, MODEL.model_id)

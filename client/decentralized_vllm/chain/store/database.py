@@ -43,7 +43,11 @@ class Database:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
 
     async def __aenter__(self) -> Self:
-        self._engine = await self._in_thread(lambda: _open(self._location))
+        try:
+            self._engine = await self._in_thread(lambda: _open(self._location))
+        except BaseException:
+            self._thread.shutdown()
+            raise
         return self
 
     async def __aexit__(
