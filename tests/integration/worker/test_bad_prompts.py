@@ -1,7 +1,5 @@
 """What a node makes of prompts that it can not answer: a typed failure and a refund."""
 
-import pytest
-
 from decentralized_vllm.content.importer import cid_of_bytes
 from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
 from decentralized_vllm.protocol.ids import Cid
@@ -12,64 +10,58 @@ ESCROW_WEI = TERMS.max_fee_gwei * 10**9
 
 
 async def failure_of(net: WorkerNetwork, prompt: bytes | Cid) -> FailureCode:
-    """Submits to a running node, and checks that the requester lost a fiftieth and no more."""
+    """Submits to the running node, and checks that the requester lost a fiftieth and no more."""
+    job_id = await net.submit(prompt)
+    await net.reaches(job_id, JobStatus.FAILED)
+    failure = await net.failure(job_id)
+    assert failure.refund_wei == ESCROW_WEI - ESCROW_WEI // 50
+    assert failure.node == FIRST_WORKER.address
+    return failure.code
+
+
+INVALID = {
+    "wrong schema": b'{"version": 1, "type": "chat", "messages": "none"}',
+    "broken JSON": b'{"version": 1',
+    "negative max_tokens": b'{"version": 1, "type": "completion", "prompt": "x", '
+    b'"parameters": {"max_tokens": -1}}',
+    "not UTF-8": b"\xff\xfe not text",
+    "blank": b"   ",
+}
+
+
+async def test_bad_prompts__each__its_code_and_a_refund(net: WorkerNetwork) -> None:
+    """One node meets them all, and serves on."""
     with net.worker(content={"fetch_timeout_s": 1.0}) as worker:
         await net.enlist(worker)
         worker.start()
         await worker.on_duty()
-        job_id = await net.submit(prompt)
-        await net.reaches(job_id, JobStatus.FAILED)
-        failure = await net.failure(job_id)
-        assert failure.refund_wei == ESCROW_WEI - ESCROW_WEI // 50
-        assert failure.node == FIRST_WORKER.address
+        codes = {name: await failure_of(net, prompt) for name, prompt in INVALID.items()}
+        assert codes == dict.fromkeys(INVALID, FailureCode.CONTENT_INVALID)
+        others = {
+            FailureCode.CONTENT_MISSING: cid_of_bytes(b"kept secret"),
+            FailureCode.CONTENT_TOO_LARGE: b"x" * (MAX_PROMPT_BYTES + 1),
+            FailureCode.CONTENT_INVALID: Cid("QmPromptHash123"),
+        }
+        for code, prompt in others.items():
+            assert await failure_of(net, prompt) is code
+        long = b"word " * (TERMS.max_input_tokens + 1)
+        assert await failure_of(net, long) is FailureCode.CONTENT_TOO_LARGE
+        assert await failure_of(net, await directory(net)) is FailureCode.CONTENT_INVALID
+        assert await failure_of(net, await forged(net)) is FailureCode.CONTENT_MISSING
+        good = await net.submit()
+        await net.reaches(good, JobStatus.DELIVERED)
         assert not (await net.network.coordinator.node(worker.address)).is_suspended
-        return failure.code
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        b'{"version": 1, "type": "chat", "messages": "none"}',
-        b'{"version": 1',
-        b'{"version": 1, "type": "completion", "prompt": "x", "parameters": {"max_tokens": -1}}',
-        b"\xff\xfe not text",
-        b"   ",
-    ],
-)
-async def test_prompt_is_no_valid_document__content_invalid(
-    net: WorkerNetwork, prompt: bytes
-) -> None:
-    assert await failure_of(net, prompt) is FailureCode.CONTENT_INVALID
-
-
-async def test_prompt_nobody_has__content_missing(net: WorkerNetwork) -> None:
-    assert await failure_of(net, cid_of_bytes(b"kept secret")) is FailureCode.CONTENT_MISSING
-
-
-async def test_prompt_over_the_limit__content_too_large(net: WorkerNetwork) -> None:
-    prompt = b"x" * (MAX_PROMPT_BYTES + 1)
-    assert await failure_of(net, prompt) is FailureCode.CONTENT_TOO_LARGE
-
-
-async def test_prompt_with_more_tokens_than_the_terms__content_too_large(
-    net: WorkerNetwork,
-) -> None:
-    prompt = b"word " * (TERMS.max_input_tokens + 1)
-    assert await failure_of(net, prompt) is FailureCode.CONTENT_TOO_LARGE
-
-
-async def test_prompt_is_a_directory__content_invalid(net: WorkerNetwork) -> None:
+async def directory(net: WorkerNetwork) -> Cid:
     folder = net.folder / "prompt"
     folder.mkdir()
     (folder / "prompt.txt").write_text("hello")
-    assert await failure_of(net, await net.store.add_path(folder)) is FailureCode.CONTENT_INVALID
+    return await net.store.add_path(folder)
 
 
-async def test_prompt_cid_is_no_cid__content_invalid(net: WorkerNetwork) -> None:
-    assert await failure_of(net, Cid("QmPromptHash123")) is FailureCode.CONTENT_INVALID
-
-
-async def test_bytes_do_not_match_the_cid__content_missing(net: WorkerNetwork) -> None:
+async def forged(net: WorkerNetwork) -> Cid:
+    """A prompt whose only copy is not what its CID says."""
     cid = await net.store.add_bytes(b"an honest prompt")
     [block] = [
         path
@@ -78,4 +70,4 @@ async def test_bytes_do_not_match_the_cid__content_missing(net: WorkerNetwork) -
     ]
     block.chmod(0o644)
     block.write_bytes(b"another prompt!!")
-    assert await failure_of(net, cid) is FailureCode.CONTENT_MISSING
+    return cid

@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from decentralized_vllm.protocol.jobs import JobStatus
 from tests.support.worker_network import MODEL_ID, WorkerNetwork
 from tests.support.worker_process import run_in_thread
@@ -49,32 +47,27 @@ async def test_way_in__register_stake_serve_start__answers_and_withdraws(
         assert not (await net.network.node_registry.node(worker.address)).is_registered
 
 
-@pytest.mark.parametrize(
-    ("section", "fields", "told"),
-    [
-        ("chain", {"eth_node_url": ["http://127.0.0.1:9"]}, "eth_node_url"),
-        ("chain", {"chain_id": 1}, "eth_node_url"),
-        ("chain", {"contract_address": ""}, "chain.contract_address"),
-        ("chain", {"contract_address": "0x" + "11" * 20}, "contract_address"),
-        ("chain", {"contract_address": "nonsense"}, "contract_address"),
-        ("key", {"private_key": "0x12"}, "private_key"),
-        ("node", {"slots": 0}, "node.slots"),
-        ("http", {"host": "127.0.0.1", "nonsense": 1}, "http.nonsense"),
-    ],
-)
-async def test_start__wrong_setting__named_in_one_line(
-    net: WorkerNetwork, section: str, fields: dict[str, object], told: str
-) -> None:
-    with net.worker() as worker:
-        worker.change(section, **fields)
-        done = await run_in_thread(worker, "start")
-        assert done.returncode == 1
-        assert told in done.stderr
-        assert "Traceback" not in done.stderr
+WRONG_SETTINGS = [
+    ("chain", {"eth_node_url": ["http://127.0.0.1:9"]}, "eth_node_url"),
+    ("chain", {"chain_id": 1}, "eth_node_url"),
+    ("chain", {"contract_address": ""}, "chain.contract_address"),
+    ("chain", {"contract_address": "0x" + "11" * 20}, "contract_address"),
+    ("chain", {"contract_address": "nonsense"}, "contract_address"),
+    ("key", {"private_key": "0x12"}, "private_key"),
+    ("node", {"slots": 0}, "node.slots"),
+    ("http", {"nonsense": 1}, "http.nonsense"),
+]
 
 
-async def test_start__token_instead_of_the_coordinator__abi_mismatch(net: WorkerNetwork) -> None:
+async def test_start__wrong_setting__named_in_one_line(net: WorkerNetwork) -> None:
     with net.worker() as worker:
+        for section, fields, told in WRONG_SETTINGS:
+            right = worker.sections
+            worker.change(section, **fields)
+            done = await run_in_thread(worker, "start")
+            assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+            assert "Traceback" not in done.stderr
+            worker.sections = right
         worker.change("chain", contract_address=net.network.token.address)
         done = await run_in_thread(worker, "start")
         assert "is not the InferenceCoordinator of this release" in done.stderr
