@@ -5,8 +5,11 @@ shells that run `dvllm submit --wait`: each gets its turn.
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from eth_account.signers.local import LocalAccount
 
@@ -15,10 +18,15 @@ from decentralized_vllm.chain.sender import OutboxSender
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.protocol.errors import KeyInUse
 from decentralized_vllm.protocol.ids import TxHash
+from decentralized_vllm.protocol.ports import TransactionSender
 from decentralized_vllm.protocol.transactions import Call, Receipt
 
 TURN_PATIENCE_S = 30.0
 TURN_RETRY_S = 0.2
+
+
+class SendsInTurn(TransactionSender, Protocol):
+    def turn(self) -> AbstractAsyncContextManager[None]: ...
 
 
 class KeySender:
@@ -33,9 +41,21 @@ class KeySender:
         self._data_path = data_path
         self._opening = asyncio.Lock()
         self._under_way: set[str] = set()
+        self._turns = itertools.count()
         self._sender: OutboxSender | None = None
         self._running: asyncio.Task[None] | None = None
         self._stack = AsyncExitStack()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """No other process sends with this key meanwhile: for what is read and then acted on."""
+        hold = f"turn:{next(self._turns)}"
+        self._under_way.add(hold)
+        try:
+            await self._opened()
+            yield
+        finally:
+            await self._done(hold)
 
     async def send(self, call: Call, *, key: str, deadline_s: float | None = None) -> TxHash:
         self._under_way.add(key)

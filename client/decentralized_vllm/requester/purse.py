@@ -6,9 +6,9 @@ import uuid
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.protocol.errors import InsufficientFunds, SettingError
 from decentralized_vllm.protocol.ids import Address, Wei
-from decentralized_vllm.protocol.ports import TransactionSender
 from decentralized_vllm.protocol.transactions import Call, Receipt
 from decentralized_vllm.protocol.units import format_tokens
+from decentralized_vllm.requester.key_sender import SendsInTurn
 from decentralized_vllm.requester.permits import Permits
 from decentralized_vllm.requester.tasks import Balance
 
@@ -26,7 +26,7 @@ class Purse:
     """Every call returns when it is mined. Raises ContractRevert, InsufficientGas."""
 
     def __init__(
-        self, network: Network, account: Address, sender: TransactionSender, permits: Permits
+        self, network: Network, account: Address, sender: SendsInTurn, permits: Permits
     ) -> None:
         self._network = network
         self._account = account
@@ -35,11 +35,12 @@ class Purse:
 
     async def deposit(self, amount_wei: Wei) -> Receipt:
         """From the wallet into credit. Raises InsufficientFunds."""
-        held_wei = await self._network.token.balance(self._account)
-        if held_wei < amount_wei:
-            raise InsufficientFunds(f"the wallet holds {format_tokens(held_wei)} tokens")
-        permit = await self._permits.sign(amount_wei)
-        return await self._send(self._network.requester_calls.deposit_with_permit(permit))
+        async with self._sender.turn():  # a permit's nonce belongs to one transaction
+            held_wei = await self._network.token.balance(self._account)
+            if held_wei < amount_wei:
+                raise InsufficientFunds(f"the wallet holds {format_tokens(held_wei)} tokens")
+            permit = await self._permits.sign(amount_wei)
+            return await self._send(self._network.requester_calls.deposit_with_permit(permit))
 
     async def withdraw(self, amount_wei: Wei) -> Receipt:
         """From credit into the wallet. Raises InsufficientFunds."""

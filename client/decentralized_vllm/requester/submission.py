@@ -13,9 +13,9 @@ from decentralized_vllm.protocol.errors import UnknownModel
 from decentralized_vllm.protocol.events import InferenceRequested, JobLeased
 from decentralized_vllm.protocol.ids import ZERO_ADDRESS, Address, Cid, ModelId, Wei
 from decentralized_vllm.protocol.jobs import Terms
-from decentralized_vllm.protocol.ports import TransactionSender
 from decentralized_vllm.protocol.prompts import PromptDocument
 from decentralized_vllm.protocol.transactions import Call, Receipt
+from decentralized_vllm.requester.key_sender import SendsInTurn
 from decentralized_vllm.requester.permits import Permits
 from decentralized_vllm.requester.pricing import Offer, make_offer, top_up
 
@@ -40,7 +40,7 @@ class Submission:
         self,
         network: Network,
         account: Address,
-        sender: TransactionSender,
+        sender: SendsInTurn,
         permits: Permits,
         store: AddsBytes,
         max_top_up_wei: Wei,
@@ -95,17 +95,21 @@ class Submission:
         )
 
     async def _send(self, offer: Offer, call: Call, key: str) -> Receipt:
-        """One plan at a time. A permit's nonce has to be mined before the next one is signed."""
-        async with self._planning:
-            short_wei = await self._short_wei(offer)
-            if short_wei:
-                permit = await self._permits.sign(short_wei)
-                deposit = self._network.requester_calls.deposit_with_permit(permit)
-                call = self._network.requester_calls.multicall([deposit, call])
-            await self._sender.send(call, key=key)
-            if short_wei:
-                return await self._sender.wait(key)
-        return await self._sender.wait(key)
+        """One plan at a time, also among processes that share the key.
+
+        A permit's nonce has to be mined before the next one is signed.
+        """
+        async with self._sender.turn():
+            async with self._planning:
+                short_wei = await self._short_wei(offer)
+                if short_wei:
+                    permit = await self._permits.sign(short_wei)
+                    deposit = self._network.requester_calls.deposit_with_permit(permit)
+                    call = self._network.requester_calls.multicall([deposit, call])
+                await self._sender.send(call, key=key)
+                if short_wei:
+                    return await self._sender.wait(key)
+            return await self._sender.wait(key)
 
     async def _short_wei(self, offer: Offer) -> Wei:
         # Read before the credit: what is mined in between is then counted twice, never not at all.

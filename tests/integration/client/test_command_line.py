@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from decentralized_vllm.protocol.jobs import FailureCode
-from tests.integration.client.conftest import ASKER
+from tests.support.client_market import ASKER
 from tests.support.local_network import MODEL, NODE
 
 DVLLM = (sys.executable, "-c", "from decentralized_vllm.cli import main; main()")

@@ -17,7 +17,7 @@ from decentralized_vllm import (
 from decentralized_vllm.protocol.generation import SamplingParameters, Usage
 from decentralized_vllm.protocol.jobs import FailureCode
 from decentralized_vllm.protocol.prompts import chat_prompt, parse_prompt
-from tests.integration.client.conftest import ASKER
+from tests.support.client_market import ASKER
 from tests.support.local_network import MODEL
 
 
