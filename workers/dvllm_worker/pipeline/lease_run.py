@@ -83,9 +83,9 @@ class LeaseRun:
             await self._move(Stage.LOST, reason=error.message)
 
     def hurry(self) -> None:
-        """Hands the job back now, unless its answer is already on its way."""
+        """Hands the job back now, unless its answer exists: then delivering is the fastest end."""
         self._is_draining = True
-        if self._limit is not None:
+        if self._limit is not None and not self._row.has_answer:
             self._limit.reschedule(asyncio.get_running_loop().time())
 
     async def abandon(self, reason: str) -> None:
@@ -125,7 +125,7 @@ class LeaseRun:
         if self._row.stage is Stage.SUBMITTING:
             return PublishedResult(job, *self._answer_of_row())
         budget = self._budget(job)
-        if self._is_draining:
+        if self._is_draining and not self._row.has_answer:
             raise Draining("this worker is stopping")
         try:
             async with asyncio.timeout(budget.work_s(self._shop.clock.now_s())) as self._limit:
