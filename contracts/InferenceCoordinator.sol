@@ -21,6 +21,8 @@ contract InferenceCoordinator is MarketViews {
     }
 
     /// @dev Whatever the market does not know, the office's code answers on this contract's storage.
+    /// There is no simpler way to hand a call on.
+    // solhint-disable-next-line no-complex-fallback
     fallback() external {
         address office_ = _OFFICE;
         assembly ("memory-safe") {

@@ -13,8 +13,9 @@ struct ModelInfo {
 
 /// @title Which models exist, who announced them and under which terms.
 /// @notice TRUST. The owner may add, announce and deactivate owner models. Publishers may do the same for models under
-/// their own address prefix, backed by a bond that the coordinator holds; the owner cannot touch those. Nobody can change a job that was submitted:
-/// a version, once announced, is immutable, and a new one serves new submits only after the announce delay.
+/// their own address prefix, backed by a bond that the coordinator holds; the owner cannot touch those. Nobody can change
+/// a job that was submitted: a version, once announced, is immutable, and a new one serves new submits only after the
+/// announce delay.
 /// @notice The coordinator checks CID, terms and bond, so its errors (InvalidCID, InvalidTerms, CIDTaken, InsufficientCredit)
 /// come through here.
 interface IModelRegistry {

@@ -29,6 +29,7 @@ abstract contract MarketViews is Duties {
     }
 
     /// @inheritdoc IJobMarket
+    // solhint-disable-next-line func-name-mixedcase
     function MAX_FEE_BPS() external pure returns (uint256) {
         return FEE_CAP_BPS;
     }

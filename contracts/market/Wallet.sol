@@ -35,6 +35,8 @@ abstract contract Wallet is JobBook, IJobMarket {
         for (uint256 i; i < data.length; ++i) {
             require(bytes4(data[i]) != IJobMarket.multicall.selector, NestedMulticall());
             bool ok;
+            // To itself, on behalf of the same caller.
+            // solhint-disable-next-line avoid-low-level-calls
             (ok, results[i]) = address(this).delegatecall(data[i]);
             if (!ok) LowLevelCall.bubbleRevert(results[i]);
         }
