@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from decentralized_vllm.chain.network import Network
+from decentralized_vllm.content.model_files import check_model_directory
 from decentralized_vllm.protocol.errors import (
     ContractRevert,
     PermanentError,
@@ -39,10 +40,10 @@ class Publishing:
     ) -> ModelInfo:
         """Returns when it is mined. A name of one's own that exists gets a new version.
 
-        Raises SettingError (no such directory), ContractRevert, and what the store raises.
+        Raises SettingError (no such directory), UnsafeModel (no node would load it),
+        ContractRevert, and what the store raises.
         """
-        if not await asyncio.to_thread(path.is_dir):
-            raise SettingError("model_path", f"{path} is not a directory")
+        await asyncio.to_thread(_check_directory, path)
         cid = await self._store.add_path(path, progress=progress)
         registry = self._network.model_registry
         try:
@@ -68,6 +69,15 @@ class Publishing:
         except ContractRevert as error:
             raise _explained(error, self._account) from error
         await self._sender.wait(key)
+
+
+def _check_directory(path: Path) -> None:
+    if not path.is_dir():
+        raise SettingError("model_path", f"{path} is not a directory")
+    try:
+        check_model_directory(path)
+    except OSError as error:
+        raise SettingError("model_path", f"{path} can not be read: {error.strerror}") from error
 
 
 def _explained(error: ContractRevert, account: Address) -> PermanentError:

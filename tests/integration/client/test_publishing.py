@@ -1,12 +1,16 @@
 """Models and money through the asynchronous client, on real contracts."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from decentralized_vllm import AsyncClient, InsufficientFunds, SettingError
+from decentralized_vllm.protocol.errors import UnsafeModel
 from decentralized_vllm.protocol.ids import Address
 from tests.support.client_market import ASKER, TERMS
+from tests.support.engines import tiny_model_path
 from tests.support.local_network import MODEL, OWNER
 
 OWN_ID = f"{ASKER.address.lower()}/mine"
@@ -14,11 +18,7 @@ OWN_ID = f"{ASKER.address.lower()}/mine"
 
 @pytest.fixture
 def model(tmp_path):
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_bytes(b"{}")
-    (folder / "model.safetensors").write_bytes(b"weights")
-    return folder
+    return Path(shutil.copytree(tiny_model_path(), tmp_path / "model"))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def test_upload_model__by_the_owner__is_listed_with_its_cid(owner, market,
     (listed,) = [m for m in await owner.list_models() if m.id == model_id]
     assert (listed.name, listed.description, listed.active) == ("Custom", "ours", True)
     assert (await market.store.list_directory(listed.cid)).entries
-    assert seen[-1] >= len(b"{}weights")
+    assert seen[-1] >= (model / "model.safetensors").stat().st_size
 
 
 async def test_upload_model__again_with_other_bytes__announces_a_new_version(owner, market, model):
@@ -89,6 +89,14 @@ async def test_upload_model__own_name_with_the_bond__is_published(client, market
 async def test_upload_model__no_such_directory__is_refused(client, tmp_path):
     with pytest.raises(SettingError, match="model_path"):
         await client.upload_model(tmp_path / "nowhere", "custom", "Custom")
+
+
+async def test_upload_model__with_a_pickle__is_refused_before_it_is_added(owner, market, model):
+    (model / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    usage = await market.store.usage()
+    with pytest.raises(UnsafeModel, match=r"pytorch_model\.bin"):
+        await owner.upload_model(model, "custom", "Custom")
+    assert await market.store.usage() == usage
 
 
 async def test_money__deposited_and_withdrawn__is_where_it_should_be(client):
