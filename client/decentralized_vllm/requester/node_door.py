@@ -57,8 +57,11 @@ class NodeDoor:
         ) as response:
             if response.status != 200:
                 raise ContentUnavailable(f"{url.origin()} answered {response.status} to events")
-            async for event in _server_events(response.content):
-                yield event
+            try:
+                async for event in _server_events(response.content):
+                    yield event
+            except ValueError as error:  # aiohttp's limit on one line
+                raise ContentUnavailable("a node sends a line without end") from error
 
     def _signed_get(self, url: URL) -> dict[str, str]:
         request = HttpRequest(url.authority, "GET", url.raw_path_qs, body_digest(b""))

@@ -1,0 +1,89 @@
+"""What a stranger's endpoint may send, and what becomes of it."""
+
+import pytest
+
+from decentralized_vllm.protocol.errors import ContentUnavailable
+from decentralized_vllm.requester.node_door import ServerEvent, _job_url, _server_events
+from decentralized_vllm.requester.progress import _Counter
+
+
+async def lines(*texts):
+    for text in texts:
+        yield text.encode() if isinstance(text, str) else text
+
+
+async def heard(*texts):
+    return [event async for event in _server_events(lines(*texts))]
+
+
+async def test_server_events__well_formed__are_named_and_parsed():
+    events = await heard(
+        ": comment\n",
+        "event: text\r\n",
+        'data: {"text":"Hi",\r\n',
+        'data: "n_tokens":1}\r\n',
+        "\r\n",
+        'data: {"stage":"generating"}\n',
+        "\n",
+        "event: text\n",
+        'data: {"text":"cut off"}\n',
+    )
+    assert events == [
+        ServerEvent("text", {"text": "Hi", "n_tokens": 1}),
+        ServerEvent("message", {"stage": "generating"}),
+    ]
+
+
+async def test_server_events__something_else_than_an_object__has_no_fields():
+    assert await heard("data: [1]\n", "\n") == [ServerEvent("message", {})]
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["{", "[" * 100_000, "NaN", '{"a":1,"a":2}'],
+    ids=["broken", "deep", "not a number", "twice"],
+)
+async def test_server_events__hostile_json__ends_the_stream(data):
+    with pytest.raises(ContentUnavailable, match="broken events"):
+        await heard(f"data: {data}\n", "\n")
+
+
+async def test_server_events__event_without_end__ends_the_stream():
+    with pytest.raises(ContentUnavailable, match="without end"):
+        await heard(*["data: " + "x" * 60_000 + "\n"] * 20)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["", "node.example", "ftp://node.example", "http://", "http://["]
+)
+def test_job_url__endpoint_that_is_none__is_refused(endpoint):
+    with pytest.raises(ContentUnavailable, match="endpoint"):
+        _job_url(endpoint, 7, "events")
+
+
+def test_job_url__endpoint_with_a_path__keeps_it():
+    url = _job_url("https://node.example/dvllm/", 7, "blocks")
+    assert str(url) == "https://node.example/dvllm/jobs/7/blocks"
+
+
+def test_counter__tokens_of_a_node__make_percentages_that_never_fall_nor_reach_the_end():
+    counter = _Counter(7, max_tokens=4)
+    percentages = []
+    for n_tokens in (1, 2, -5, 1, 100):
+        assert counter.hear(ServerEvent("text", {"text": "x", "n_tokens": n_tokens}))
+        percentages.append(counter.progress().percentage)
+    assert percentages == [25.0, 75.0, 75.0, 99.0, 99.0]
+    assert counter.progress().text == "xxxxx"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ServerEvent("stage", {"text": "x", "n_tokens": 1}),
+        ServerEvent("text", {"text": 1, "n_tokens": 1}),
+        ServerEvent("text", {"text": "x", "n_tokens": "1"}),
+        ServerEvent("text", {}),
+    ],
+)
+def test_counter__anything_else__is_not_heard(event):
+    assert not _Counter(7, max_tokens=4).hear(event)
