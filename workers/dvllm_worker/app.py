@@ -133,7 +133,7 @@ class _Assembly:
         journal = self._told(sql_journal)
         admit = Admit(
             self._network.jobs,
-            refresh_clock=self._clock.refresh,
+            clock=self._clock,
             me=self._desk.address,
             grace_s=self._network.clocks.grace_s,
         )

@@ -37,6 +37,11 @@ class ChainClock:
         if block_s != self._block_s:
             self._block_s, self._seen_at_s = block_s, self._asked_at_s
 
+    def learn(self, block_s: int) -> None:
+        """Some block has this timestamp. After a pause without blocks that is news."""
+        if block_s > self.now_s():
+            self._block_s, self._seen_at_s = block_s, time.monotonic()
+
     async def run(self, *, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)

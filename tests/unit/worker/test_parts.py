@@ -197,6 +197,15 @@ async def test_clock__between_blocks__goes_on() -> None:
     assert clock.now_s() > first
 
 
+async def test_clock__learns_of_a_later_block_and_ignores_an_earlier_one() -> None:
+    clock = ChainClock(Blocks(1000))
+    await clock.refresh()
+    clock.learn(1010)
+    assert 1010 <= clock.now_s() < 1020
+    clock.learn(1005)
+    assert clock.now_s() >= 1010
+
+
 # ---------------------------------------------------------------- logs
 
 

@@ -1,7 +1,6 @@
 """Admit: make sure, by the contract's own word, that this lease is ours and worth starting."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from decentralized_vllm.protocol.errors import UnknownJob
@@ -9,6 +8,7 @@ from decentralized_vllm.protocol.ids import Address, VersionNumber
 from decentralized_vllm.protocol.jobs import JobState, JobStatus, Terms
 from decentralized_vllm.protocol.ports import JobChain
 from dvllm_worker.pipeline.failures import LeaseLost
+from dvllm_worker.pipeline.ports import LearningClock
 from dvllm_worker.pipeline.reconcile import Verdict, reconcile
 from dvllm_worker.pipeline.results import AdmittedJob
 from dvllm_worker.pipeline.rows import JobRow
@@ -16,18 +16,16 @@ from dvllm_worker.pipeline.watch import key_of
 
 
 class Admit:
-    """`refresh_clock` is awaited with every lease, whose deadline needs the newest chain time."""
-
     def __init__(
         self,
         chain: JobChain,
         *,
-        refresh_clock: Callable[[], Awaitable[None]],
+        clock: LearningClock,
         me: Address,
         grace_s: int,
     ) -> None:
         self._chain = chain
-        self._refresh_clock = refresh_clock
+        self._clock = clock
         self._me = me
         self._grace_s = grace_s
         self._terms: dict[VersionNumber, Terms] = {}
@@ -35,12 +33,13 @@ class Admit:
     async def __call__(self, row: JobRow) -> AdmittedJob:
         """Raises LeaseLost and ChainUnavailable."""
         try:
-            state, _ = await asyncio.gather(self._chain.job(row.job_id), self._refresh_clock())
+            state, _ = await asyncio.gather(self._chain.job(row.job_id), self._clock.refresh())
         except UnknownJob as error:
             raise LeaseLost("the job is gone from the chain") from error
         check_lease(row, state, me=self._me)
         leased = replace(row, until_s=state.until_s, attempt=state.attempts)
         terms = await self._terms_of(state.version)
+        self._clock.learn(state.until_s - terms.lease_s)  # the block that gave the lease
         return AdmittedJob(leased, state, terms, state.until_s + self._grace_s)
 
     async def verdict(self, row: JobRow) -> Verdict:

@@ -29,6 +29,7 @@ from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.pipeline.submit import Submit
 
 RETRY_S = 1.0
+LOOK_AT_CLOCK_S = 0.5
 FETCH_SHARE = 0.6  # of what is left of a lease, at most; the engine needs the rest
 
 
@@ -85,8 +86,9 @@ class LeaseRun:
     def hurry(self) -> None:
         """Hands the job back now, unless its answer exists: then delivering is the fastest end."""
         self._is_draining = True
-        if self._limit is not None and not self._row.has_answer:
-            self._limit.reschedule(asyncio.get_running_loop().time())
+        limit = self._limit
+        if limit is not None and not limit.expired() and not self._row.has_answer:
+            limit.reschedule(asyncio.get_running_loop().time())
 
     async def abandon(self, reason: str) -> None:
         """Hands back a job that this node can not run. Raises as `run` does."""
@@ -129,11 +131,24 @@ class LeaseRun:
             raise Draining("this worker is stopping")
         try:
             async with asyncio.timeout(budget.work_s(self._shop.clock.now_s())) as self._limit:
-                return await self._work(job, budget)
+                following = asyncio.create_task(self._follow_clock(self._limit, budget))
+                try:
+                    return await self._work(job, budget)
+                finally:
+                    following.cancel()
         except TimeoutError:
             raise self._why_cut_off() from None
         finally:
             self._limit = None
+
+    async def _follow_clock(self, limit: asyncio.Timeout, budget: TimeBudget) -> None:
+        """Chain time may leap with a block; the limit is where it then says."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(LOOK_AT_CLOCK_S)
+            if self._is_draining or limit.expired():
+                return
+            limit.reschedule(loop.time() + budget.work_s(self._shop.clock.now_s()))
 
     def _why_cut_off(self) -> DvllmError:
         if self._is_draining:

@@ -7,7 +7,7 @@ from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.generation import Usage
 from decentralized_vllm.protocol.ids import Cid, JobId, TxHash, Wei
 from decentralized_vllm.protocol.jobs import FailureCode
-from decentralized_vllm.protocol.ports import Engine
+from decentralized_vllm.protocol.ports import Clock, Engine
 from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_worker.pipeline.rows import JobKey, JobRow
 from dvllm_worker.pipeline.stages import Stage
@@ -76,6 +76,16 @@ class EngineRoom(Protocol):
         """How long an answer takes at worst, by what was measured; 0 while nothing was."""
 
     def note_speed(self, model_cid: Cid, elapsed_s: float, usage: Usage) -> None: ...
+
+
+class LearningClock(Clock, Protocol):
+    """Chain time, as far as it is known between two blocks."""
+
+    async def refresh(self) -> None:
+        """Raises ChainUnavailable."""
+
+    def learn(self, block_s: int) -> None:
+        """Some block has this timestamp."""
 
 
 class Purse(Protocol):
