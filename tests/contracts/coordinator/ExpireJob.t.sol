@@ -59,10 +59,10 @@ contract ExpireJobTest is NetworkTest {
     function test_expireJob__no_show__refunds_all_and_punishes_the_node() public {
         uint256 jobId = _lastAttempt();
         uint256 charged = coordinator.collectableFees();
-        uint256 stakeBefore = _node(nina).stake;
+        uint256 stakeBefore = _node(noel).stake;
         _lapse();
         _expectEvent();
-        emit SlotsChanged(nina, 0);
+        emit SlotsChanged(noel, 0);
         _expectEvent();
         emit JobExpired(jobId, USAGE_ESCROW);
         _expire(mallory, jobId);
@@ -71,7 +71,7 @@ contract ExpireJobTest is NetworkTest {
         assertEq(coordinator.credit(alice), CREDIT);
         assertEq(coordinator.credit(mallory), Settings.REWARD_CAP, "a tenth is more than the cap");
         assertEq(coordinator.collectableFees(), charged + USAGE_ESCROW - Settings.REWARD_CAP);
-        Node memory n = _node(nina);
+        Node memory n = _node(noel);
         assertEq(n.stake, stakeBefore - USAGE_ESCROW);
         assertEq(n.inFlight, 0);
         assertEq(n.escrowInFlight, 0);

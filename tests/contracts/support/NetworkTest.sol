@@ -137,7 +137,7 @@ abstract contract NetworkTest is Deployment {
         coordinator.takeJob(jobId);
     }
 
-    /// @dev Alice's job on its last attempt, leased to noel.
+    /// @dev Alice's job on its last attempt, leased to noel (an even number of attempts ends with him).
     function _lastAttempt() internal returns (uint256 jobId) {
         jobId = _leasedJob();
         for (uint256 i = 1; i < Settings.ATTEMPTS; ++i) {
