@@ -9,7 +9,6 @@ from dvllm_devnet.settings import EngineChoice
 from dvllm_worker.engines.machine import look_at_interpreter
 
 VLLM_PYTHON = Path(".venv-vllm/bin/python")
-_MAX_MODEL_LEN = 2048  # more only costs memory, which several workers share here
 
 
 def engine_section(choice: EngineChoice, root: Path) -> dict[str, Any]:
@@ -23,7 +22,7 @@ def engine_section(choice: EngineChoice, root: Path) -> dict[str, Any]:
     if choice in ("auto", "vllm"):
         for python in (root / VLLM_PYTHON, Path(sys.executable)):
             if _has_vllm(python):
-                return {"kind": "vllm", "python": str(python), "max_model_len": _MAX_MODEL_LEN}
+                return {"kind": "vllm", "python": str(python)}
     if choice == "vllm":
         raise MissingProgram(
             "--engine",

@@ -32,11 +32,21 @@ class Command:
 
 
 class ChildProcess:
-    """A running command, in a process group of its own: Ctrl-C reaches it through us only."""
+    """A running command, in a process group of its own: Ctrl-C reaches it through us only.
 
-    def __init__(self, command: Command, process: asyncio.subprocess.Process, log: Path) -> None:
+    Its output is in `log`, from the byte `log_starts_at` on.
+    """
+
+    def __init__(
+        self,
+        command: Command,
+        process: asyncio.subprocess.Process,
+        log: Path,
+        log_starts_at: int,
+    ) -> None:
         self.command = command
         self.log = log
+        self.log_starts_at = log_starts_at
         self._process = process
 
     @classmethod
@@ -44,6 +54,7 @@ class ChildProcess:
         """Raises MissingProgram. Output goes to `<log_dir>/<name>.log`, appended."""
         log = log_dir / f"{command.name}.log"
         with _appending(log) as output:
+            log_starts_at = output.tell()
             try:
                 process = await asyncio.create_subprocess_exec(
                     *command.argv,
@@ -57,7 +68,7 @@ class ChildProcess:
             except OSError as error:
                 program = command.argv[0]
                 raise MissingProgram(command.name, f"can not run {program}: {error}") from error
-        return cls(command, process, log)
+        return cls(command, process, log, log_starts_at)
 
     @property
     def name(self) -> str:

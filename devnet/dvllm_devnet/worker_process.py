@@ -1,12 +1,12 @@
 """One worker of the network: brought on duty by the commands an operator runs, then started."""
 
-import functools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
+from dvllm_devnet.errors import ProcessFailed
 from dvllm_devnet.processes import ChildProcess, Command, run_to_end, wait_until_ready
 from dvllm_devnet.programs import find_script
 from dvllm_devnet.standing import Arguments
@@ -24,6 +24,11 @@ class _ModelStatus(BaseModel):
 
 class _Status(BaseModel):
     models: list[_ModelStatus]
+
+
+class _LogLine(BaseModel):
+    level: str
+    event: str
 
 
 class WorkerProcess:
@@ -51,9 +56,12 @@ class WorkerProcess:
         self._child = await ChildProcess.start(self._command(("start",)), self._log_dir)
 
     async def wait_until_ready(self, is_on_duty: Callable[[], Awaitable[bool]]) -> None:
-        """Until its engine answers and the chain knows it. Raises ProcessFailed."""
-        engine_is_up = functools.partial(_engine_is_up, f"{self.plan.url}/status")
-        await wait_until_ready(self.child, engine_is_up, _ENGINE_START_TIMEOUT_S)
+        """Until its engine answers and the chain knows it.
+
+        Raises ProcessFailed also when the worker logs an error: it would go on trying to start its
+        engine, while somebody waits here who can mend it.
+        """
+        await wait_until_ready(self.child, self._engine_is_up, _ENGINE_START_TIMEOUT_S)
         await wait_until_ready(self.child, is_on_duty, _ON_DUTY_TIMEOUT_S)
 
     async def stop(self) -> None:
@@ -65,13 +73,19 @@ class WorkerProcess:
         if self._child is not None:
             await self._child.kill()
 
+    async def _engine_is_up(self) -> bool:
+        error = first_error(self.child.log, self.child.log_starts_at)
+        if error is not None:
+            raise ProcessFailed(f"{self.name}: {error}", hint=f"whole log: {self.child.log}")
+        return await _serves(f"{self.plan.url}/status")
+
     def _command(self, arguments: Arguments) -> Command:
         config = ("--config", str(self.plan.settings_file))
         argv = (str(find_script("worker")), *arguments, *config)
         return Command(self.name, argv, stop_timeout_s=_STOP_TIMEOUT_S)
 
 
-async def _engine_is_up(url: str) -> bool:
+async def _serves(url: str) -> bool:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
@@ -81,3 +95,17 @@ async def _engine_is_up(url: str) -> bool:
     except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
         return False
     return any(model.is_ready for model in status.models)
+
+
+def first_error(log: Path, starts_at: int) -> str | None:
+    """The first error that a worker logged behind the byte `starts_at`."""
+    with log.open("rb") as lines:
+        lines.seek(starts_at)
+        for line in lines:
+            try:
+                entry = _LogLine.model_validate_json(line)
+            except ValidationError:  # a tool's own words, or a line not yet whole
+                continue
+            if entry.level == "error":
+                return entry.event
+    return None

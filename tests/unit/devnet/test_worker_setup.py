@@ -9,6 +9,7 @@ from dvllm_devnet import engine_choice
 from dvllm_devnet.accounts import make_cast
 from dvllm_devnet.contract_settings import model_terms, network_settings
 from dvllm_devnet.settings import load_settings
+from dvllm_devnet.worker_process import first_error
 from dvllm_devnet.worker_setup import (
     NetworkAddresses,
     WorkerPlan,
@@ -80,6 +81,18 @@ def test_engine_section__auto_with_vllm__uses_it(tmp_path, monkeypatch):
     monkeypatch.setattr(engine_choice, "look_at_interpreter", lambda _: found)
     section = engine_choice.engine_section("auto", tmp_path)
     assert (section["kind"], section["python"]) == ("vllm", str(python))
+
+
+def test_first_error__of_this_start__is_found_among_other_lines(tmp_path):
+    log = tmp_path / "worker-1.log"
+    old = b'{"level": "error", "event": "of the last start"}\n'
+    new = (
+        b'plain words\n{"level": "info", "event": "x"}\n{"level": "error", "event": "no engine"}\n'
+    )
+    log.write_bytes(old)
+    assert first_error(log, len(old)) is None
+    log.write_bytes(old + new)
+    assert first_error(log, len(old)) == "no engine"
 
 
 def test_network_settings__of_the_shipped_file__carry_its_clocks_and_prices():
