@@ -1,21 +1,24 @@
 """`make gas`: gas of whole transactions in steady state, from receipts, at two sizes of network.
 
---check fails where a figure differs from tests/snapshots/gas.json, misses its goal or depends on
-the number of nodes and models; --update writes the snapshot. With JSON=1 the last line is one
-object: name → gas.
+--check fails where a figure differs from tests/snapshots/, misses its goal or depends on the number
+of nodes and models, or where a contract outgrows its limit; --update writes the snapshots. With
+JSON=1 the last line is one object: name → gas.
 """
 
 import argparse
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.gas_calls import GasCalls
 from tests.bench.gas_network import GasNetwork, anvil, populate
 
-SNAPSHOT = Path(__file__).parents[1] / "snapshots" / "gas.json"
+SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
+GAS, BYTES = SNAPSHOTS / "gas.json", SNAPSHOTS / "bytecode.json"
 SMALL, LARGE = 10, 5_000
+MAX_BYTES = 22_000  # of one contract's code; chains refuse 24,577
 GOALS = {
     "submit_prompt": 112_000,
     "submit_response": 51_000,
@@ -24,12 +27,21 @@ GOALS = {
 }
 
 
-def measure(size: int) -> dict[str, int]:
-    """Name → gas, with `size` nodes and as many models."""
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Name → gas of a transaction, contract → bytes of its code."""
+
+    gas: dict[str, int]
+    code: dict[str, int]
+
+
+def measure(size: int) -> Figures:
+    """With `size` nodes and as many models."""
     with anvil() as url:
         network = GasNetwork(url)
+        code = network.code_sizes()
         populate(network, n_nodes=size, n_models=size)
-        return GasCalls(network).measure()
+        return Figures(GasCalls(network).measure(), code)
 
 
 def show(small: dict[str, int], large: dict[str, int]) -> None:
@@ -39,20 +51,31 @@ def show(small: dict[str, int], large: dict[str, int]) -> None:
         print(f"  {name:<32}{gas:>9,}{large[name]:>9,}  {goal}")
 
 
-def complaints(small: dict[str, int], large: dict[str, int], known: dict[str, int]) -> list[str]:
+def complaints(small: dict[str, int], large: dict[str, int]) -> list[str]:
     missed = [f"{n}: {small[n]:,} is over {goal:,}" for n, goal in GOALS.items() if small[n] > goal]
     grown = [
         f"{name}: {gas:,} with {SMALL} nodes and models, {large[name]:,} with {LARGE:,}"
         for name, gas in small.items()
         if name in GOALS and gas != large[name]
     ]
-    names = sorted(small.keys() | known.keys())
-    drift = [
-        f"{name}: {small.get(name)} now, {known.get(name)} in the snapshot"
-        for name in names
-        if small.get(name) != known.get(name)
+    return missed + grown
+
+
+def drift(figures: dict[str, int], snapshot: Path) -> list[str]:
+    known: dict[str, int] = json.loads(snapshot.read_text()) if snapshot.exists() else {}
+    return [
+        f"{name}: {figures.get(name)} now, {known.get(name)} in {snapshot.name}"
+        for name in sorted(figures.keys() | known.keys())
+        if figures.get(name) != known.get(name)
     ]
-    return missed + grown + drift
+
+
+def outgrown(code: dict[str, int]) -> list[str]:
+    return [f"{name}: {n:,} bytes, over {MAX_BYTES:,}" for name, n in code.items() if n > MAX_BYTES]
+
+
+def write(figures: dict[str, int], snapshot: Path) -> None:
+    snapshot.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
 
 
 def main() -> int:
@@ -62,17 +85,20 @@ def main() -> int:
     mode.add_argument("--update", action="store_true")
     options = parser.parse_args()
     small, large = measure(SMALL), measure(LARGE)
-    show(small, large)
+    show(small.gas, large.gas)
     if options.update:
-        SNAPSHOT.write_text(json.dumps(small, indent=2, sort_keys=True) + "\n")
-    known = json.loads(SNAPSHOT.read_text()) if SNAPSHOT.exists() else {}
-    wrong = complaints(small, large, known) if options.check else []
+        write(small.gas, GAS)
+        write(small.code, BYTES)
+    wrong = []
+    if options.check:
+        wrong = complaints(small.gas, large.gas) + outgrown(small.code)
+        wrong += drift(small.gas, GAS) + drift(small.code, BYTES)
     for line in wrong:
         print(line, file=sys.stderr)
     if wrong:
         print("if this is meant: make gas-update", file=sys.stderr)
     if os.environ.get("JSON"):
-        print(json.dumps(small), flush=True)
+        print(json.dumps(small.gas), flush=True)
     return 1 if wrong else 0
 
 

@@ -153,6 +153,12 @@ class GasNetwork:
     def view(self, contract: str, signature: str, *arguments: Any) -> Any:
         return self.contracts[contract].get_function_by_signature(signature)(*arguments).call()
 
+    def code_sizes(self) -> dict[str, int]:
+        """Contract → bytes of its code. The office answers at the coordinator's address."""
+        addresses = {name: contract.address for name, contract in self.contracts.items()}
+        addresses["office"] = self.view(COORDINATOR, "office()")
+        return {name: len(self.w3.eth.get_code(address)) for name, address in addresses.items()}
+
     def rpc(self, method: str, *params: Any) -> Any:
         answer = self.w3.provider.make_request(RPCEndpoint(method), list(params))
         assert "error" not in answer, answer
@@ -185,7 +191,7 @@ class GasNetwork:
             receipt = self.send_request(request)
             assert receipt["contractAddress"] == addresses[step.name], "not where it was planned"
             self.contracts[step.name] = self.w3.eth.contract(
-                address=addresses[step.name], abi=exported["abi"]
+                to_checksum_address(addresses[step.name]), abi=exported["abi"]
             )
 
 
