@@ -1,0 +1,108 @@
+"""`ape run deploy`: what it puts where, and the record it keeps."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from _record import read_record, require_free, write_entry
+from ape import project
+from ethpm_types import ContractType
+from exports import ROOT, exported
+
+ELSEWHERE = {"chain_id": 11155111, "contracts": {"token": {"address": "0x01"}}}
+
+
+def test_deployment__by_the_plan__contracts_know_each_other(market, record, owner):
+    coordinator = market.coordinator
+    assert coordinator.modelRegistry() == record["model_registry"]["address"]
+    assert coordinator.nodeRegistry() == record["node_registry"]["address"]
+    assert coordinator.token() == record["token"]["address"]
+    assert market.model_registry.coordinator() == coordinator.address
+    assert market.node_registry.coordinator() == coordinator.address
+    assert market.model_registry.owner() == owner.address
+    assert market.token.balanceOf(owner) == market.token.totalSupply()
+
+
+def test_deployment__by_the_plan__record_names_block_transaction_and_arguments(
+    record, market, chain
+):
+    for step, contract in record.items():
+        receipt = chain.provider.get_receipt(contract["transaction"])
+        assert receipt.block_number == contract["block"]
+        assert receipt.contract_address == contract["address"], step
+    arguments = record["coordinator"]["arguments"]["c"]
+    assert arguments["token"] == record["token"]["address"]
+    assert arguments["stakeUnit"] == market.coordinator.stakeUnit()
+    assert json.loads(json.dumps(record)) == record
+
+
+@pytest.mark.parametrize(
+    "name", ["InferenceCoordinator", "ModelRegistry", "NodeProfileRegistry", "NetworkToken"]
+)
+def test_build__by_ape__answers_all_that_the_record_s_abi_says(name):
+    """And nothing else: `abi_hash` is that of the exported ABI. The office has the other half."""
+    halves = [name, "CoordinatorOffice"] if name == "InferenceCoordinator" else [name]
+    built = {
+        e.selector for half in halves for e in called(project.get_contract(half).contract_type.abi)
+    }
+    known = ContractType(abi=exported(name)["abi"]).abi
+    assert built == {e.selector for e in called(known)}
+
+
+def called(abi):
+    return [entry for entry in abi if entry.type in ("function", "event")]
+
+
+def test_record__other_chains_entry__is_kept(tmp_path):
+    path = tmp_path / "deployment.json"
+    path.write_text(json.dumps({"11155111": ELSEWHERE}))
+    write_entry(path, 31337, {})
+    record = json.loads(path.read_text())
+    assert record == {"11155111": ELSEWHERE, "31337": {"chain_id": 31337, "contracts": {}}}
+    assert [p.name for p in tmp_path.iterdir()] == ["deployment.json"]
+
+
+def test_record__own_entry_exists__is_refused_unless_told(tmp_path):
+    with pytest.raises(click.UsageError, match="11155111"):
+        require_free({"11155111": ELSEWHERE}, 11155111, False)
+    require_free({"11155111": ELSEWHERE}, 11155111, True)
+    require_free({"11155111": ELSEWHERE}, 1, False)
+
+
+def test_record__no_json__is_refused(tmp_path):
+    path = tmp_path / "deployment.json"
+    path.write_text("{")
+    with pytest.raises(click.ClickException, match=r"deployment\.json"):
+        read_record(path)
+
+
+def test_command__twice__second_is_refused_and_the_record_stands(tmp_path):
+    path = tmp_path / "deployment.json"
+    path.write_text(json.dumps({"11155111": ELSEWHERE}))
+    first = deploy_command(path)
+    assert first.returncode == 0, first.stderr
+    text = path.read_text()
+    record = json.loads(text)
+    (chain_id,) = record.keys() - {"11155111"}
+    assert record["11155111"] == ELSEWHERE
+    assert set(record[chain_id]["contracts"]) == {
+        "token",
+        "coordinator",
+        "model_registry",
+        "node_registry",
+    }
+
+    second = deploy_command(path)
+    assert second.returncode != 0
+    assert f"chain {chain_id} has a deployment on record" in second.stderr
+    assert path.read_text() == text
+
+
+def deploy_command(path: Path) -> subprocess.CompletedProcess[str]:
+    """On a chain of its own, as a person types it."""
+    ape = Path(sys.executable).with_name("ape")
+    command = [ape, "run", "deploy", "--network", "ethereum:local:foundry", "--output", path]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
