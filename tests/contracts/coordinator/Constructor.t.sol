@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {Clocks, CoordinatorConfig} from "../../../contracts/interfaces/InferenceTypes.sol";
+import {Deployment} from "../support/Deployment.sol";
+import {Settings} from "../support/Settings.sol";
+
+/// @dev What a coordinator refuses to be born with, and what it is after birth.
+contract ConstructorTest is Deployment {
+    address private someRegistry = makeAddr("some registry");
+
+    function setUp() public {
+        _deployAll();
+    }
+
+    // ---------------------------------------------------------------- refusals
+    function test_constructor__token_without_code__reverts() public {
+        CoordinatorConfig memory c = _config();
+        c.token = makeAddr("no contract");
+        _refuses(c);
+    }
+
+    function test_constructor__no_registry__reverts() public {
+        CoordinatorConfig memory c = _config();
+        c.modelRegistry = address(0);
+        _refuses(c);
+        c = _config();
+        c.nodeRegistry = address(0);
+        _refuses(c);
+    }
+
+    function test_constructor__no_owner__reverts() public {
+        CoordinatorConfig memory c = _config();
+        c.owner = address(0);
+        vm.expectRevert();
+        this.deploy(c);
+    }
+
+    function test_constructor__no_treasury__reverts() public {
+        CoordinatorConfig memory c = _config();
+        c.treasury = address(0);
+        _refuses(c);
+    }
+
+    function test_constructor__amount_out_of_bounds__reverts() public {
+        CoordinatorConfig memory c = _config();
+        c.stakeUnit = 1 ether - 1;
+        _refuses(c);
+        c.stakeUnit = uint256(type(uint96).max) + 1;
+        _refuses(c);
+        c = _config();
+        c.publisherBond = uint256(type(uint96).max) + 1;
+        _refuses(c);
+        c = _config();
+        c.noShowRewardCap = uint256(type(uint96).max) + 1;
+        _refuses(c);
+        c = _config();
+        c.feeBps = 1_001;
+        _refuses(c);
+        c = _config();
+        c.announceDelaySeconds = 30 days + 1;
+        _refuses(c);
+    }
+
+    function test_constructor__clock_out_of_bounds__reverts() public {
+        Clocks[9] memory bad = [
+            Clocks(0, 1_800, 7 days, 4),
+            Clocks(10 minutes + 1, 1_800, 7 days, 4),
+            Clocks(15, 0, 7 days, 4),
+            Clocks(15, 7 days + 1, 60 days, 4),
+            Clocks(15, 1_800, 3_599, 4),
+            Clocks(15, 1_800, 60 days + 1, 4),
+            Clocks(15, 1_800, 7 days, 0),
+            Clocks(15, 1_800, 7 days, 5),
+            Clocks(15, 1_800, 0, 4)
+        ];
+        for (uint256 i; i < bad.length; ++i) {
+            CoordinatorConfig memory c = _config();
+            c.clocks = bad[i];
+            _refuses(c);
+        }
+    }
+
+    function test_constructor__bounds_of_terms_out_of_order__reverts() public {
+        for (uint256 i; i < 6; ++i) {
+            CoordinatorConfig memory c = _config();
+            if (i == 0) c.bounds.minMaxFeeGwei = 0;
+            if (i == 1) c.bounds.minMaxFeeGwei = c.bounds.maxMaxFeeGwei + 1;
+            if (i == 2) c.bounds.minLeaseSeconds = 0;
+            if (i == 3) c.bounds.minLeaseSeconds = c.bounds.maxLeaseSeconds + 1;
+            if (i == 4) c.bounds.minOpenSeconds = 0;
+            if (i == 5) c.bounds.minOpenSeconds = c.bounds.maxOpenSeconds + 1;
+            _refuses(c);
+        }
+    }
+
+    function test_constructor__of_a_registry_the_coordinator_does_not_name__reverts() public {
+        vm.expectRevert();
+        vm.deployCode("NodeProfileRegistry.sol:NodeProfileRegistry", abi.encode(coordinator));
+        vm.expectRevert();
+        vm.deployCode("ModelRegistry.sol:ModelRegistry", abi.encode(coordinator, owner, Settings.flat()));
+    }
+
+    // ---------------------------------------------------------------- post-state
+    function test_constructor__values_at_the_bounds__are_accepted() public {
+        CoordinatorConfig memory c = _config();
+        c.stakeUnit = 1 ether;
+        c.publisherBond = type(uint96).max;
+        c.noShowRewardCap = 0;
+        c.feeBps = 1_000;
+        c.announceDelaySeconds = 30 days;
+        c.clocks = Clocks(10 minutes, 7 days, 14 days, 1);
+        assertGt(this.deploy(c).code.length, 0);
+    }
+
+    function test_constructor__default__starts_empty_in_epoch_1() public view {
+        assertEq(coordinator.currentEpoch(), 1);
+        assertEq(coordinator.jobCount() + coordinator.nodeCount() + coordinator.versionCount(), 0);
+        assertEq(coordinator.collectableFees(), 0);
+        assertFalse(coordinator.newWorkPaused());
+    }
+
+    function test_constructor__default__tells_what_it_was_told() public view {
+        assertEq(coordinator.token(), address(token));
+        assertEq(coordinator.modelRegistry(), address(modelRegistry));
+        assertEq(coordinator.nodeRegistry(), address(nodeRegistry));
+        assertEq(Ownable(address(coordinator)).owner(), owner);
+        assertEq(coordinator.treasury(), treasury);
+        assertEq(coordinator.stakeUnit(), Settings.UNIT);
+        assertEq(coordinator.publisherBond(), Settings.BOND);
+        assertEq(coordinator.noShowRewardCap(), Settings.REWARD_CAP);
+        assertEq(coordinator.feeBpsAt(0), Settings.FEE_BPS);
+        assertEq(coordinator.announceDelaySeconds(), Settings.ANNOUNCE_DELAY);
+        assertEq(abi.encode(coordinator.clocks()), abi.encode(Settings.clocks()));
+        assertEq(abi.encode(coordinator.termsBounds()), abi.encode(Settings.bounds()));
+        assertGt(coordinator.office().code.length, 0);
+    }
+
+    /// @dev The office runs on the coordinator's storage. Called by itself it finds no nodes and trusts the same registries.
+    function test_office__called_directly__has_empty_books() public {
+        address office = coordinator.office();
+        (bool ok,) = office.call(abi.encodeCall(coordinator.requestUnstake, (1)));
+        assertFalse(ok);
+        (ok,) = office.call(abi.encodeCall(coordinator.collectFees, ()));
+        assertFalse(ok);
+    }
+
+    function test_contracts__deployed__fit_the_size_limit_with_room() public view {
+        assertLe(address(coordinator).code.length, 22_000);
+        assertLe(coordinator.office().code.length, 22_000);
+        assertLe(address(modelRegistry).code.length, 22_000);
+        assertLe(address(nodeRegistry).code.length, 22_000);
+    }
+
+    function test_coordinator__ether__is_refused() public {
+        vm.deal(address(this), 2);
+        (bool ok,) = address(coordinator).call{value: 1}("");
+        assertFalse(ok);
+        (ok,) = address(coordinator).call{value: 1}(abi.encodeCall(coordinator.settle, (owner)));
+        assertFalse(ok);
+    }
+
+    // ---------------------------------------------------------------- helpers
+    /// @dev External, so that a refusal is one call's.
+    function deploy(CoordinatorConfig memory c) external returns (address) {
+        return _deployCoordinator(c);
+    }
+
+    function _config() private view returns (CoordinatorConfig memory c) {
+        c = Settings.config(address(token), owner, treasury);
+        (c.modelRegistry, c.nodeRegistry) = (someRegistry, someRegistry);
+    }
+
+    /// @dev deployCode tells a failed creation in words of its own, so the reason itself is read from a plain creation.
+    function _refuses(CoordinatorConfig memory c) private {
+        bytes memory code = abi.encodePacked(vm.getCode("InferenceCoordinator.sol:InferenceCoordinator"), abi.encode(c));
+        address at;
+        bytes memory reason;
+        assembly ("memory-safe") {
+            at := create(0, add(code, 32), mload(code))
+            reason := mload(0x40)
+            mstore(reason, returndatasize())
+            returndatacopy(add(reason, 32), 0, returndatasize())
+            mstore(0x40, add(add(reason, 64), returndatasize()))
+        }
+        assertEq(at, address(0));
+        assertEq(reason, abi.encodePacked(OutOfBounds.selector));
+    }
+}
