@@ -4,6 +4,7 @@ Names are imported when they are first used: a command line or a worker that nee
 library does not pay for all of it.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,9 @@ __all__ = [
     "Usage",
     "WaitTimeout",
 ]
+
+# Programs decide whether and where the library's log is seen.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
     "AsyncClient": "aio",

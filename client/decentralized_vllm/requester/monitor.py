@@ -95,6 +95,8 @@ class Monitor:
             self._first_block = self._next_block = latest + 1
             return
         first = max(self._first_block, self._next_block - READ_AGAIN_BLOCKS)
+        if first > latest:
+            return
         for request in await self._requests.between(first, latest):
             if request.job_id not in self._announced:
                 await self.announce(await self._reader.task(request.job_id, with_answer=False))

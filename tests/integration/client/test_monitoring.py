@@ -66,6 +66,12 @@ async def test_monitoring__overdue_task__is_ended_and_told(client, market):
     assert heard[1].refund_wei == task.escrow_wei
 
 
+async def test_monitoring__nothing_happens__goes_on_without_a_complaint(client, caplog):
+    await client.start_monitoring()
+    await asyncio.sleep(1.5)
+    assert "monitoring_goes_on" not in caplog.text
+
+
 async def test_stop_monitoring__afterwards__nothing_is_told(client, market):
     ear = Ear(client)
     await client.start_monitoring()
