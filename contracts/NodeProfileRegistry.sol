@@ -123,6 +123,7 @@ contract NodeProfileRegistry is INodeProfileRegistry {
     function _payoutOf(address operator, address wanted) private view returns (address) {
         address fixed_ = _COORDINATOR.node(operator).payout;
         if (fixed_ != address(0)) return fixed_;
+        require(wanted != address(_COORDINATOR), OutOfBounds()); // credit of its own nobody could withdraw
         return wanted == address(0) ? operator : wanted;
     }
 

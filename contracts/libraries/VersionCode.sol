@@ -32,13 +32,12 @@ library VersionCode {
         }
     }
 
+    /// @dev The rest of the code.
     function modelIdOf(address at) internal view returns (string memory modelId) {
-        bytes memory data = at.code;
-        uint256 from = HEADER + uint8(data[1]);
-        bytes memory id = new bytes(data.length - from);
-        for (uint256 i; i < id.length; ++i) {
-            id[i] = data[from + i];
+        uint256 from = HEADER + bytes(cidOf(at)).length;
+        modelId = string(new bytes(at.code.length - from));
+        assembly ("memory-safe") {
+            extcodecopy(at, add(modelId, 32), from, mload(modelId))
         }
-        return string(id);
     }
 }

@@ -49,8 +49,10 @@ abstract contract Wallet is JobBook, IJobMarket {
         _pull(amount);
     }
 
+    /// @dev To itself would leave the tokens with nobody.
     function _withdraw(address to, uint256 amount) private {
         require(amount != 0, AmountIsZero());
+        require(to != address(this), OutOfBounds());
         _debit(msg.sender, amount);
         emit Withdrawn(msg.sender, to, amount);
         _push(to, amount);

@@ -77,6 +77,7 @@ abstract contract Announcements is PublisherBonds {
         bytes32 holderKey = _modelOfCID[cidHash];
         if (holderKey == key) return;
         Model memory m = _models[holderKey];
+        if (_isSwitchDue(m)) _promote(m);
         bool isHeld = _holds(m.code, cidHash) || _holds(_facts[m.announced].code, cidHash);
         require(!isHeld, CIDTaken());
         _modelOfCID[cidHash] = key;

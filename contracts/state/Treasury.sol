@@ -80,7 +80,7 @@ abstract contract Treasury is Ledger, Ownable2Step {
     }
 
     function _setTreasury(address treasury_) internal {
-        require(treasury_ != address(0), OutOfBounds());
+        require(treasury_ != address(0) && treasury_ != address(this), OutOfBounds());
         _treasury = treasury_;
         emit TreasuryChanged(treasury_);
     }
