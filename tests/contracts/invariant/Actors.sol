@@ -96,10 +96,6 @@ contract Actors is OwnerActs {
         return (modelRegistry, nodeRegistry);
     }
 
-    function listed(address operator, uint256 version) external view returns (uint256) {
-        return _entriesOf(operator, version);
-    }
-
     function unsettled(address operator) external view returns (uint256) {
         return _unsettledEarnings(operator);
     }

@@ -11,7 +11,7 @@ abstract contract OwnerActs is StakeActs {
     // ---------------------------------------------------------------- owner
     /// @dev Rarely paused, or little else would happen.
     function pause(uint256 seed) external {
-        _byOwner(abi.encodeCall(ICoordinatorOffice.setNewWorkPaused, (seed % 3 == 0)), "pause");
+        _byOwner(abi.encodeCall(ICoordinatorOffice.setNewWorkPaused, (seed % 8 == 0)), "pause");
     }
 
     function scheduleFee(uint256 bps) external watched(owner) {
@@ -29,8 +29,10 @@ abstract contract OwnerActs is StakeActs {
     }
 
     // ---------------------------------------------------------------- models
-    function toggleModel(uint256 modelSeed) external {
-        _toggle(modelSeed % modelIds.length);
+    /// @dev A model rests rarely, too.
+    function toggleModel(uint256 modelSeed, uint256 seed) external {
+        uint256 i = modelSeed % modelIds.length;
+        if (_exists(modelIds[i]) && (seed % 8 == 0 || !modelRegistry.getModel(modelIds[i]).isActive)) _toggle(i);
     }
 
     function updateModel(uint256 modelSeed, uint256 termsSeed) external {
@@ -75,7 +77,6 @@ abstract contract OwnerActs is StakeActs {
 
     function _toggle(uint256 i) private watched(_controllerOf(i)) {
         string memory id = modelIds[i];
-        if (!_exists(id)) return;
         bool isActive = modelRegistry.getModel(id).isActive;
         (, uint256 held,) = coordinator.bondOf(id);
         bool isBacked = i != 2 || held != 0 || coordinator.credit(publisher()) >= coordinator.publisherBond();

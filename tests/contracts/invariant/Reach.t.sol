@@ -2,28 +2,29 @@
 pragma solidity 0.8.30;
 
 import {Test} from "forge-std/Test.sol";
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {JobStatus} from "../../../contracts/interfaces/InferenceTypes.sol";
 import {Actors} from "./Actors.sol";
 
 /// @title Laws hold easily where nothing happens: random acts have to reach every ending of a job.
 contract Reach is Test {
-    uint256 private constant ACTS = 1_500;
+    uint256 private constant ACTS = 2_500;
 
     function test_randomActs__reachEveryEnding() external {
+        vm.pauseGasMetering(); // it is a long test, and the campaigns measure gas
         Actors actors = new Actors();
-        bytes4[26] memory acts = _acts();
+        bytes4[32] memory acts = _acts(actors);
         for (uint256 i; i < ACTS; ++i) {
             bytes memory data = abi.encodePacked(acts[_random(i, 0) % acts.length]);
             for (uint256 word = 1; word <= 5; ++word) {
                 data = abi.encodePacked(data, _random(i, word));
             }
-            (bool ok,) = address(actors).call(data);
-            assertTrue(ok, "a law is broken");
+            Address.functionCall(address(actors), data);
         }
         for (uint256 status = uint256(JobStatus.Delivered); status <= uint256(type(JobStatus).max); ++status) {
-            assertGt(actors.endings(JobStatus(status)), 4, "an ending is hardly reached");
+            assertGt(actors.endings(JobStatus(status)), 1, string.concat("status hardly ever reached: ", vm.toString(status)));
         }
-        assertGt(actors.noShows(), 4, "leases hardly lapse");
+        assertGt(actors.noShows(), 2, "leases hardly lapse");
         assertEq(actors.market().versionCount(), 8, "versions are not announced");
     }
 
@@ -31,34 +32,40 @@ contract Reach is Test {
         return uint256(keccak256(abi.encode(act, word)));
     }
 
-    function _acts() private pure returns (bytes4[26] memory) {
+    function _acts(Actors a) private pure returns (bytes4[32] memory) {
         return [
-            Actors.submit.selector,
-            Actors.submit.selector,
-            Actors.topUpAndSubmit.selector,
-            Actors.deposit.selector,
-            Actors.withdraw.selector,
-            Actors.cancel.selector,
-            Actors.expire.selector,
-            Actors.deliver.selector,
-            Actors.take.selector,
-            Actors.fail.selector,
-            Actors.stake.selector,
-            Actors.requestUnstake.selector,
-            Actors.withdrawStake.selector,
-            Actors.resume.selector,
-            Actors.settle.selector,
-            Actors.setSlots.selector,
-            Actors.join.selector,
-            Actors.leave.selector,
-            Actors.prune.selector,
-            Actors.pause.selector,
-            Actors.toggleModel.selector,
-            Actors.updateModel.selector,
-            Actors.publishModel.selector,
-            Actors.pass.selector,
-            Actors.passToEdge.selector,
-            Actors.registerOrLeave.selector
+            a.submit.selector,
+            a.submit.selector,
+            a.submit.selector,
+            a.topUpAndSubmit.selector,
+            a.deposit.selector,
+            a.withdraw.selector,
+            a.cancel.selector,
+            a.expire.selector,
+            a.deliver.selector,
+            a.deliver.selector,
+            a.take.selector,
+            a.take.selector,
+            a.fail.selector,
+            a.fail.selector,
+            a.stake.selector,
+            a.requestUnstake.selector,
+            a.withdrawStake.selector,
+            a.resume.selector,
+            a.settle.selector,
+            a.setSlots.selector,
+            a.join.selector,
+            a.leave.selector,
+            a.prune.selector,
+            a.pause.selector,
+            a.toggleModel.selector,
+            a.updateModel.selector,
+            a.publishModel.selector,
+            a.pass.selector,
+            a.passToEdge.selector,
+            a.passToEdge.selector,
+            a.passEpochs.selector,
+            a.registerOrLeave.selector
         ];
     }
 }

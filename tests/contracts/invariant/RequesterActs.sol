@@ -7,9 +7,17 @@ import {Rules} from "./Rules.sol";
 
 /// @title What requesters do, and what anyone does to their jobs.
 abstract contract RequesterActs is Rules {
+    struct Wish {
+        address who;
+        string id;
+        uint256 ceiling;
+        uint8 share;
+        address named;
+    }
+
     // ---------------------------------------------------------------- ledger
     function deposit(uint256 seed, uint256 amount) external {
-        _deposit(_pick(people, seed), amount % 20 ether);
+        _deposit(_pick(people, seed), amount % 50 ether);
     }
 
     function withdraw(uint256 seed, uint256 toSeed, uint256 amount) external {
@@ -20,7 +28,7 @@ abstract contract RequesterActs is Rules {
     function submit(uint256 seed, uint256 modelSeed, uint256 share, uint256 ceiling, uint256 nodeSeed) external {
         address named = nodeSeed % 3 == 0 ? _pick(operators, nodeSeed / 3) : address(0);
         uint256 limit = ceiling % 8 == 0 ? ceiling % 3 ether : type(uint256).max;
-        _submit(_pick(people, seed), _modelId(modelSeed), limit, uint8(share), named);
+        _submit(Wish(_pick(people, seed), _modelId(modelSeed), limit, uint8(share), named));
     }
 
     /// @dev Tops up and submits with the documented call, in one transaction.
@@ -39,11 +47,17 @@ abstract contract RequesterActs is Rules {
     }
 
     // ---------------------------------------------------------------- internal
-    /// @dev A late job, more often than an early one. Id 0 if there is none.
+    /// @dev A job that is alive, if there is one among the latest; now and then any. Id 0 if there is none at all.
     function _someJob(uint256 seed) internal view returns (uint256 id, Job memory j) {
         uint256 count = coordinator.jobCount();
         if (count == 0) return (0, j);
-        id = seed % 8 == 0 ? 1 + (seed / 8) % count : count - (seed / 8) % (count < 5 ? count : 5);
+        uint256 window = count < 8 ? count : 8;
+        for (uint256 i; i < window; ++i) {
+            id = count - (seed / 8 + i) % window;
+            j = coordinator.job(id);
+            if (isAlive(j) && seed % 8 != 0) return (id, j);
+        }
+        id = 1 + (seed / 8) % count;
         j = coordinator.job(id);
     }
 
@@ -58,25 +72,31 @@ abstract contract RequesterActs is Rules {
         _market(who, abi.encodeCall(IJobMarket.withdrawTo, (to, amount)), isDue, "I15 withdraw");
     }
 
-    function _submit(address who, string memory id, uint256 ceiling, uint8 share, address named) private watched(who) {
-        (uint256 version,) = coordinator.currentVersion(id);
+    function _submit(Wish memory w) private watched(w.who) {
+        (uint256 version,) = coordinator.currentVersion(w.id);
         bytes memory data = abi.encodeWithSignature(
-            "submitPrompt(string,string,uint256,uint8,address)", PROMPT, id, ceiling, share, named
+            "submitPrompt(string,string,uint256,uint8,address)", PROMPT, w.id, w.ceiling, w.share, w.named
         );
         if (version == 0) {
-            _market(who, data, false, "submit to no model");
+            _market(w.who, data, false, "submit to no model");
             return;
         }
-        Terms memory t = coordinator.version(version).terms;
-        uint256 escrow = _escrowOf(t, share);
-        bool isServed = !coordinator.newWorkPaused() && modelRegistry.getModel(id).isActive;
-        bool isPaid = coordinator.credit(who) >= escrow && uint256(t.maxFeeGwei) * 1 gwei <= ceiling;
-        bool isEnough = escrow >= uint256(t.flatFeeGwei) * 1 gwei;
-        bool isFree = named == address(0) || isEligible(named, version, escrow);
+        uint256 escrow = _escrowOf(coordinator.version(version).terms, w.share);
+        bool isDue = _isServed(w.id) && _isWellPaid(w, version, escrow)
+            && (w.named == address(0) || isEligible(w.named, version, escrow));
         bool[] memory could = _eligibleNodes(version, escrow);
-        bool isDue = isServed && isPaid && isEnough && isFree;
-        _market(who, data, isDue, "submit");
-        if (isDue) _checkAssignment(who, version, escrow, named, could);
+        _market(w.who, data, isDue, "submit");
+        if (isDue) _checkAssignment(w, version, escrow, could);
+    }
+
+    function _isServed(string memory id) private view returns (bool) {
+        return !coordinator.newWorkPaused() && modelRegistry.getModel(id).isActive;
+    }
+
+    function _isWellPaid(Wish memory w, uint256 version, uint256 escrow) private view returns (bool) {
+        Terms memory t = coordinator.version(version).terms;
+        bool isWithin = uint256(t.maxFeeGwei) * 1 gwei <= w.ceiling && escrow >= uint256(t.flatFeeGwei) * 1 gwei;
+        return isWithin && coordinator.credit(w.who) >= escrow;
     }
 
     function _eligibleNodes(uint256 version, uint256 escrow) private view returns (bool[] memory could) {
@@ -87,15 +107,12 @@ abstract contract RequesterActs is Rules {
         }
     }
 
-    function _checkAssignment(address who, uint256 version, uint256 escrow, address named, bool[] memory could)
-        private
-        view
-    {
+    function _checkAssignment(Wish memory w, uint256 version, uint256 escrow, bool[] memory could) private view {
         Job memory j = coordinator.job(coordinator.jobCount());
-        assertEq(j.requester, who, "submit: requester");
+        assertEq(j.requester, w.who, "submit: requester");
         assertEq(j.version, version, "submit: version");
         assertEq(j.escrow, escrow, "I26 submit: escrow is the share, rounded up to a gwei");
-        if (named != address(0)) assertEq(j.node, named, "submit: the named node");
+        if (w.named != address(0)) assertEq(j.node, w.named, "submit: the named node");
         for (uint256 i; i < could.length; ++i) {
             if (j.node == operators[i]) assertTrue(could[i], "I22 submit: only an eligible node is leased a job");
         }
@@ -105,9 +122,9 @@ abstract contract RequesterActs is Rules {
         bytes[] memory calls = new bytes[](2);
         calls[0] = abi.encodeCall(IJobMarket.deposit, 1 ether);
         calls[1] = abi.encodeWithSignature("submitPrompt(string,string)", PROMPT, modelIds[0]);
-        bool isDue = !coordinator.newWorkPaused() && modelRegistry.getModel(modelIds[0]).isActive;
         (uint256 version,) = coordinator.currentVersion(modelIds[0]);
-        isDue = isDue && coordinator.credit(who) + 1 ether >= _escrowOf(coordinator.version(version).terms, 255);
+        uint256 escrow = _escrowOf(coordinator.version(version).terms, 255);
+        bool isDue = _isServed(modelIds[0]) && coordinator.credit(who) + 1 ether >= escrow;
         _market(who, abi.encodeCall(IJobMarket.multicall, (calls)), isDue, "multicall");
     }
 

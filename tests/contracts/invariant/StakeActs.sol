@@ -14,7 +14,7 @@ abstract contract StakeActs is NodeActs {
     }
 
     function requestUnstake(uint256 seed, uint256 amount) external {
-        _requestUnstake(_pick(operators, seed), amount);
+        _requestUnstake(_pick(operators, seed), amount, seed % 8 == 0);
     }
 
     function withdrawStake(uint256 seed) external {
@@ -35,11 +35,13 @@ abstract contract StakeActs is NodeActs {
     }
 
     function setSlots(uint256 seed, uint256 slots) external {
-        _setSlots(_pick(operators, seed), uint16(slots % 4));
+        _setSlots(_pick(operators, seed), uint16(slots % 8 == 0 ? 0 : 1 + slots % 4));
     }
 
-    function registerOrLeave(uint256 seed) external {
-        _registerOrLeave(_pick(operators, seed));
+    /// @dev Nodes come back sooner than they leave, or there would be none.
+    function registerOrLeave(uint256 seed, uint256 whim) external {
+        address who = _pick(operators, seed);
+        if (whim % 8 == 0 || !nodeRegistry.getNode(who).isRegistered) _registerOrLeave(who);
     }
 
     // ---------------------------------------------------------------- lists
@@ -69,9 +71,9 @@ abstract contract StakeActs is NodeActs {
         _market(who, abi.encodeCall(ICoordinatorOffice.stake, amount), isDue, "stake");
     }
 
-    function _requestUnstake(address who, uint256 seed) private watched(who) {
+    function _requestUnstake(address who, uint256 seed, bool isWhole) private watched(who) {
         Node memory n = coordinator.node(who);
-        uint256 amount = seed % (n.stake + 2);
+        uint256 amount = isWhole ? seed % (n.stake + 2) : seed % UNIT;
         uint256 locked = 10 * (n.escrowInFlight + _unsettledEarnings(who));
         bool isDue = n.number != 0 && amount != 0 && _now() >= n.lockedUntil && amount + locked <= n.stake;
         _market(who, abi.encodeCall(ICoordinatorOffice.requestUnstake, amount), isDue, "I22 requestUnstake");
@@ -157,12 +159,19 @@ abstract contract StakeActs is NodeActs {
     }
 
     function _entriesOf(address who, uint256 version) internal view returns (uint256 count) {
-        uint256 length = coordinator.version(version).entries;
-        for (uint256 offset; offset < length; offset += 100) {
-            address[] memory page = coordinator.entriesOf(version, offset, 100);
-            for (uint256 i; i < page.length; ++i) {
-                if (page[i] == who) ++count;
-            }
+        address[] memory list = entriesOf(version);
+        for (uint256 i; i < list.length; ++i) {
+            if (list[i] == who) ++count;
+        }
+    }
+
+    /// @dev Four nodes have at most 128 entries: two pages.
+    function entriesOf(uint256 version) public view returns (address[] memory list) {
+        address[] memory first = coordinator.entriesOf(version, 0, 100);
+        address[] memory second = coordinator.entriesOf(version, 100, 100);
+        list = new address[](first.length + second.length);
+        for (uint256 i; i < list.length; ++i) {
+            list[i] = i < 100 ? first[i] : second[i - 100];
         }
     }
 }
