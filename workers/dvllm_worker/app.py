@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -142,7 +143,7 @@ class _Assembly:
         sweep = Sweep(journal, admit, crew, caretaker, self._clock)
         follower = UpdateFollower(duty, self._engines, journal, self._clock)
         watcher = Watcher(
-            self._feed(),
+            self._feed(await self._lookback_blocks(models)),
             self._network.jobs,
             journal,
             crew,
@@ -221,7 +222,13 @@ class _Assembly:
             random=random.random,
         )
 
-    def _feed(self) -> LogFeed:
+    async def _lookback_blocks(self, models: Sequence[ServedModel]) -> int:
+        """A node's first start looks at every job that can still be alive."""
+        coordinator = self._network.coordinator
+        lives_s = [await coordinator.max_job_life_s(model.version) for model in models]
+        return math.ceil(max(lives_s) / self._settings.chain.block_time_s)
+
+    def _feed(self, lookback_blocks: int) -> LogFeed:
         chain = self._settings.chain
         return LogFeed(
             rpc=self._network.rpc,
@@ -230,7 +237,11 @@ class _Assembly:
             chain=str(self._network.identity),
             coordinator=self._network.coordinator.address,
             name=f"node {self._desk.address[:10]}",
-            settings=FeedSettings(confirmations=chain.confirmations, poll_s=chain.poll_s),
+            settings=FeedSettings(
+                confirmations=chain.confirmations,
+                poll_s=chain.poll_s,
+                lookback_blocks=lookback_blocks,
+            ),
         )
 
     def _loops(

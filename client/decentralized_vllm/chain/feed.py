@@ -37,6 +37,7 @@ class FeedSettings:
     overlap_blocks: read again with every new range, for logs an endpoint had not indexed yet.
     rescan_blocks, rescan_every_s: the wider second reading that finds what an endpoint left out.
     rollback_patience_s: how long a head below the cursor counts as an endpoint that lags.
+    lookback_blocks: how far below the head a feed begins that has neither cursor nor start block.
     """
 
     confirmations: int = 1
@@ -46,13 +47,14 @@ class FeedSettings:
     rescan_blocks: int = 100
     rescan_every_s: float = 30.0
     rollback_patience_s: float = 10.0
+    lookback_blocks: int = 0
 
 
 class LogFeed:
     """The ChainFeed port over RPC, hints and a database with the tables of `store.tables`.
 
     `name` tells feeds of one database apart. `start_block` is the first block of interest when
-    there is no cursor yet; None starts after the present head.
+    there is no cursor yet; None starts at the head, less `lookback_blocks`.
     """
 
     def __init__(
@@ -230,6 +232,8 @@ class LogFeed:
         if self._start_block is not None:
             return await _cursor_at(endpoint, max(0, self._start_block - 1))
         head = latest_header((await endpoint.batch([header_request()]))[0])
+        if lookback := self._settings.lookback_blocks:
+            return await _cursor_at(endpoint, max(0, head.number - lookback))
         return Cursor(head.number, head.hash)
 
 

@@ -57,18 +57,15 @@ async def test_engine_hangs__handed_back_before_the_lease_ends(net: WorkerNetwor
         assert not (await net.network.coordinator.node(first.address)).is_suspended
 
 
-async def test_open_job__no_node_was_free__taken_when_one_comes_up(net: WorkerNetwork) -> None:
+async def test_open_job__older_than_the_node__taken_when_it_starts(net: WorkerNetwork) -> None:
     with net.worker() as worker:
         await net.fund(worker)
         job_id = await net.submit()
         assert (await net.state(job_id)).status is JobStatus.OPEN
         await net.enlist(worker)
         worker.start()
-        await worker.on_duty()
-        later = await net.submit()
-        await net.reaches(later, JobStatus.DELIVERED)
-        # Older than the node's cursor: it looks after what it was told of, not after all history.
-        assert (await net.state(job_id)).status is JobStatus.OPEN
+        state = await net.reaches(job_id, JobStatus.DELIVERED)
+        assert state.node == worker.address
 
 
 async def test_full_node__job_becomes_open__taken_once_a_slot_is_free(net: WorkerNetwork) -> None:
