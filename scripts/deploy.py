@@ -45,7 +45,7 @@ def cli(
     deployer = _deployer(account, chain_id)
     owner = owner or str(deployer.address)
     settings = plan.public_network(owner, treasury or owner, token)
-    contracts = _deploy(plan, settings, deployer)
+    contracts = carry_out(plan, settings, deployer)
     write_entry(path, chain_id, contracts)
     click.echo(f"chain {chain_id}: recorded in {path}")
 
@@ -58,7 +58,8 @@ def _deployer(name: str | None, chain_id: int) -> AccountAPI:
     return accounts.test_accounts[0]
 
 
-def _deploy(plan: Any, settings: Any, deployer: AccountAPI) -> dict[str, Any]:
+def carry_out(plan: Any, settings: Any, deployer: AccountAPI) -> dict[str, Any]:
+    """The record of a chain: step's name → what was deployed where. Raises ClickException."""
     steps = plan.deployment_steps(settings)
     addresses = plan.predicted_addresses(steps, str(deployer.address), deployer.nonce)
     contracts = {}
