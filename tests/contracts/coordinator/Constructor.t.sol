@@ -16,49 +16,49 @@ contract ConstructorTest is Deployment {
 
     // ---------------------------------------------------------------- refusals
     function test_constructor__token_without_code__reverts() public {
-        CoordinatorConfig memory c = _config();
+        CoordinatorConfig memory c = _valid();
         c.token = makeAddr("no contract");
         _refuses(c);
     }
 
     function test_constructor__no_registry__reverts() public {
-        CoordinatorConfig memory c = _config();
+        CoordinatorConfig memory c = _valid();
         c.modelRegistry = address(0);
         _refuses(c);
-        c = _config();
+        c = _valid();
         c.nodeRegistry = address(0);
         _refuses(c);
     }
 
     function test_constructor__no_owner__reverts() public {
-        CoordinatorConfig memory c = _config();
+        CoordinatorConfig memory c = _valid();
         c.owner = address(0);
         vm.expectRevert();
         this.deploy(c);
     }
 
     function test_constructor__no_treasury__reverts() public {
-        CoordinatorConfig memory c = _config();
+        CoordinatorConfig memory c = _valid();
         c.treasury = address(0);
         _refuses(c);
     }
 
     function test_constructor__amount_out_of_bounds__reverts() public {
-        CoordinatorConfig memory c = _config();
+        CoordinatorConfig memory c = _valid();
         c.stakeUnit = 1 ether - 1;
         _refuses(c);
         c.stakeUnit = uint256(type(uint96).max) + 1;
         _refuses(c);
-        c = _config();
+        c = _valid();
         c.publisherBond = uint256(type(uint96).max) + 1;
         _refuses(c);
-        c = _config();
+        c = _valid();
         c.noShowRewardCap = uint256(type(uint96).max) + 1;
         _refuses(c);
-        c = _config();
+        c = _valid();
         c.feeBps = 1_001;
         _refuses(c);
-        c = _config();
+        c = _valid();
         c.announceDelaySeconds = 30 days + 1;
         _refuses(c);
     }
@@ -76,7 +76,7 @@ contract ConstructorTest is Deployment {
             Clocks(15, 1_800, 0, 4)
         ];
         for (uint256 i; i < bad.length; ++i) {
-            CoordinatorConfig memory c = _config();
+            CoordinatorConfig memory c = _valid();
             c.clocks = bad[i];
             _refuses(c);
         }
@@ -84,7 +84,7 @@ contract ConstructorTest is Deployment {
 
     function test_constructor__bounds_of_terms_out_of_order__reverts() public {
         for (uint256 i; i < 6; ++i) {
-            CoordinatorConfig memory c = _config();
+            CoordinatorConfig memory c = _valid();
             if (i == 0) c.bounds.minMaxFeeGwei = 0;
             if (i == 1) c.bounds.minMaxFeeGwei = c.bounds.maxMaxFeeGwei + 1;
             if (i == 2) c.bounds.minLeaseSeconds = 0;
@@ -104,7 +104,7 @@ contract ConstructorTest is Deployment {
 
     // ---------------------------------------------------------------- post-state
     function test_constructor__values_at_the_bounds__are_accepted() public {
-        CoordinatorConfig memory c = _config();
+        CoordinatorConfig memory c = _valid();
         c.stakeUnit = 1 ether;
         c.publisherBond = type(uint96).max;
         c.noShowRewardCap = 0;
@@ -167,8 +167,8 @@ contract ConstructorTest is Deployment {
         return _deployCoordinator(c);
     }
 
-    function _config() private view returns (CoordinatorConfig memory c) {
-        c = Settings.config(address(token), owner, treasury);
+    function _valid() private view returns (CoordinatorConfig memory c) {
+        c = _config();
         (c.modelRegistry, c.nodeRegistry) = (someRegistry, someRegistry);
     }
 

@@ -11,10 +11,13 @@ contract SetTreasuryTest is NetworkTest {
         coordinator.setTreasury(mallory);
     }
 
-    function test_setTreasury__nobody__reverts() public {
+    function test_setTreasury__from_which_nothing_comes_back__reverts() public {
+        vm.startPrank(owner);
         vm.expectRevert(OutOfBounds.selector);
-        vm.prank(owner);
         coordinator.setTreasury(address(0));
+        vm.expectRevert(OutOfBounds.selector);
+        coordinator.setTreasury(address(coordinator));
+        vm.stopPrank();
     }
 
     function test_setTreasury__another__is_the_treasury() public {

@@ -93,11 +93,11 @@ contract SubmitPromptWithCIDTest is NetworkTest {
         assertEq(coordinator.job(jobId).version, FLAT);
     }
 
-    function test_submitPromptWithCID__cid_let_go_and_registered_anew__is_the_new_holders() public {
+    /// @dev Whether or not a submit has written the switch that let it go.
+    function testFuzz_submitPromptWithCID__cid_let_go_and_registered_anew__is_the_new_holders(bool isWritten) public {
         _announceNext();
         skip(Settings.ANNOUNCE_DELAY);
-        vm.prank(alice);
-        coordinator.submitPrompt(PROMPT, FLAT_ID); // the switch is written
+        if (isWritten) _submitTo(address(0), FLAT_ID);
         _registerModel("heir", FLAT_CID, Settings.flat());
         vm.prank(alice);
         uint256 jobId = coordinator.submitPromptWithCID(PROMPT, FLAT_CID);

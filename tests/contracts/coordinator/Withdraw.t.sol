@@ -40,6 +40,12 @@ contract WithdrawTest is NetworkTest {
         coordinator.withdrawTo(address(0), 1);
     }
 
+    function test_withdrawTo__the_coordinator_itself__reverts() public {
+        vm.expectRevert(OutOfBounds.selector);
+        vm.prank(alice);
+        coordinator.withdrawTo(address(coordinator), 1);
+    }
+
     function testFuzz_withdraw__up_to_all__pays_the_owner(uint256 amount) public {
         amount = bound(amount, 1, CREDIT);
         _expectEvent();

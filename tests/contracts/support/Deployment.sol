@@ -28,7 +28,12 @@ abstract contract Deployment is Test, ICoordinatorEvents {
     function _deployAll() internal {
         vm.warp(Settings.START);
         token = IToken(vm.deployCode("NetworkToken.sol:NetworkToken", abi.encode(Settings.SUPPLY)));
-        _deployMarket(Settings.config(address(token), owner, treasury));
+        _deployMarket(_config());
+    }
+
+    /// @dev What the coordinator is told, but for the registries' addresses.
+    function _config() internal view virtual returns (CoordinatorConfig memory) {
+        return Settings.config(address(token), owner, treasury);
     }
 
     function _deployMarket(CoordinatorConfig memory c) internal {

@@ -15,7 +15,7 @@ abstract contract HostileTokenTest is NetworkTest {
     /// @dev Mallory owns ten tokens and allows them all; paying and nodes are left to the test.
     function _deployWith(OpenHandedToken hostile) internal {
         token = IToken(address(hostile));
-        _deployMarket(Settings.config(address(hostile), owner, treasury));
+        _deployMarket(_config());
         _give(mallory, 10 ether);
     }
 }
