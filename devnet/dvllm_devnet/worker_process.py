@@ -11,6 +11,7 @@ from dvllm_devnet.processes import ChildProcess, Command, run_to_end, wait_until
 from dvllm_devnet.programs import find_script
 from dvllm_devnet.standing import Arguments
 from dvllm_devnet.worker_setup import WorkerPlan
+from dvllm_worker.models import engine_room
 
 _STOP_TIMEOUT_S = 20.0
 _ENGINE_START_TIMEOUT_S = 900.0
@@ -28,6 +29,7 @@ class _Status(BaseModel):
 
 class _LogLine(BaseModel):
     level: str
+    logger: str
     event: str
 
 
@@ -58,8 +60,8 @@ class WorkerProcess:
     async def wait_until_ready(self, is_on_duty: Callable[[], Awaitable[bool]]) -> None:
         """Until its engine answers and the chain knows it.
 
-        Raises ProcessFailed also when the worker logs an error: it would go on trying to start its
-        engine, while somebody waits here who can mend it.
+        Raises ProcessFailed also at the first failure of the engine: the worker would go on trying,
+        while somebody waits here who can mend it.
         """
         await wait_until_ready(self.child, self._engine_is_up, _ENGINE_START_TIMEOUT_S)
         await wait_until_ready(self.child, is_on_duty, _ON_DUTY_TIMEOUT_S)
@@ -74,7 +76,7 @@ class WorkerProcess:
             await self._child.kill()
 
     async def _engine_is_up(self) -> bool:
-        error = first_error(self.child.log, self.child.log_starts_at)
+        error = engine_error(self.child.log, self.child.log_starts_at)
         if error is not None:
             raise ProcessFailed(f"{self.name}: {error}", hint=f"whole log: {self.child.log}")
         return await _serves(f"{self.plan.url}/status")
@@ -97,8 +99,8 @@ async def _serves(url: str) -> bool:
     return any(model.is_ready for model in status.models)
 
 
-def first_error(log: Path, starts_at: int) -> str | None:
-    """The first error that a worker logged behind the byte `starts_at`."""
+def engine_error(log: Path, starts_at: int) -> str | None:
+    """The first error about an engine that a worker logged behind the byte `starts_at`."""
     with log.open("rb") as lines:
         lines.seek(starts_at)
         for line in lines:
@@ -106,6 +108,6 @@ def first_error(log: Path, starts_at: int) -> str | None:
                 entry = _LogLine.model_validate_json(line)
             except ValidationError:  # a tool's own words, or a line not yet whole
                 continue
-            if entry.level == "error":
+            if (entry.level, entry.logger) == ("error", engine_room.__name__):
                 return entry.event
     return None

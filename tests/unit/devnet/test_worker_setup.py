@@ -1,3 +1,4 @@
+import json
 import tomllib
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from dvllm_devnet import engine_choice
 from dvllm_devnet.accounts import make_cast
 from dvllm_devnet.contract_settings import model_terms, network_settings
 from dvllm_devnet.settings import load_settings
-from dvllm_devnet.worker_process import first_error
+from dvllm_devnet.worker_process import engine_error
 from dvllm_devnet.worker_setup import (
     NetworkAddresses,
     WorkerPlan,
@@ -83,16 +84,16 @@ def test_engine_section__auto_with_vllm__uses_it(tmp_path, monkeypatch):
     assert (section["kind"], section["python"]) == ("vllm", str(python))
 
 
-def test_first_error__of_this_start__is_found_among_other_lines(tmp_path):
+def test_engine_error__of_this_start__is_found_among_other_lines(tmp_path):
+    def line(level, event, logger="dvllm_worker.models.engine_room"):
+        return json.dumps({"level": level, "logger": logger, "event": event}).encode() + b"\n"
+
     log = tmp_path / "worker-1.log"
-    old = b'{"level": "error", "event": "of the last start"}\n'
-    new = (
-        b'plain words\n{"level": "info", "event": "x"}\n{"level": "error", "event": "no engine"}\n'
-    )
-    log.write_bytes(old)
-    assert first_error(log, len(old)) is None
-    log.write_bytes(old + new)
-    assert first_error(log, len(old)) == "no engine"
+    old = line("error", "of the last start")
+    log.write_bytes(old + b"plain words\n" + line("info", "x") + line("error", "y", "elsewhere"))
+    assert engine_error(log, len(old)) is None
+    log.write_bytes(log.read_bytes() + line("error", "no engine"))
+    assert engine_error(log, len(old)) == "no engine"
 
 
 def test_network_settings__of_the_shipped_file__carry_its_clocks_and_prices():
