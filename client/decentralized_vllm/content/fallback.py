@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from decentralized_vllm.content.reads import ContentReads
-from decentralized_vllm.content.sources import first_block
+from decentralized_vllm.content.sources import OrderedReads, first_block
 from decentralized_vllm.content.store import PinningStore
 from decentralized_vllm.protocol.errors import StorageFull
 from decentralized_vllm.protocol.ids import Cid
@@ -14,7 +14,7 @@ from decentralized_vllm.protocol.ports import Progress
 _log = logging.getLogger(__name__)
 
 
-class FallbackStore(ContentReads):
+class FallbackStore(OrderedReads):
     """`FallbackStore(own, [GatewayStore(...), ...])`.
 
     Reads go through in order, and what came from further away is kept in `own`. Adds, puts and pins
@@ -22,20 +22,14 @@ class FallbackStore(ContentReads):
     """
 
     def __init__(self, own: PinningStore, others: Sequence[ContentReads]) -> None:
+        super().__init__([own, *others])
         self.own = own
-        self._sources: list[ContentReads] = [own, *others]
 
     async def get_block(self, cid: Cid) -> bytes:
         index, block = await first_block(self._sources, cid)
         if index > 0:
             await self._keep(cid, block)
         return block
-
-    async def has_block(self, cid: Cid) -> bool:
-        for source in self._sources:
-            if await source.has_block(cid):
-                return True
-        return False
 
     async def put_block(self, cid: Cid, block: bytes) -> None:
         await self.own.put_block(cid, block)

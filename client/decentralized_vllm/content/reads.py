@@ -14,7 +14,7 @@ from decentralized_vllm.content.dag_reader import (
     walk_blocks,
 )
 from decentralized_vllm.content.nodes import DirectoryNode, FileNode
-from decentralized_vllm.content.tree_fetch import TreeFetch
+from decentralized_vllm.content.tree_fetch import Record, TreeFetch
 from decentralized_vllm.protocol.errors import ContentMismatch, ContentTooLarge
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import ContentLimits, Progress
@@ -75,6 +75,7 @@ class ContentReads(ABC):
         *,
         limits: ContentLimits,
         progress: Progress | None = None,
+        record: Record | None = None,
         parallel_blocks: int = 8,
     ) -> None:
         """Writes the tree to `target`, which appears only when it is whole.
@@ -82,7 +83,7 @@ class ContentReads(ABC):
         Until then the bytes are in a hidden folder beside it, where a later call goes on. A target
         that is there already raises SettingError: it was finished, by this or something else.
         """
-        fetch = TreeFetch(self.get_block, limits=limits, progress=progress)
+        fetch = TreeFetch(self.get_block, limits=limits, progress=progress, record=record)
         await fetch.run(parse_cid(cid), target, parallel_blocks=parallel_blocks)
 
 

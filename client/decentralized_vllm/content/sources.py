@@ -16,6 +16,23 @@ from decentralized_vllm.protocol.ids import Cid
 _log = logging.getLogger(__name__)
 
 
+class OrderedReads(ContentReads):
+    """Reads through sources in order and keeps nothing. It closes none of them."""
+
+    def __init__(self, sources: Sequence[ContentReads]) -> None:
+        self._sources = sources
+
+    async def get_block(self, cid: Cid) -> bytes:
+        _, block = await first_block(self._sources, cid)
+        return block
+
+    async def has_block(self, cid: Cid) -> bool:
+        for source in self._sources:
+            if await source.has_block(cid):
+                return True
+        return False
+
+
 async def first_block(sources: Sequence[ContentReads], cid: Cid) -> tuple[int, bytes]:
     """(index of the source, verified block).
 

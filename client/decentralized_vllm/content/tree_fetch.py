@@ -5,6 +5,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from decentralized_vllm.content.budget import MAX_BLOCK_BYTES, Budget
 from decentralized_vllm.content.cid import DAG_PB, RAW, ParsedCid, hash_block
@@ -16,6 +17,20 @@ from decentralized_vllm.content.nodes import DirectoryNode, FileNode, decode_blo
 from decentralized_vllm.content.unixfs import encode_leaf
 from decentralized_vllm.protocol.errors import ContentMalformed, SettingError
 from decentralized_vllm.protocol.ports import ContentLimits, Progress
+
+
+class Record(Protocol):
+    """Is told where every verified block went. Its methods may block: they are called in threads.
+
+    `file` is relative to the tree; a block of dag-pb that is told as a leaf is one UnixFS chunk.
+    """
+
+    def leaf(self, cid: ParsedCid, file: str, start: int, length: int) -> None: ...
+
+    def node(self, cid: ParsedCid, block: bytes) -> None: ...
+
+    def finish(self) -> None:
+        """All blocks were told; the tree appears when this returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +48,16 @@ class TreeFetch:
     """One fetch. The newest node is taken first, so what waits stays small."""
 
     def __init__(
-        self, get_block: GetBlock, *, limits: ContentLimits, progress: Progress | None
+        self,
+        get_block: GetBlock,
+        *,
+        limits: ContentLimits,
+        progress: Progress | None,
+        record: Record | None,
     ) -> None:
         self._get_block = get_block
+        self._record = record
+        self._staging: Path  # where the tree grows; known to `run`
         self._budget = Budget(limits)
         self._progress = progress
         self._queue: asyncio.LifoQueue[_Item] = asyncio.LifoQueue()
@@ -49,8 +71,11 @@ class TreeFetch:
         with disk_errors("target", target.parent):
             _refuse_existing(target)
             target.parent.mkdir(parents=True, exist_ok=True)
+            self._staging = staging
             self._queue.put_nowait(_Item(root, staging, 0))
             await self._drain(parallel_blocks)
+            if self._record is not None:
+                await asyncio.to_thread(self._record.finish)
             await asyncio.to_thread(_publish, self._files, staging, target)
 
     async def _drain(self, parallel_blocks: int) -> None:
@@ -76,12 +101,15 @@ class TreeFetch:
             if present is not None:
                 self._file_seen(item, present)
                 self._count(present)
+                await self._tell_leaf(item, present)
                 return
-        node = decode_block(item.cid, await self._get_block(item.cid.text()))
+        block = await self._get_block(item.cid.text())
+        node = decode_block(item.cid, block)
         if isinstance(node, DirectoryNode):
             await self._directory(item, node)
         else:
             await self._file_part(item, node)
+        await self._tell(item, node, block)
 
     async def _directory(self, item: _Item, node: DirectoryNode) -> None:
         if item.file_bytes is not None:
@@ -105,6 +133,18 @@ class TreeFetch:
             await asyncio.to_thread(_write_at, item.path, item.offset, node.data)
             self._count(len(node.data))
         self._queue_parts(item, node)
+
+    async def _tell(self, item: _Item, node: FileNode | DirectoryNode, block: bytes) -> None:
+        """Nodes with bytes and parts are told to nobody: they would be kept twice."""
+        if isinstance(node, FileNode) and not node.parts:
+            await self._tell_leaf(item, len(node.data))
+        elif self._record is not None and (isinstance(node, DirectoryNode) or not node.data):
+            await asyncio.to_thread(self._record.node, item.cid, block)
+
+    async def _tell_leaf(self, item: _Item, size: int) -> None:
+        if self._record is not None:
+            file = item.path.relative_to(self._staging).as_posix()
+            await asyncio.to_thread(self._record.leaf, item.cid, file, item.offset, size)
 
     def _queue_parts(self, item: _Item, node: FileNode) -> None:
         offset = item.offset + len(node.data)

@@ -103,7 +103,7 @@ def test_open__pins_are_no_database__says_so_and_frees_the_lock(tmp_path: Path) 
 async def test_pin__database_locked_for_long__is_retryable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("decentralized_vllm.content.pins._BUSY_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("decentralized_vllm.content.sqlite_file._BUSY_TIMEOUT_S", 0.0)
     async with LocalStore(tmp_path) as store:
         holder = sqlite3.connect(tmp_path / "pins.sqlite", isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
