@@ -157,12 +157,9 @@ contract ClocksTest is NetworkTest {
     }
 
     // ---------------------------------------------------------------- the matrix
-    function _around(
-        uint256 edge,
-        function() internal before,
-        function() internal at,
-        function() internal afterwards
-    ) private {
+    function _around(uint256 edge, function() internal before, function() internal at, function() internal afterwards)
+        private
+    {
         uint256 state = vm.snapshotState();
         vm.warp(edge - 1);
         before();

@@ -74,10 +74,7 @@ contract FailJobTest is NetworkTest {
     // ---------------------------------------------------------------- the content's reasons
     function test_failJob__content__ends_at_the_requesters_cost() public {
         FailureCode[4] memory codes = [
-            FailureCode.ContentMissing,
-            FailureCode.ContentTooLarge,
-            FailureCode.ContentInvalid,
-            FailureCode.KeyMissing
+            FailureCode.ContentMissing, FailureCode.ContentTooLarge, FailureCode.ContentInvalid, FailureCode.KeyMissing
         ];
         for (uint256 i; i < codes.length; ++i) {
             uint256 credit = coordinator.credit(alice);

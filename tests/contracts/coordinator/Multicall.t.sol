@@ -25,7 +25,7 @@ contract MulticallTest is Signing {
     }
 
     function test_multicall__unknown_function__reverts() public {
-        vm.expectRevert();
+        vm.expectRevert(bytes(""));
         vm.prank(alice);
         coordinator.multicall(_one(abi.encodeWithSignature("noSuchFunction()")));
     }

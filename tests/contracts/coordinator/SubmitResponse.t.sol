@@ -101,7 +101,8 @@ contract SubmitResponseTest is NetworkTest {
 
     function test_submitResponse__with_usage__bills_it() public {
         uint256 jobId = _leasedJob();
-        uint256 price = USAGE_FLAT_PRICE + (70 * uint256(Settings.INPUT_PRICE) + 30 * uint256(Settings.OUTPUT_PRICE)) * 1 gwei;
+        uint256 price =
+            USAGE_FLAT_PRICE + (70 * uint256(Settings.INPUT_PRICE) + 30 * uint256(Settings.OUTPUT_PRICE)) * 1 gwei;
         _expectSettled(jobId, price);
         _deliverUsage(jobId, 70, 30);
         _assertDelivered(jobId, price);
@@ -121,8 +122,8 @@ contract SubmitResponseTest is NetworkTest {
         _deliverUsage(jobId, input, output);
 
         uint256 price = _node(nina).pendingEarnings;
-        uint256 asked = uint256(Settings.USAGE_FLAT_FEE) + uint256(input) * Settings.INPUT_PRICE
-            + uint256(output) * Settings.OUTPUT_PRICE;
+        uint256 asked = uint256(Settings.USAGE_FLAT_FEE) + uint256(input) * Settings.INPUT_PRICE + uint256(output)
+            * Settings.OUTPUT_PRICE;
         assertEq(price, asked * 1 gwei < escrow ? asked * 1 gwei : escrow);
         assertEq(coordinator.credit(alice), CREDIT - price, "price and refund are the escrow");
         _assertSolvent();

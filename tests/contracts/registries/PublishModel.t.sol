@@ -46,9 +46,7 @@ contract PublishModelTest is NetworkTest {
     function test_publishModel__no_bond_in_credit__reverts() public {
         vm.prank(petra);
         coordinator.withdraw(1);
-        _refuses(
-            id, "cid", abi.encodeWithSelector(InsufficientCredit.selector, Settings.BOND - 1, Settings.BOND)
-        );
+        _refuses(id, "cid", abi.encodeWithSelector(InsufficientCredit.selector, Settings.BOND - 1, Settings.BOND));
     }
 
     function test_publishModel__empty_cid__reverts() public {

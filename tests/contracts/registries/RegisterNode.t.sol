@@ -20,8 +20,7 @@ contract RegisterNodeTest is NetworkTest {
     }
 
     function test_registerNode__numbers_out_of_bounds__reverts() public {
-        uint256[3][3] memory bad =
-            [[MOST_MIB + 1, 0, 0], [uint256(0), MOST_MIB + 1, 0], [uint256(0), 0, MOST_CPU + 1]];
+        uint256[3][3] memory bad = [[MOST_MIB + 1, 0, 0], [uint256(0), MOST_MIB + 1, 0], [uint256(0), 0, MOST_CPU + 1]];
         for (uint256 i; i < bad.length; ++i) {
             vm.expectRevert(INodeProfileRegistry.OutOfBounds.selector);
             vm.prank(nora);

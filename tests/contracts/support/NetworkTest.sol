@@ -191,13 +191,17 @@ abstract contract NetworkTest is Deployment {
 
     /// @dev The law of solvency: every token the coordinator holds is somebody's.
     function _assertSolvent() internal view {
-        assertEq(token.balanceOf(address(coordinator)), _creditOfAll() + _escrowOfAll() + _stakeAndEarningsOfAll()
-            + _bondsOfAll() + coordinator.collectableFees(), "solvency");
+        assertEq(
+            token.balanceOf(address(coordinator)),
+            _creditOfAll() + _escrowOfAll() + _stakeAndEarningsOfAll() + _bondsOfAll() + coordinator.collectableFees(),
+            "solvency"
+        );
     }
 
     function _creditOfAll() internal view returns (uint256) {
         return coordinator.credit(alice) + coordinator.credit(bob) + coordinator.credit(nina) + coordinator.credit(noel)
-            + coordinator.credit(nora) + coordinator.credit(paula) + coordinator.credit(petra) + coordinator.credit(mallory);
+            + coordinator.credit(nora) + coordinator.credit(paula) + coordinator.credit(petra)
+            + coordinator.credit(mallory);
     }
 
     function _escrowOfAll() internal view returns (uint256 sum) {

@@ -7,6 +7,12 @@ import {VersionCode} from "../../../contracts/libraries/VersionCode.sol";
 contract VersionCodeTest is Test {
     using VersionCode for address;
 
+    function test_store__gas_does_not_suffice__reverts() public {
+        string memory id = string(new bytes(20_000)); // 4,000,000 gas for its code
+        vm.expectRevert(VersionCode.CodeNotStored.selector);
+        this.store{gas: 2_000_000}("cid", id);
+    }
+
     function testFuzz_store__any_strings__are_read_back(string memory cid, string memory id) public {
         vm.assume(bytes(cid).length <= 255 && bytes(id).length <= 1_024);
         address at = VersionCode.store(cid, id);
@@ -24,6 +30,11 @@ contract VersionCodeTest is Test {
 
     function test_cidOf__no_code__is_empty() public {
         assertEq(makeAddr("nothing here").cidOf(), "");
+    }
+
+    /// @dev External, so that a refusal is one call's.
+    function store(string calldata cid, string calldata id) external returns (address) {
+        return VersionCode.store(cid, id);
     }
 
     /// @dev The assembly has to leave what follows in memory alone.
