@@ -54,7 +54,7 @@ from dvllm_worker.pipeline.watcher import Watcher
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.signing import KeySigner
 from dvllm_worker.slots import declared_slots
-from dvllm_worker.sources import Sources, model_cache, open_gateways, open_sources
+from dvllm_worker.sources import Sources, open_model_cache, open_sources
 from dvllm_worker.stopping import StopSignals
 
 log = logging.getLogger(__name__)
@@ -75,10 +75,11 @@ async def run_worker(settings: WorkerSettings, stops: StopSignals) -> None:
             raise NotReady("this node serves no model", hint="run `worker serve-model MODEL_ID`")
         async with (
             open_sources(settings) as sources,
-            open_gateways(settings) as gateways,
+            open_model_cache(
+                settings, desk.network, desk.address, sources.models, own=[sources.own]
+            ) as cache,
             asyncio.TaskGroup() as group,
         ):
-            cache = model_cache(settings, gateways)
             engines = EngineRoom(group, cache, _engine_builder(settings, desk))
             await _Assembly(settings, desk, sources, engines, group).run(models, duty, stops)
 
@@ -275,7 +276,7 @@ class _Assembly:
         names = authorities(http.host, http.port, endpoint, http.public_names)
         callers = Callers(names, NonceBook())
         app = worker_app(
-            gateway_routes(self._sources.own),
+            gateway_routes(self._sources.offered),
             BlockDoor(journal, self._sources.own, self._arrivals),
             EventStream(journal, self._hub, callers),
             StatusPage(lambda: self._status(journal, crew)),

@@ -105,7 +105,7 @@ class ContentSection(_Section):
     """Where prompts and models are read from, beside the own store."""
 
     gateways: TextList = Field((), description="trustless gateways, in order")
-    allow_private_addresses: bool = Field(False, description="gateways on private networks")
+    allow_private_addresses: bool = Field(False, description="sources on private networks")
     mirror_api: str | None = Field(None, description="a Kubo RPC that gets a copy of each answer")
     fetch_timeout_s: float = Field(30.0, gt=0, description="for the bytes of one prompt")
     store_max_bytes: int = Field(20 * GIB, ge=1 << 20)
@@ -119,6 +119,8 @@ class ModelsSection(_Section):
     max_model_bytes: int = Field(150 * GIB, ge=1 << 20)
     fetch_timeout_s: float = Field(6 * 3600.0, gt=0)
     follow_updates: bool = Field(True, description="join announced versions of served models")
+    from_peers: bool = Field(True, description="fetch from nodes that serve the model, first")
+    serve_to_peers: bool = Field(True, description="offer fetched models to other nodes")
 
 
 class LimitsSection(_Section):

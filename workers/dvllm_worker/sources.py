@@ -1,25 +1,34 @@
-"""Where this node reads content that it does not have."""
+"""Where this node reads content that it does not have, and what it offers to others."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from random import SystemRandom
 
+from decentralized_vllm.chain.network import Network
 from decentralized_vllm.content.fallback import FallbackStore
+from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.content.gateway import GatewayStore
 from decentralized_vllm.content.kubo import KuboStore
 from decentralized_vllm.content.local import LocalStore
 from decentralized_vllm.content.model_files import check_model_directory
 from decentralized_vllm.content.reads import ContentReads
+from decentralized_vllm.content.sources import OrderedReads
+from decentralized_vllm.protocol.ids import Address
 from dvllm_worker.models.cache import ModelCache
+from dvllm_worker.models.origins import ModelOrigins
+from dvllm_worker.models.peers import ModelPeers
 from dvllm_worker.settings import WorkerSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """`own` is served to others; `all` reads through own store and gateways, in that order."""
+    """`all` reads through own store and gateways, in that order; `offered` is what others get."""
 
     own: LocalStore
+    models: FileBlocks
     all: ContentReads
+    offered: ContentReads
     mirror: KuboStore | None
 
 
@@ -28,13 +37,12 @@ async def open_sources(settings: WorkerSettings) -> AsyncIterator[Sources]:
     """Raises KeyInUse (another process holds the store), SettingError, StorageFull."""
     content = settings.content
     own = LocalStore(settings.store_dir, max_bytes=content.store_max_bytes, setting="data_dir")
-    mirror = (
-        KuboStore(content.mirror_api, setting="content.mirror_api") if content.mirror_api else None
-    )
+    mirror = _mirror(settings)
     async with open_gateways(settings) as gateways:
         try:
-            async with own:
-                yield Sources(own, FallbackStore(own, [gateways]), mirror)
+            async with own, FileBlocks(settings.models_dir) as models:
+                offered = OrderedReads([own, models] if settings.models.serve_to_peers else [own])
+                yield Sources(own, models, FallbackStore(own, [gateways]), offered, mirror)
         finally:
             if mirror is not None:
                 await mirror.close()
@@ -54,12 +62,33 @@ def _mirror(settings: WorkerSettings) -> KuboStore | None:
     return KuboStore(api, setting="content.mirror_api") if api else None
 
 
-def model_cache(settings: WorkerSettings, reads: ContentReads) -> ModelCache:
-    """Models are read from gateways straight into the cache: a second copy would fill the disk."""
-    return ModelCache(
-        settings.models_dir,
-        reads,
-        check_model_directory,
-        max_bytes=settings.models.max_bytes,
-        max_model_bytes=settings.models.max_model_bytes,
+@asynccontextmanager
+async def open_model_cache(
+    settings: WorkerSettings,
+    network: Network,
+    me: Address,
+    blocks: FileBlocks,
+    *,
+    own: Sequence[ContentReads] = (),
+) -> AsyncIterator[ModelCache]:
+    """Models are read straight into the cache: a second copy would fill the disk."""
+    async with open_gateways(settings) as gateways:
+        peers = _peers(settings, network, me) if settings.models.from_peers else None
+        yield ModelCache(
+            settings.models_dir,
+            ModelOrigins([*own, blocks], gateways, peers).open,
+            blocks,
+            check_model_directory,
+            max_bytes=settings.models.max_bytes,
+            max_model_bytes=settings.models.max_model_bytes,
+        )
+
+
+def _peers(settings: WorkerSettings, network: Network, me: Address) -> ModelPeers:
+    return ModelPeers(
+        network.coordinator,
+        network.node_registry,
+        me=me,
+        public_only=not settings.content.allow_private_addresses,
+        random=SystemRandom(),
     )

@@ -36,6 +36,16 @@ class PublicResolver(AbstractResolver):
         await self._resolver.close()
 
 
+def is_plain_base(url: str) -> bool:
+    """Whether a stranger's address is `http(s)://host[:port][/path]` and nothing more."""
+    try:
+        parsed = URL(url)
+    except ValueError:
+        return False
+    has_more = parsed.user or parsed.password or parsed.query_string or parsed.fragment
+    return parsed.scheme in ("http", "https") and bool(parsed.host) and not has_more
+
+
 def check_public_url(url: str) -> None:
     """Raises ContentUnavailable for an address written as such, which is never resolved."""
     host = URL(url).host or ""

@@ -1,6 +1,7 @@
 """Verified reads from peers and public gateways, in the order they are listed."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -31,7 +32,8 @@ class GatewaySource(VerifyingReads):
     """One trustless gateway: `GET {url}/ipfs/CID?format=raw`.
 
     After a failure it is left alone for `pause_s`, so that a dead peer costs one timeout and not
-    one per block. Not having a block is no failure.
+    one per block. Not having a block is no failure; an answer that takes more than `slow_s` is
+    used, and then counts as one.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class GatewaySource(VerifyingReads):
         http: ContentHttp,
         *,
         pause_s: float = 10.0,
+        slow_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = http
         self._pause_s = pause_s
+        self._slow_s = slow_s
         self._clock = clock
         self._resting_until_s = clock()
 
@@ -53,6 +57,7 @@ class GatewaySource(VerifyingReads):
         return self._clock() < self._resting_until_s
 
     async def _load_block(self, cid: ParsedCid) -> bytes:
+        asked_s = self._clock()
         try:
             return await self._fetch_twice(cid)
         except _NotHere:
@@ -60,6 +65,9 @@ class GatewaySource(VerifyingReads):
         except (ContentUnavailable, ContentError):
             self._rest()
             raise
+        finally:
+            if self._clock() - asked_s > self._slow_s:
+                self._rest()
 
     async def _fetch_twice(self, cid: ParsedCid) -> bytes:
         """A cut connection or a busy moment is asked again once; silence and absence are not."""
@@ -112,9 +120,12 @@ class GatewayStore(ContentReads):
         timeouts: HttpTimeouts | None = None,
         public_only: bool = True,
         pause_s: float = 10.0,
+        slow_s: float = math.inf,
     ) -> None:
         self._http = ContentHttp(timeouts or HttpTimeouts(), public_only=public_only)
-        self._sources = [GatewaySource(url, self._http, pause_s=pause_s) for url in urls]
+        self.sources = [
+            GatewaySource(url, self._http, pause_s=pause_s, slow_s=slow_s) for url in urls
+        ]
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,12 +142,41 @@ class GatewayStore(ContentReads):
         await self._http.close()
 
     async def get_block(self, cid: Cid) -> bytes:
-        sources = sorted(self._sources, key=lambda source: source.is_resting)
-        _, block = await first_block(sources, cid)
-        return block
+        return await _read_resting_last(self.sources, cid)
 
     async def has_block(self, cid: Cid) -> bool:
-        for source in self._sources:
+        for source in self.sources:
             if await source.has_block(cid):
                 return True
         return False
+
+    async def urls_with(self, cid: Cid) -> list[str]:
+        """Those that say they have the block, in order; all are asked at once."""
+        answers = await asyncio.gather(*(source.has_block(cid) for source in self.sources))
+        return [source.url for source, has in zip(self.sources, answers, strict=True) if has]
+
+
+class GatewayChain(ContentReads):
+    """Several GatewayStores as one list: whoever rests comes after all others of all of them.
+
+    It closes none of them.
+    """
+
+    def __init__(self, stores: Sequence[GatewayStore]) -> None:
+        self._stores = stores
+
+    async def get_block(self, cid: Cid) -> bytes:
+        sources = [source for store in self._stores for source in store.sources]
+        return await _read_resting_last(sources, cid)
+
+    async def has_block(self, cid: Cid) -> bool:
+        for store in self._stores:
+            if await store.has_block(cid):
+                return True
+        return False
+
+
+async def _read_resting_last(sources: Sequence[GatewaySource], cid: Cid) -> bytes:
+    in_order = sorted(sources, key=lambda source: source.is_resting)
+    _, block = await first_block(in_order, cid)
+    return block

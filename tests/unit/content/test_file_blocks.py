@@ -219,9 +219,13 @@ async def test_node_with_bytes_and_parts__is_not_kept_a_second_time(
     assert not await blocks.has_block(file_cid.text())
 
 
-async def test_index_is_no_database__named(root: Path) -> None:
+def _spoil(root: Path) -> None:
     root.mkdir()
     (root / "blocks.sqlite").write_bytes(b"something else" * 100)
+
+
+async def test_index_is_no_database__named(root: Path) -> None:
+    _spoil(root)
     with pytest.raises(SettingError, match="delete the file"):
         async with FileBlocks(root):
             pass

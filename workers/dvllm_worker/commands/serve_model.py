@@ -2,14 +2,15 @@
 
 import click
 
+from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.protocol.ids import ModelId, VersionNumber
 from dvllm_worker.commands._shared import Result, node_command
-from dvllm_worker.duty import Duty, NotReady
+from dvllm_worker.duty import Duty, NotReady, served
 from dvllm_worker.models.engine_room import LoggedProgress
 from dvllm_worker.onchain import open_desk
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.slots import declared_slots
-from dvllm_worker.sources import model_cache, open_gateways
+from dvllm_worker.sources import open_model_cache
 
 
 def _say(result: Result) -> str:
@@ -43,9 +44,11 @@ async def command(settings: WorkerSettings, model_id: str, leave: bool) -> Resul
             return await _leave(duty, ModelId(model_id))
         await duty.check_ready()
         version = await duty.current_version(ModelId(model_id))
-        async with open_gateways(settings) as gateways:
-            cache = model_cache(settings, gateways)
-            path = await cache.ensure(version.model_cid, progress=LoggedProgress(model_id))
+        async with (
+            FileBlocks(settings.models_dir) as blocks,
+            open_model_cache(settings, desk.network, desk.address, blocks) as cache,
+        ):
+            path = await cache.ensure(served(version), progress=LoggedProgress(model_id))
         await _join(duty, settings, version.number)
         return {
             "node": desk.address,

@@ -5,35 +5,43 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
+from decentralized_vllm.content.cid import parse_cid
+from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.content.reads import ContentReads
 from decentralized_vllm.protocol.errors import ContentTooLarge, StorageFull, UnsafeModel
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import ContentLimits, Progress
 from dvllm_worker.models.eviction import CachedModel, choose_victims
+from dvllm_worker.models.served import ServedModel
 
 SPARE_DISK_BYTES = 1 << 30  # for journal, store and logs
+
+OpenOrigin = Callable[[ServedModel], AbstractAsyncContextManager[ContentReads]]
 
 
 class ModelCache:
     """`<root>/<cid>` is a model that is whole and checked; `<root>/fetched` is still to be checked.
 
-    `check` raises UnsafeModel. A broken fetch goes on where it stopped, also after a restart.
+    `origin` is opened for each fetch, `blocks` learns what was fetched, `check` raises
+    UnsafeModel. A broken fetch goes on where it stopped, also after a restart.
     """
 
     def __init__(
         self,
         root: Path,
-        reads: ContentReads,
+        origin: OpenOrigin,
+        blocks: FileBlocks,
         check: Callable[[Path], None],
         *,
         max_bytes: int,
         max_model_bytes: int,
     ) -> None:
         self._root = root
-        self._reads = reads
+        self._origin = origin
+        self._blocks = blocks
         self._check = check
         self._max_bytes = max_bytes
         self._max_model_bytes = max_model_bytes
@@ -51,31 +59,43 @@ class ModelCache:
             if not self._held[cid]:
                 del self._held[cid]
 
-    async def ensure(self, cid: Cid, *, progress: Progress | None = None) -> Path:
-        """The model's directory. Raises ContentUnavailable, the ContentErrors and StorageFull."""
-        path = self._root / cid
+    async def ensure(self, model: ServedModel, *, progress: Progress | None = None) -> Path:
+        """The model's directory.
+
+        Raises InvalidCid, ContentUnavailable, the ContentErrors and StorageFull.
+        """
+        parse_cid(model.model_cid)  # the chain takes any text, and this one becomes a path
+        path = self._root / model.model_cid
         async with self._one_at_a_time:
             if not path.is_dir():
-                await self._fetch(cid, path, progress)
+                await self._bring(model, path, progress)
             await asyncio.to_thread(os.utime, path)
         return path
 
-    async def _fetch(self, cid: Cid, path: Path, progress: Progress | None) -> None:
-        fetched = self._root / "fetched" / cid
+    async def _bring(self, model: ServedModel, path: Path, progress: Progress | None) -> None:
+        fetched = self._root / "fetched" / model.model_cid
         if not fetched.is_dir():
-            await self._make_room(cid)
-            fetched.parent.mkdir(parents=True, exist_ok=True)
-            limits = ContentLimits(max_bytes=self._max_model_bytes, max_blocks=2**31)
-            await self._reads.fetch_tree(cid, fetched, limits=limits, progress=progress)
+            async with self._origin(model) as reads:
+                await self._make_room(reads, model.model_cid)
+                await self._fetch(reads, model.model_cid, fetched, progress)
         try:
             await asyncio.to_thread(self._check, fetched)
         except UnsafeModel:
+            await self._blocks.forget(model.model_cid)
             await asyncio.to_thread(shutil.rmtree, fetched, ignore_errors=True)
             raise
         await asyncio.to_thread(os.rename, fetched, path)
 
-    async def _make_room(self, cid: Cid) -> None:
-        needed = await self._size_of(cid)
+    async def _fetch(
+        self, reads: ContentReads, cid: Cid, fetched: Path, progress: Progress | None
+    ) -> None:
+        fetched.parent.mkdir(parents=True, exist_ok=True)
+        limits = ContentLimits(max_bytes=self._max_model_bytes, max_blocks=2**31)
+        record = self._blocks.recording(cid)
+        await reads.fetch_tree(cid, fetched, limits=limits, progress=progress, record=record)
+
+    async def _make_room(self, reads: ContentReads, cid: Cid) -> None:
+        needed = await _size_of(reads, cid)
         if needed > self._max_model_bytes:
             raise ContentTooLarge(f"the model has {needed} bytes, more than models.max_model_bytes")
         self._root.mkdir(parents=True, exist_ok=True)
@@ -87,12 +107,8 @@ class ModelCache:
             held=self._held,
         )
         for victim in victims:
+            await self._blocks.forget(victim.cid)
             await asyncio.to_thread(shutil.rmtree, self._root / victim.cid)
-
-    async def _size_of(self, cid: Cid) -> int:
-        """By the publisher's word; the fetch itself counts what really comes."""
-        directory = await self._reads.list_directory(cid)
-        return sum(link.tree_bytes for link in directory.entries)
 
     def _cached(self) -> list[CachedModel]:
         return [
@@ -100,6 +116,12 @@ class ModelCache:
             for path in self._root.iterdir()
             if path.is_dir() and path.name != "fetched"
         ]
+
+
+async def _size_of(reads: ContentReads, cid: Cid) -> int:
+    """By the publisher's word; the fetch itself counts what really comes."""
+    directory = await reads.list_directory(cid)
+    return sum(link.tree_bytes for link in directory.entries)
 
 
 def tree_bytes(path: Path) -> int:

@@ -66,7 +66,7 @@ class EngineRoom:
 
     async def prefetch(self, model: ServedModel) -> None:
         """Raises what the cache raises."""
-        await self._cache.ensure(model.model_cid, progress=LoggedProgress(model.model_id))
+        await self._cache.ensure(model, progress=LoggedProgress(model.model_id))
 
     async def retire(self, model: ServedModel) -> None:
         """Ends a model's engine and forgets it."""
@@ -129,7 +129,7 @@ class EngineRoom:
 
     async def _start(self, bench: Bench) -> None:
         model = bench.model
-        path = await self._cache.ensure(model.model_cid, progress=LoggedProgress(model.model_id))
+        path = await self._cache.ensure(model, progress=LoggedProgress(model.model_id))
         bench.why_down = "it is loading the model"
         engine = self._build(path, model)
         try:

@@ -89,6 +89,15 @@ class Coordinator:
             raise UnknownModel(f"there is no model {model_id!r}")
         return CurrentVersion(current, announced or None)
 
+    async def entries_of(
+        self, version: VersionNumber, offset: int, limit: int
+    ) -> tuple[Address, ...]:
+        """A page of the list that leases are drawn from: an operator is on it once per unit."""
+        answer = await self._contract.read(
+            "entriesOf(uint256,uint256,uint256)", version, offset, limit
+        )
+        return tuple(Address(to_checksum_address(operator)) for operator in answer[0])
+
     async def stake_unit(self) -> Wei:
         return Wei((await self._contract.read("stakeUnit()"))[0])
 

@@ -1,5 +1,6 @@
 """NodeProfileRegistry: who the nodes are, as typed reads, and the calls of their operators."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from eth_utils.address import to_checksum_address
@@ -25,9 +26,14 @@ class NodeRegistry:
 
     async def node(self, operator: Address) -> RegisteredNode:
         """`is_registered` is False for an operator the registry does not know."""
-        return _registered_node(
-            operator, (await self._contract.read("getNode(address)", operator))[0]
-        )
+        return (await self.nodes_of([operator]))[0]
+
+    async def nodes_of(self, operators: Sequence[Address]) -> list[RegisteredNode]:
+        """One round trip; see `node`."""
+        reads = [("getNode(address)", [operator]) for operator in operators]
+        answers = await self._contract.read_many(reads)
+        pairs = zip(operators, answers, strict=True)
+        return [_registered_node(operator, answer[0]) for operator, answer in pairs]
 
     async def nodes(self) -> list[RegisteredNode]:
         """All nodes in the order of registration, page by page."""
