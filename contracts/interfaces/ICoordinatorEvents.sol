@@ -74,4 +74,6 @@ interface ICoordinatorEvents {
     error OutOfBounds();
     error TransferMismatch();
     error NestedMulticall();
+    /// @notice A draw may need up to this much: give the transaction more gas.
+    error TooLittleGas(uint256 required);
 }

@@ -13,6 +13,9 @@ abstract contract Requests is Wallet {
     using VersionCode for address;
 
     uint8 private constant WHOLE = type(uint8).max;
+    /// What the longest draw and the writes after it can need. Without the check an estimate for a lucky draw, used to the
+    /// unit as the limit, would run out in an unlucky one.
+    uint256 private constant DRAW_GAS = 75_000;
 
     // ---------------------------------------------------------------- requesters
     /// @inheritdoc IJobMarket
@@ -111,6 +114,7 @@ abstract contract Requests is Wallet {
         if (named != address(0)) {
             (number, word) = _requireEligible(named, w.version(), escrowGwei);
         } else {
+            require(gasleft() >= DRAW_GAS, TooLittleGas(DRAW_GAS));
             // Cheap entropy a submitter can re-roll: nothing about money rests on who is drawn.
             uint256 seed = uint256(keccak256(abi.encode(block.prevrandao, jobId, msg.sender)));
             (number, operator, word) = _draw(w.version(), h.entries, escrowGwei, seed);

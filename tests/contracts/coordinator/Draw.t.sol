@@ -22,6 +22,16 @@ contract DrawTest is NetworkTest {
         assertEq(_drawn(randomness), noel);
     }
 
+    /// @dev Wallets take an exact estimate of one draw as the gas limit of another.
+    function testFuzz_draw__limit_that_sufficed_once__suffices_always(uint256 lucky, uint256 unlucky) public {
+        vm.prank(nina);
+        nodeRegistry.setSlots(0);
+        uint256 limit = _leastGas(lucky);
+        vm.prevrandao(bytes32(unlucky));
+        vm.prank(alice);
+        coordinator.submitPrompt{gas: limit}(PROMPT, USAGE_ID);
+    }
+
     /// @dev With one entry each, both are drawn every time, so the lighter one wins every time.
     function testFuzz_draw__two_entries__is_the_lighter(uint256 randomness) public {
         _leaveOneEntryEach();
@@ -100,5 +110,23 @@ contract DrawTest is NetworkTest {
         vm.prevrandao(bytes32(randomness));
         vm.prank(bob);
         return coordinator.job(coordinator.submitPrompt(PROMPT, USAGE_ID)).node;
+    }
+
+    /// @dev As a node's estimate finds it: by halving, to the unit.
+    function _leastGas(uint256 randomness) private returns (uint256 enough) {
+        uint256 tooLittle = 0;
+        enough = 1_000_000;
+        uint256 before = vm.snapshotState();
+        while (enough - tooLittle > 1) {
+            uint256 limit = (enough + tooLittle) / 2;
+            vm.prevrandao(bytes32(randomness));
+            vm.prank(alice);
+            try coordinator.submitPrompt{gas: limit}(PROMPT, USAGE_ID) {
+                enough = limit;
+            } catch {
+                tooLittle = limit;
+            }
+            vm.revertToState(before);
+        }
     }
 }
