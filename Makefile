@@ -4,6 +4,8 @@
 PYTHON ?= python3
 PIP_FLAGS ?= --disable-pip-version-check --quiet
 BIN := .venv/bin
+# These tests mostly wait for blocks, so a few files at a time fit two cores.
+PARALLEL ?= -n 3 --dist loadfile
 
 # User text reaches the programs through the environment only. `value` keeps make from expanding what is in it.
 override PROMPT := $(value PROMPT)
@@ -49,7 +51,7 @@ contracts: .venv/.stamp node_modules/.stamp .venv-contracts/.stamp ## contract t
 	$(BIN)/python -m tests.bench.gas --check
 
 integration: .venv/.stamp node_modules/.stamp .venv-vllm/.stamp .venv-kubo/.stamp
-	$(BIN)/pytest -q -m "not long" tests/integration tests/faults tests/e2e
+	$(BIN)/pytest -q -m "not long" $(PARALLEL) tests/integration tests/faults tests/e2e
 
 test: check contracts integration ## everything that needs no GPU
 
@@ -57,7 +59,7 @@ test-all: test ## also the long ones: coverage, long fuzz, symbolic checks, othe
 	FOUNDRY_PROFILE=long $(FORGE) test --summary
 	$(BIN)/coverage run -m pytest -q -m "not long" tests/unit tests/integration
 	$(BIN)/coverage report
-	$(BIN)/pytest -q -m long tests/integration tests/faults tests/e2e
+	$(BIN)/pytest -q -m long $(PARALLEL) tests/integration tests/faults tests/e2e
 
 fmt: .venv/.stamp ## format Python
 	$(BIN)/ruff format .
