@@ -7,7 +7,7 @@ from typing import Protocol
 
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.events import VersionAnnounced
-from decentralized_vllm.protocol.ids import Cid, VersionNumber
+from decentralized_vllm.protocol.ids import Cid, ModelId, VersionNumber
 from decentralized_vllm.protocol.ports import Clock
 from dvllm_worker.models.served import ServedModel
 from dvllm_worker.pipeline.ports import Journal
@@ -50,18 +50,23 @@ class UpdateFollower:
         self._announced: asyncio.Queue[VersionAnnounced] = asyncio.Queue()
 
     def note(self, event: VersionAnnounced) -> None:
-        if self._engines.serving(event.model_id):
+        """A feed may tell old announcements again; versions are numbered as they come."""
+        if 0 < self._newest_served(event.model_id) < event.version:
             self._announced.put_nowait(event)
 
     async def run(self) -> None:
         while True:
             event = await self._announced.get()
             try:
-                await self._follow(event)
+                if event.version >= self._newest_served(event.model_id):
+                    await self._follow(event)
             except DvllmError as error:
                 log.error("version %d is not served yet: %s", event.version, error)
                 await self._clock.sleep_s(RETRY_S)
                 self._announced.put_nowait(event)
+
+    def _newest_served(self, model_id: ModelId) -> int:
+        return max((model.version for model in self._engines.serving(model_id)), default=0)
 
     async def _follow(self, event: VersionAnnounced) -> None:
         """Each step may be done again after a failure."""

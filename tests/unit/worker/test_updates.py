@@ -1,0 +1,94 @@
+"""Which announced versions a node follows."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from decentralized_vllm.protocol.errors import ChainUnavailable
+from decentralized_vllm.protocol.events import LogPosition, VersionAnnounced
+from decentralized_vllm.protocol.ids import BlockNumber, Cid, ModelId, TxHash, VersionNumber
+from dvllm_worker.models.served import ServedModel
+from dvllm_worker.models.updates import UpdateFollower
+
+MODEL_ID = ModelId("tiny")
+HERE = LogPosition(BlockNumber(1), "0x01", TxHash("0x02"), 0)
+
+
+def announced(version: int, model_id: ModelId = MODEL_ID) -> VersionAnnounced:
+    return VersionAnnounced(HERE, VersionNumber(version), model_id, Cid(f"cid-{version}"), 0)
+
+
+class Node:
+    """Lists and engines of a node that serves one version at a time; fails as often as told."""
+
+    def __init__(self, version: int) -> None:
+        self.models = [ServedModel(VersionNumber(version), MODEL_ID, Cid(f"cid-{version}"))]
+        self.joined = [version]
+        self.n_failures = 0
+
+    def serving(self, model_id: str) -> Sequence[ServedModel]:
+        return [model for model in self.models if model.model_id == model_id]
+
+    async def prefetch(self, model: ServedModel) -> None: ...
+
+    def serve(self, model: ServedModel) -> None:
+        if model not in self.models:
+            self.models.append(model)
+
+    async def retire(self, model: ServedModel) -> None:
+        self.models.remove(model)
+
+    async def first_started(self) -> None: ...
+
+    async def join(self, version: VersionNumber) -> int:
+        if self.n_failures:
+            self.n_failures -= 1
+            raise ChainUnavailable("no answer")
+        self.joined.append(version)
+        return 1
+
+    async def leave(self, version: VersionNumber) -> None:
+        self.joined.remove(version)
+
+    def open_rows(self) -> list[Any]:
+        return []
+
+    def now_s(self) -> float:
+        return 1.0
+
+    async def sleep_s(self, duration_s: float) -> None:
+        await asyncio.sleep(0)
+
+
+async def served_after(node: Node, *events: VersionAnnounced) -> list[int]:
+    follower = UpdateFollower(node, node, cast(Any, node), node)
+    for event in events:
+        follower.note(event)
+    running = asyncio.create_task(follower.run())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running])
+    assert [model.version for model in node.models] == node.joined
+    return list(node.joined)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_announcement__told_again__changes_nothing(version: int) -> None:
+    assert await served_after(Node(2), announced(version)) == [2]
+
+
+async def test_announcement__of_a_model_not_served__ignored() -> None:
+    assert await served_after(Node(2), announced(3, ModelId("other"))) == [2]
+
+
+async def test_announcement__newer__followed() -> None:
+    assert await served_after(Node(2), announced(3), announced(4)) == [4]
+
+
+async def test_announcement__joining_fails_at_first__goes_on() -> None:
+    node = Node(2)
+    node.n_failures = 2
+    assert await served_after(node, announced(3)) == [3]
