@@ -75,9 +75,7 @@ async def run_worker(settings: WorkerSettings, stops: StopSignals) -> None:
             raise NotReady("this node serves no model", hint="run `worker serve-model MODEL_ID`")
         async with (
             open_sources(settings) as sources,
-            open_model_cache(
-                settings, desk.network, desk.address, sources.models, own=[sources.own]
-            ) as cache,
+            open_model_cache(settings, desk, sources.models, sources.own) as cache,
             asyncio.TaskGroup() as group,
         ):
             engines = EngineRoom(group, cache, _engine_builder(settings, desk))
@@ -272,8 +270,7 @@ class _Assembly:
 
     def _listener(self, journal: Journal, crew: Crew) -> Listener:
         http = self._settings.http
-        endpoint = self._settings.node.endpoint
-        names = authorities(http.host, http.port, endpoint, http.public_names)
+        names = authorities(http.host, http.port, self._settings.node.endpoint, http.public_names)
         callers = Callers(names, NonceBook())
         app = worker_app(
             gateway_routes(self._sources.offered),

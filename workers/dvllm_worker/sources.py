@@ -1,11 +1,10 @@
 """Where this node reads content that it does not have, and what it offers to others."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import SystemRandom
 
-from decentralized_vllm.chain.network import Network
 from decentralized_vllm.content.fallback import FallbackStore
 from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.content.gateway import GatewayStore
@@ -14,10 +13,10 @@ from decentralized_vllm.content.local import LocalStore
 from decentralized_vllm.content.model_files import check_model_directory
 from decentralized_vllm.content.reads import ContentReads
 from decentralized_vllm.content.sources import OrderedReads
-from decentralized_vllm.protocol.ids import Address
 from dvllm_worker.models.cache import ModelCache
 from dvllm_worker.models.origins import ModelOrigins
 from dvllm_worker.models.peers import ModelPeers
+from dvllm_worker.onchain import Desk
 from dvllm_worker.settings import WorkerSettings
 
 
@@ -64,31 +63,29 @@ def _mirror(settings: WorkerSettings) -> KuboStore | None:
 
 @asynccontextmanager
 async def open_model_cache(
-    settings: WorkerSettings,
-    network: Network,
-    me: Address,
-    blocks: FileBlocks,
-    *,
-    own: Sequence[ContentReads] = (),
+    settings: WorkerSettings, desk: Desk, models: FileBlocks, *here: ContentReads
 ) -> AsyncIterator[ModelCache]:
-    """Models are read straight into the cache: a second copy would fill the disk."""
+    """Reads `here` first, then `models`, which learns of what is fetched; then from afar.
+
+    Models are read straight into the cache: a second copy would fill the disk.
+    """
     async with open_gateways(settings) as gateways:
-        peers = _peers(settings, network, me) if settings.models.from_peers else None
+        peers = _peers(settings, desk) if settings.models.from_peers else None
         yield ModelCache(
             settings.models_dir,
-            ModelOrigins([*own, blocks], gateways, peers).open,
-            blocks,
+            ModelOrigins([*here, models], gateways, peers).open,
+            models,
             check_model_directory,
             max_bytes=settings.models.max_bytes,
             max_model_bytes=settings.models.max_model_bytes,
         )
 
 
-def _peers(settings: WorkerSettings, network: Network, me: Address) -> ModelPeers:
+def _peers(settings: WorkerSettings, desk: Desk) -> ModelPeers:
     return ModelPeers(
-        network.coordinator,
-        network.node_registry,
-        me=me,
+        desk.network.coordinator,
+        desk.network.node_registry,
+        me=desk.address,
         public_only=not settings.content.allow_private_addresses,
         random=SystemRandom(),
     )

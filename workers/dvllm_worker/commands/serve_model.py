@@ -45,8 +45,8 @@ async def command(settings: WorkerSettings, model_id: str, leave: bool) -> Resul
         await duty.check_ready()
         version = await duty.current_version(ModelId(model_id))
         async with (
-            FileBlocks(settings.models_dir) as blocks,
-            open_model_cache(settings, desk.network, desk.address, blocks) as cache,
+            FileBlocks(settings.models_dir) as models,
+            open_model_cache(settings, desk, models) as cache,
         ):
             path = await cache.ensure(served(version), progress=LoggedProgress(model_id))
         await _join(duty, settings, version.number)
