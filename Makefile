@@ -57,7 +57,9 @@ test: check contracts integration ## everything that needs no GPU
 
 test-all: test ## also the long ones: coverage, long fuzz, symbolic checks, other people's clients, soak
 	FOUNDRY_PROFILE=long $(FORGE) test --summary
-	$(BIN)/coverage run -m pytest -q -m "not long" tests/unit tests/integration
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -m "not long" $(PARALLEL) tests/unit tests/integration tests/faults
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/pytest -q -m long $(PARALLEL) tests/integration tests/faults tests/e2e
 
