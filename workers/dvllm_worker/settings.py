@@ -117,7 +117,6 @@ class ModelsSection(_Section):
 
     max_bytes: int = Field(200 * GIB, ge=1 << 20)
     max_model_bytes: int = Field(150 * GIB, ge=1 << 20)
-    fetch_timeout_s: float = Field(6 * 3600.0, gt=0)
     follow_updates: bool = Field(True, description="join announced versions of served models")
     from_peers: bool = Field(True, description="fetch from nodes that serve the model, first")
     serve_to_peers: bool = Field(True, description="offer fetched models to other nodes")
