@@ -6,7 +6,7 @@ import {IInferenceCoordinator} from "../../../contracts/interfaces/IInferenceCoo
 import {IModelRegistry} from "../../../contracts/interfaces/IModelRegistry.sol";
 import {INodeProfileRegistry} from "../../../contracts/interfaces/INodeProfileRegistry.sol";
 import {IJobMarket} from "../../../contracts/interfaces/IJobMarket.sol";
-import {Job, Node} from "../../../contracts/interfaces/InferenceTypes.sol";
+import {FailureCode, Job} from "../../../contracts/interfaces/InferenceTypes.sol";
 import {IToken} from "../support/Deployment.sol";
 import {OwnerActs} from "./OwnerActs.sol";
 
@@ -17,17 +17,32 @@ contract Actors is OwnerActs {
         vm.warp(_now() + seconds_ % LEASE);
     }
 
-    /// @dev To the second before, at or after a deadline of a job.
-    function passToEdge(uint256 jobSeed, uint256 which, uint256 offset) external {
+    /// @dev In the second before, at or after a deadline of a job, somebody acts on it.
+    function actAtEdge(uint256 jobSeed, uint256 edgeSeed, uint256 seed, uint256 codeSeed) external {
         (uint256 id, Job memory j) = _someJob(jobSeed);
         if (id == 0 || !isAlive(j)) return;
-        uint256 edge = which % 2 == 0 ? j.until + GRACE : _lastSecond(j);
-        uint256 to = edge - 1 + offset % 3;
+        uint256 edge = edgeSeed % 2 == 0 ? j.until + GRACE : _lastSecond(j);
+        uint256 to = edge - 1 + (edgeSeed / 2) % 3;
         if (to > _now()) vm.warp(to);
+        uint256 act = (edgeSeed / 6) % 4;
+        if (act == 0) _deliver(id, j, _holderOrOther(j, seed), j.digest, 0, codeSeed % 2_048);
+        else if (act == 1) _fail(id, j, _holderOrOther(j, seed), FailureCode(codeSeed % 6));
+        else if (act == 2) _take(id, j, _pick(operators, seed));
+        else _expireBy(id, j, _pick(parties, seed));
     }
 
     function passEpochs(uint256 count) external {
         vm.warp(_now() + (1 + count % 3) * EPOCH);
+    }
+
+    // ---------------------------------------------------------------- honest work
+    /// @dev A prompt and its answer at once, as on a good day.
+    function serve(uint256 seed, uint256 modelSeed, uint256 outputTokens) external {
+        _submit(Wish(_pick(people, seed), modelIds[modelSeed % 2], type(uint256).max, 255, address(0)));
+        uint256 id = coordinator.jobCount();
+        if (id == 0) return;
+        Job memory j = coordinator.job(id);
+        _deliver(id, j, j.node == address(0) ? publisher() : j.node, j.digest, 0, outputTokens % 2_048);
     }
 
     // ---------------------------------------------------------------- gifts

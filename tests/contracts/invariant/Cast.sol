@@ -61,6 +61,8 @@ abstract contract Cast is Deployment {
             token.faucet(parties[i], PURSE);
             vm.prank(parties[i]);
             token.approve(address(coordinator), type(uint256).max);
+            vm.prank(parties[i]);
+            coordinator.deposit(50 ether);
         }
     }
 

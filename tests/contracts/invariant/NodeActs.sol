@@ -26,12 +26,12 @@ abstract contract NodeActs is RequesterActs {
     }
 
     // ---------------------------------------------------------------- internal
-    function _holderOrOther(Job memory j, uint256 seed) private view returns (address) {
+    function _holderOrOther(Job memory j, uint256 seed) internal view returns (address) {
         return seed % 4 == 0 || j.node == address(0) ? _pick(parties, seed / 4) : j.node;
     }
 
     function _deliver(uint256 id, Job memory j, address caller, bytes32 digest, uint256 inputs, uint256 outputs)
-        private
+        internal
         watched(caller)
     {
         bytes memory data = abi.encodeWithSignature(
@@ -48,7 +48,7 @@ abstract contract NodeActs is RequesterActs {
         else assertEq(coordinator.credit(j.requester), owed, "I3 deliver: price and refund are the escrow");
     }
 
-    function _take(uint256 id, Job memory j, address caller) private watched(caller) {
+    function _take(uint256 id, Job memory j, address caller) internal watched(caller) {
         bool isDue = _mayTake(j, caller);
         uint256 penalty = _hasLapsed(j) ? _chargeable(j.node, j.escrow) : 0;
         Node memory holder = coordinator.node(j.node);
@@ -62,7 +62,7 @@ abstract contract NodeActs is RequesterActs {
         assertTrue(punished.suspended && punished.slots == 0, "a no-show is off duty until it resumes");
     }
 
-    function _fail(uint256 id, Job memory j, address caller, FailureCode code) private watched(caller) {
+    function _fail(uint256 id, Job memory j, address caller, FailureCode code) internal watched(caller) {
         bool isDue = _isHeldBy(j, caller);
         bool isNodesFault = code == FailureCode.Busy || code == FailureCode.EngineFailed;
         uint256 charge = isNodesFault ? _chargeable(caller, j.escrow / 50) : j.escrow / 50;

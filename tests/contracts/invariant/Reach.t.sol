@@ -13,7 +13,7 @@ contract Reach is Test {
     function test_randomActs__reachEveryEnding() external {
         vm.pauseGasMetering(); // it is a long test, and the campaigns measure gas
         Actors actors = new Actors();
-        bytes4[32] memory acts = _acts(actors);
+        bytes4[33] memory acts = _acts(actors);
         for (uint256 i; i < ACTS; ++i) {
             bytes memory data = abi.encodePacked(acts[_random(i, 0) % acts.length]);
             for (uint256 word = 1; word <= 5; ++word) {
@@ -32,13 +32,14 @@ contract Reach is Test {
         return uint256(keccak256(abi.encode(act, word)));
     }
 
-    function _acts(Actors a) private pure returns (bytes4[32] memory) {
+    function _acts(Actors a) private pure returns (bytes4[33] memory) {
         return [
             a.submit.selector,
             a.submit.selector,
             a.submit.selector,
             a.topUpAndSubmit.selector,
             a.deposit.selector,
+            a.serve.selector,
             a.withdraw.selector,
             a.cancel.selector,
             a.expire.selector,
@@ -62,8 +63,8 @@ contract Reach is Test {
             a.updateModel.selector,
             a.publishModel.selector,
             a.pass.selector,
-            a.passToEdge.selector,
-            a.passToEdge.selector,
+            a.actAtEdge.selector,
+            a.actAtEdge.selector,
             a.passEpochs.selector,
             a.registerOrLeave.selector
         ];

@@ -72,7 +72,7 @@ abstract contract RequesterActs is Rules {
         _market(who, abi.encodeCall(IJobMarket.withdrawTo, (to, amount)), isDue, "I15 withdraw");
     }
 
-    function _submit(Wish memory w) private watched(w.who) {
+    function _submit(Wish memory w) internal watched(w.who) {
         (uint256 version,) = coordinator.currentVersion(w.id);
         bytes memory data = abi.encodeWithSignature(
             "submitPrompt(string,string,uint256,uint8,address)", PROMPT, w.id, w.ceiling, w.share, w.named
@@ -135,7 +135,7 @@ abstract contract RequesterActs is Rules {
         if (isDue) assertEq(coordinator.credit(j.requester), credit + j.escrow, "I12 cancel: full refund");
     }
 
-    function _expireBy(uint256 id, Job memory j, address caller) private watched(caller) {
+    function _expireBy(uint256 id, Job memory j, address caller) internal watched(caller) {
         bool isDue = _mayExpire(j);
         uint256 owed = coordinator.credit(j.requester) + j.escrow;
         _market(caller, abi.encodeCall(IJobMarket.expireJob, id), isDue, "I25 expire");
