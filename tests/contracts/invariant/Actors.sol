@@ -36,13 +36,15 @@ contract Actors is OwnerActs {
     }
 
     // ---------------------------------------------------------------- honest work
-    /// @dev A prompt and its answer at once, as on a good day.
-    function serve(uint256 seed, uint256 modelSeed, uint256 outputTokens) external {
+    /// @dev A prompt and at once its answer, as on a good day, or why there is none.
+    function serve(uint256 seed, uint256 modelSeed, uint256 outcome) external {
         _submit(Wish(_pick(people, seed), modelIds[modelSeed % 2], type(uint256).max, 255, address(0)));
         uint256 id = coordinator.jobCount();
         if (id == 0) return;
         Job memory j = coordinator.job(id);
-        _deliver(id, j, j.node == address(0) ? publisher() : j.node, j.digest, 0, outputTokens % 2_048);
+        address holder = j.node == address(0) ? publisher() : j.node;
+        if (outcome % 3 == 0) _fail(id, j, holder, FailureCode((outcome / 3) % 6));
+        else _deliver(id, j, holder, j.digest, 0, outcome % 2_048);
     }
 
     // ---------------------------------------------------------------- gifts

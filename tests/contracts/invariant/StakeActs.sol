@@ -46,7 +46,9 @@ abstract contract StakeActs is NodeActs {
 
     // ---------------------------------------------------------------- lists
     function join(uint256 seed, uint256 version, uint256 steps) external {
-        _join(_pick(operators, seed), _someVersion(version), 1 + steps % MAX_STEPS);
+        (uint256 current,) = coordinator.currentVersion(_modelId(version));
+        bool isServed = version % 4 != 0 && current != 0;
+        _join(_pick(operators, seed), isServed ? current : _someVersion(version), 1 + steps % MAX_STEPS);
     }
 
     function leave(uint256 seed, uint256 version, uint256 steps) external {
