@@ -23,8 +23,6 @@ contract Laws is Test {
     }
 
     // ---------------------------------------------------------------- laws
-    /// forge-config: default.invariant.runs = 12
-    /// forge-config: default.invariant.depth = 150
     function invariant_marketKeepsItsLaws() external {
         _solvent();
         _jobsStandBehindNodes();
