@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from decentralized_vllm.protocol.ids import ZERO_ADDRESS, Address
+from decentralized_vllm.protocol.ids import ZERO_ADDRESS, Address, Wei
 from decentralized_vllm.protocol.job_machine import (
     Action,
     Cancel,
@@ -51,6 +51,21 @@ STEPS = st.lists(st.tuples(WAITS, ACTIONS), min_size=1, max_size=12)
 BEGINNINGS = st.tuples(st.integers(2, 255), st.none() | st.sampled_from(NODES))
 
 
+# Each act in the second before, at and after each deadline of a lease, and of a job that is Open.
+EDGES = [
+    ((255, node), [((deadline, offset), action)])
+    for node in (NODES[0], None)
+    for deadline in ("grace", "last")
+    for offset in (-1, 0, 1)
+    for action in (
+        Deliver(HOLDER, Wei(7)),
+        HandBack(HOLDER, FailureCode.BUSY),
+        Take(NODES[1]),
+        Expire(),
+    )
+]
+
+
 @pytest.fixture(scope="module")
 def market() -> Iterator[JobMarket]:
     with anvil() as url:
@@ -66,6 +81,13 @@ def checked(n_examples: int) -> Any:
         database=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
+
+
+@pytest.mark.parametrize(("beginning", "steps"), EDGES)
+def test_job_life__act_at_a_deadline__model_and_contracts_agree(
+    market: JobMarket, beginning: tuple[int, Address | None], steps: list[Any]
+) -> None:
+    live(market, beginning, steps)
 
 
 @checked(12)
