@@ -20,7 +20,7 @@ from decentralized_vllm.protocol.errors import (
     UnknownJob,
     UnknownModel,
 )
-from decentralized_vllm.protocol.ids import JobId, ModelId
+from decentralized_vllm.protocol.ids import Address, JobId, ModelId, Wei
 from decentralized_vllm.protocol.transactions import Call
 from decentralized_vllm.protocol.units import gwei, tokens
 from tests.support.anvil import Anvil
@@ -323,11 +323,12 @@ async def test_send__ran_out_of_gas_in_the_block__sent_once_more_with_double(
 ) -> None:
     """The estimate is forged: too little for a first try, enough when doubled."""
     monkeypatch.setattr(sender_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
+    spender = network.coordinator.address
     async with sending(network, REQUESTER, tmp_path) as sender:
-        first = await sender.send(prompt_call(network), key="long")
+        first = await sender.send(network.token.approve(spender, Wei(7)), key="long")
         receipt = await asyncio.wait_for(sender.wait("long"), 10)
         assert receipt.tx_hash != first
-        assert await network.coordinator.job_count() == 1
+        assert await network.token.allowance(Address(REQUESTER.address), spender) == 7
 
 
 async def test_send__never_enough_gas__failed_and_said_so(
@@ -336,7 +337,8 @@ async def test_send__never_enough_gas__failed_and_said_so(
     monkeypatch.setattr(sender_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
     settings = replace(quick_settings(network), max_gas=1)
     async with sending(network, REQUESTER, tmp_path, settings=settings) as sender:
-        await sender.send(prompt_call(network), key="long")
+        call = network.token.approve(network.coordinator.address, Wei(7))
+        await sender.send(call, key="long")
         with pytest.raises(TransactionFailed, match="ran out of gas"):
             await asyncio.wait_for(sender.wait("long"), 10)
 
