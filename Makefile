@@ -21,7 +21,7 @@ export FOUNDRY_OFFLINE := true
 FORGE = FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim forge
 
 .DELETE_ON_ERROR:
-.PHONY: help demo devnet check test test-all fmt gas gas-update bench contracts integration clean
+.PHONY: help demo devnet check test test-all analysis fmt gas gas-update bench contracts integration clean
 .DEFAULT_GOAL := help
 
 help:
@@ -55,13 +55,18 @@ integration: .venv/.stamp node_modules/.stamp .venv-vllm/.stamp .venv-kubo/.stam
 
 test: check contracts integration ## everything that needs no GPU
 
-test-all: test ## also the long ones: coverage, long fuzz, symbolic checks, other people's clients, soak
+test-all: test analysis ## also the long ones: coverage, long fuzz, symbolic checks, other people's clients
 	FOUNDRY_PROFILE=long $(FORGE) test --summary
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q -m "not long" $(PARALLEL) tests/unit tests/integration tests/faults
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/pytest -q -m long $(PARALLEL) tests/integration tests/faults tests/e2e
+
+analysis: node_modules/.stamp .venv-analysis/.stamp ## symbolic checks and static analysis of the contracts
+	$(FORGE) build --ast --force --quiet
+	.venv-analysis/bin/halmos --contract Arithmetic
+	FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim .venv-analysis/bin/slither . --compile-force-framework foundry
 
 fmt: .venv/.stamp ## format Python
 	$(BIN)/ruff format .
@@ -112,6 +117,13 @@ node_modules/.stamp: package.json package-lock.json
 .PHONY: .venv-vllm
 .venv-vllm: .venv-vllm/.stamp ## vLLM for CPU, in an environment of its own
 
+.venv-analysis/.stamp: requirements-analysis.txt
+	@$(PYTHON) scripts/_check_python.py
+	@echo "installing the contract analysers into .venv-analysis ..." >&2
+	@test -x .venv-analysis/bin/python || $(PYTHON) -m venv .venv-analysis
+	@.venv-analysis/bin/pip install $(PIP_FLAGS) -r requirements-analysis.txt
+	@touch $@
+
 .venv-kubo/.stamp: requirements-kubo.txt
 	@echo "installing Kubo as a library into .venv-kubo ..." >&2
 	@test -x .venv-kubo/bin/python || $(PYTHON) -m venv .venv-kubo
@@ -119,4 +131,4 @@ node_modules/.stamp: package.json package-lock.json
 	@touch $@
 
 clean: ## remove environments, build output and the local network
-	rm -rf .venv .venv-contracts .venv-vllm .venv-kubo node_modules out cache .devnet .cache .solcx
+	rm -rf .venv .venv-contracts .venv-vllm .venv-kubo .venv-analysis node_modules build .devnet .cache .solcx
