@@ -323,12 +323,13 @@ async def test_send__ran_out_of_gas_in_the_block__sent_once_more_with_double(
 ) -> None:
     """The estimate is forged: too little for a first try, enough when doubled."""
     monkeypatch.setattr(sender_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
-    spender = network.coordinator.address
+    requester = Address(REQUESTER.address)
+    credit_wei = await network.coordinator.credit(requester)
     async with sending(network, REQUESTER, tmp_path) as sender:
-        first = await sender.send(network.token.approve(spender, Wei(7)), key="long")
+        first = await sender.send(network.requester_calls.deposit(Wei(7)), key="long")
         receipt = await asyncio.wait_for(sender.wait("long"), 10)
         assert receipt.tx_hash != first
-        assert await network.token.allowance(Address(REQUESTER.address), spender) == 7
+        assert await network.coordinator.credit(requester) == credit_wei + 7
 
 
 async def test_send__never_enough_gas__failed_and_said_so(
@@ -337,8 +338,7 @@ async def test_send__never_enough_gas__failed_and_said_so(
     monkeypatch.setattr(sender_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
     settings = replace(quick_settings(network), max_gas=1)
     async with sending(network, REQUESTER, tmp_path, settings=settings) as sender:
-        call = network.token.approve(network.coordinator.address, Wei(7))
-        await sender.send(call, key="long")
+        await sender.send(network.requester_calls.deposit(Wei(7)), key="long")
         with pytest.raises(TransactionFailed, match="ran out of gas"):
             await asyncio.wait_for(sender.wait("long"), 10)
 
