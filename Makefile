@@ -64,9 +64,8 @@ test-all: test analysis ## also the long ones: coverage, long fuzz, symbolic che
 	$(BIN)/pytest -q -m long $(PARALLEL) tests/integration tests/faults tests/e2e
 
 analysis: node_modules/.stamp .venv-analysis/.stamp ## symbolic checks and static analysis of the contracts
-	$(FORGE) build --ast --force --quiet
-	.venv-analysis/bin/halmos --contract Arithmetic
-	FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim .venv-analysis/bin/slither . --compile-force-framework foundry
+	FOUNDRY_PROFILE=symbolic FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim .venv-analysis/bin/halmos --contract Arithmetic --forge-build-out build/symbolic/out
+	FOUNDRY_PROFILE=slither FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim .venv-analysis/bin/slither .
 
 fmt: .venv/.stamp ## format Python
 	$(BIN)/ruff format .
