@@ -51,8 +51,9 @@ abstract contract Staking is Versions {
         uint256 before;
         uint256 current;
         NodeWord old = _words[number];
-        (w, before, current) = old.rolled(_epoch());
-        if (before + current != 0) _mature(number, old.epoch(), before * 1 gwei, current * 1 gwei);
+        uint256 today = _epoch();
+        (w, before, current) = old.rolled(today);
+        if (before + current != 0) _mature(number, today - old.ageAt(today), before * 1 gwei, current * 1 gwei);
     }
 
     /// @dev Takes at most `amount` of the node's stake, the active part first, and returns what it took.

@@ -66,10 +66,10 @@ library NodeWordLib {
         }
     }
 
-    /// Epochs since the word was rolled; the field's width wraps, after which everything is long final.
+    /// Epochs since the word was rolled, modulo the field's width: the count of epochs may outgrow it.
     function ageAt(NodeWord w, uint256 today) internal pure returns (uint256) {
         unchecked {
-            return today - w.epoch();
+            return (today - w.epoch()) & MASK_24;
         }
     }
 
