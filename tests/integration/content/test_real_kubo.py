@@ -39,10 +39,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_kubo(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def run_kubo(plan: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
     done = subprocess.run(
         [str(PYTHON), str(SCRIPT)],
         input=json.dumps({**plan, "port": free_port()}),
+        cwd=folder,  # Kubo logs to the folder it runs in
         capture_output=True,
         text=True,
         timeout=240,
@@ -73,7 +74,8 @@ async def test_kubo__same_files__same_cids_and_our_blocks_read(tmp_path: Path) -
             "blocks": str(tmp_path / "store" / "blocks"),
             "add": {name: str(path) for name, path in samples.items()},
             "read": targets,
-        }
+        },
+        tmp_path,
     )
     assert seen["added"] == {name: cid_of_path(path, V0) for name, path in samples.items()}
     assert all(seen["read"].values())
@@ -85,7 +87,7 @@ async def test_kubo__its_blocks__are_read_by_our_store(tmp_path: Path) -> None:
     tree = write_sample("tree", tmp_path)
     (tmp_path / "none").mkdir()
     plan = {"repo": str(tmp_path / "kubo"), "blocks": str(tmp_path / "none"), "read": {}}
-    seen = run_kubo({**plan, "add": {"tree": str(tree)}})
+    seen = run_kubo({**plan, "add": {"tree": str(tree)}}, tmp_path)
     (tmp_path / "ours").mkdir()
     (tmp_path / "kubo" / "blocks").rename(tmp_path / "ours" / "blocks")
     async with LocalStore(tmp_path / "ours") as store:
