@@ -54,6 +54,11 @@ class WorkerPlan:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def lock_dir(self) -> Path:
+        """Shared by the workers of this network only."""
+        return self.data_dir.parent / "locks"
+
+    @property
     def settings_file(self) -> Path:
         return self.data_dir / "worker.toml"
 
@@ -72,7 +77,8 @@ def worker_sections(
             "first_block": network.first_block,
             "block_time_s": block_time_s,
         },
-        "key": {"private_key": plan.account.private_key},
+        # Everybody's local networks use the same keys, and those born in one second the same chain.
+        "key": {"private_key": plan.account.private_key, "lock_dir": str(plan.lock_dir)},
         "node": {
             "slots": plan.slots,
             "endpoint": plan.url,

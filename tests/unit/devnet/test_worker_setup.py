@@ -51,6 +51,12 @@ def test_settings_file__is_one_the_worker_accepts(plan):
     assert settings.engine.kind == "transformers"
 
 
+def test_settings_file__locks__are_the_networks_own(plan, tmp_path):
+    sections = worker_sections(plan, NETWORK, {"kind": "null"}, 1.0)
+    write_settings(plan, sections)
+    assert load_worker_settings(plan.settings_file, {}).key.lock_dir == tmp_path / "locks"
+
+
 def test_to_toml__odd_texts__survive():
     fields = {"path": 'C:\\a "b"\n', "yes": True, "list": ["x", "y"], "number": 1.5}
     assert tomllib.loads(to_toml({"": {"top": 1}, "section": fields})) == {
