@@ -82,13 +82,13 @@ bench: .venv/.stamp node_modules/.stamp ## figures of the whole path, as ratios 
 	@$(BIN)/python -m tests.bench.run
 
 # ---------------------------------------------------------------- environments
-PACKAGES := client/pyproject.toml workers/pyproject.toml devnet/pyproject.toml
+PACKAGES := client/pyproject.toml workers/pyproject.toml gateway/pyproject.toml devnet/pyproject.toml
 
 .venv/.stamp: constraints.txt requirements-dev.txt $(PACKAGES)
 	@$(PYTHON) scripts/_check_python.py
 	@echo "installing the Python packages into .venv ..." >&2
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install $(PIP_FLAGS) -c constraints.txt -r requirements-dev.txt -e client -e 'workers[transformers]' -e devnet
+	@$(BIN)/pip install $(PIP_FLAGS) -c constraints.txt -r requirements-dev.txt -e client -e 'workers[transformers]' -e 'gateway[postgresql,redis]' -e devnet
 	@touch $@
 
 node_modules/.stamp: package.json package-lock.json

@@ -1,0 +1,1 @@
+"""The gateway: services without transport, dialects without logic, one process."""

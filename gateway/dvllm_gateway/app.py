@@ -1,0 +1,1 @@
+"""The composition root: reads the settings and builds one gateway out of its parts."""

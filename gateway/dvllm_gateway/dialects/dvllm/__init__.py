@@ -1,0 +1,1 @@
+"""The documented API: REST under /api, events over a WebSocket."""

@@ -1,0 +1,1 @@
+"""OpenAI's /v1, which people's tools speak."""

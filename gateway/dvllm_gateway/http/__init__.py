@@ -1,0 +1,1 @@
+"""HTTP without any dialect: routing, limits, errors, streams, and the listeners."""

@@ -1,0 +1,1 @@
+"""The chain and the content store as the services need them, over the library."""

@@ -1,0 +1,255 @@
+"""What a dialect may ask of the core. Every call raises GatewayError and nothing else."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from decentralized_vllm.protocol.ids import Address, Cid, ModelId, TxHash, Wei
+from decentralized_vllm.protocol.request_auth import HttpRequest
+from dvllm_gateway.ids import AccountId, KeyId, TaskId
+from dvllm_gateway.services.events import Event
+from dvllm_gateway.services.network import Model, Peer, Status
+from dvllm_gateway.services.principals import Principal, Scope
+from dvllm_gateway.services.resources import Allocation, Resources
+from dvllm_gateway.services.tasks import (
+    StreamEnd,
+    TaskFilter,
+    TaskPage,
+    TaskRecord,
+    TaskRequest,
+    TextChunk,
+)
+
+
+class Tasks(Protocol):
+    """Tasks belong to accounts: somebody else's is NotFound."""
+
+    async def submit(self, account: AccountId, request: TaskRequest) -> TaskRecord:
+        """Reserves the money, makes the task durable, and returns before it is on chain.
+
+        Raises ModelNotFound, InvalidRequest, InsufficientBalance, RateLimited (too many at once),
+        NetworkUnavailable. What was returned goes on whatever happens to the caller.
+        """
+
+    async def get(self, account: AccountId, task_id: TaskId) -> TaskRecord: ...
+
+    async def list(self, account: AccountId, chosen: TaskFilter) -> TaskPage:
+        """Newest first."""
+
+    async def wait_submitted(
+        self, account: AccountId, task_id: TaskId, timeout_s: float
+    ) -> TaskRecord:
+        """Until its job is mined or it is over; as it is then, or when the time is up."""
+
+    async def wait_over(self, account: AccountId, task_id: TaskId, timeout_s: float) -> TaskRecord:
+        """Until it is over. Raises TaskTimeout (task_created) after `timeout_s`."""
+
+    def stream(self, account: AccountId, task_id: TaskId) -> AsyncIterator[TextChunk | StreamEnd]:
+        """The answer as the leased node makes it; the last item is a StreamEnd.
+
+        A node that can not be listened to is waited for, and its answer comes in one piece. After
+        a takeover the text goes on where it was if the new node says the same, else it raises
+        TaskFailed. Raises TaskFailed also when the task ends without an answer.
+        """
+
+    async def cancel(self, account: AccountId, task_id: TaskId) -> TaskRecord:
+        """Nobody waits for it any more. Raises Conflict for a task that is over."""
+
+
+class Models(Protocol):
+    async def list(self, *, active_only: bool) -> tuple[Model, ...]: ...
+
+    async def get(self, model_id: ModelId) -> Model:
+        """Raises ModelNotFound."""
+
+    async def publish(self, upload: "ModelUpload") -> "PublishedModel":
+        """Checks the files, stores them as one directory, registers it if the key may."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUpload:
+    """Files received into `folder`, which belongs to the upload; `caller` is the owner's wallet."""
+
+    model_id: ModelId
+    name: str
+    description: str
+    folder: Path
+    caller: Address
+
+
+@dataclass(frozen=True, slots=True)
+class UnsignedTransaction:
+    to: Address
+    data: str  # 0x hex
+    chain_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedModel:
+    """Registered (with its transaction), or waiting for the owner to sign `transaction`."""
+
+    model_id: ModelId
+    cid: Cid
+    tx_hash: TxHash | None
+    transaction: UnsignedTransaction | None
+
+
+class Network(Protocol):
+    async def status(self) -> Status: ...
+
+    async def peers(self) -> tuple[Peer, ...]: ...
+
+    async def owner(self) -> Address:
+        """Who may register models."""
+
+
+class NodeResources(Protocol):
+    async def read(self) -> Resources: ...
+
+    async def change(self, wish: Allocation) -> Resources:
+        """Raises NoCapacity above the limits, or when there is no node to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key without its secret."""
+
+    id: KeyId
+    account: AccountId
+    scopes: frozenset[Scope]
+    created_at_ms: int
+    last_used_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """`secret` is shown once and stored nowhere."""
+
+    key: ApiKey
+    secret: str
+
+
+class ApiKeys(Protocol):
+    async def create(self, account: AccountId, scopes: frozenset[Scope]) -> NewApiKey: ...
+
+    async def list(self, account: AccountId) -> tuple[ApiKey, ...]: ...
+
+    async def revoke(self, account: AccountId, key_id: KeyId) -> None:
+        """In force everywhere within five seconds. Raises NotFound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """An EIP-4361 message to sign. `expires_at_ms` is Unix time."""
+
+    message: str
+    nonce: str
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What of a request proves who sent it. `headers` are case-insensitive."""
+
+    headers: Mapping[str, str]
+    request: HttpRequest
+
+
+class Authenticator(Protocol):
+    async def identify(self, credentials: Credentials) -> Principal | None:
+        """None for a request without credentials. Raises Unauthenticated for bad ones."""
+
+    async def identify_key(self, secret: str) -> Principal:
+        """By an API key alone, as a WebSocket's first frame brings it. Raises Unauthenticated."""
+
+    async def challenge(self, address: Address) -> Challenge: ...
+
+    async def verify(self, message: str, signature: str, scopes: frozenset[Scope]) -> NewApiKey:
+        """Logs a wallet in. Raises Unauthenticated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """`available_wei` is what new tasks may reserve; both together are the account's money."""
+
+    available_wei: Wei
+    reserved_wei: Wei
+
+
+class Credit(Protocol):
+    async def balance(self, account: AccountId) -> Balance: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """The tightest limit that a call was counted against. `reset_s` is seconds from now."""
+
+    limit: int
+    remaining: int
+    reset_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`n_calls` in any `window_s`."""
+
+    n_calls: int
+    window_s: int
+
+
+class Limits(Protocol):
+    async def count(
+        self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
+    ) -> LimitState:
+        """Counts a call by `caller` (an account, or an address on the net).
+
+        Both the dialect's table and the account's budget across dialects must allow it; a refused
+        call counts nowhere. `spends` tells which budget. Raises RateLimited.
+        """
+
+    async def state(self, dialect: str, rate_class: str, rate: Rate, caller: str) -> LimitState:
+        """Without counting."""
+
+
+class EventBus(Protocol):
+    def subscribe(self, *, after: int | None = None) -> AsyncIterator[Event]:
+        """Events from now on, or all kept ones after a cursor first.
+
+        Ends with SubscriberTooSlow when `queue` events wait to be read.
+        """
+
+
+class Idempotency(Protocol):
+    async def begin(self, account: AccountId, key: str, digest: bytes) -> "StoredReply | None":
+        """None: do the work. Raises Conflict for another body, or while the first still runs."""
+
+    async def finish(self, account: AccountId, key: str, reply: "StoredReply") -> None: ...
+
+    async def abandon(self, account: AccountId, key: str) -> None:
+        """The work had no effect: the key may be used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """A reply as it was sent; kept for a day."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """All a dialect gets. Built once by `app.py`."""
+
+    tasks: Tasks
+    models: Models
+    network: Network
+    resources: NodeResources
+    keys: ApiKeys
+    auth: Authenticator
+    credit: Credit
+    limits: Limits
+    events: EventBus
+    idempotency: Idempotency
