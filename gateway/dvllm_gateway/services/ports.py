@@ -163,10 +163,26 @@ class Authenticator(Protocol):
     async def identify_key(self, secret: str) -> Principal:
         """By an API key alone, as a WebSocket's first frame brings it. Raises Unauthenticated."""
 
+    async def with_owner(self, principal: Principal) -> Principal:
+        """With the scope `owner` if its wallet signed this request and owns the models just now.
+
+        To be asked before an operation that needs that scope. Raises NetworkUnavailable.
+        """
+
+    def check_content(self, claimed_sha256: str, fields: Mapping[str, str], cid: Cid) -> None:
+        """After the last byte of a signed upload, whose signature covers `claimed_sha256` only.
+
+        That is the header X-Content-Digest, which stands for the body in `HttpRequest`. `cid` is
+        what the received files make. Raises Unauthenticated if something else was sent.
+        """
+
     async def challenge(self, address: Address) -> Challenge: ...
 
     async def verify(self, message: str, signature: str, scopes: frozenset[Scope]) -> NewApiKey:
-        """Logs a wallet in. Raises Unauthenticated."""
+        """Logs a wallet in: an empty `scopes` asks for read and infer.
+
+        Raises Unauthenticated, Forbidden for scopes this wallet may not have, NetworkUnavailable.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +225,12 @@ class Limits(Protocol):
         """
 
     async def state(self, dialect: str, rate_class: str, rate: Rate, caller: str) -> LimitState:
+        """Without counting."""
+
+    async def count_tokens(self, caller: str, n_tokens: int) -> LimitState:
+        """Against the tokens an account may use in a minute. Raises RateLimited."""
+
+    async def token_state(self, caller: str) -> LimitState:
         """Without counting."""
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from decentralized_vllm.protocol.ids import Address, JobId, Wei
-from dvllm_gateway.ids import AccountId, TaskId
+from dvllm_gateway.ids import AccountId, KeyId, TaskId
+from dvllm_gateway.services.ports import ApiKey
 from dvllm_gateway.services.tasks import TaskFilter, TaskPage, TaskRecord
 
 
@@ -48,3 +49,52 @@ class TaskStore(Protocol):
 
     async def unfinished(self, sender: Address) -> tuple[tuple[TaskRecord, Assignment], ...]:
         """Oldest first: what a starting gateway goes on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key and the keyed hash (32 bytes) of its secret."""
+
+    key: ApiKey
+    hash: bytes
+
+
+class ApiKeyStore(Protocol):
+    async def add(self, stored: StoredKey) -> bool:
+        """False if its id is taken, and nothing was written then. Makes an unknown account."""
+
+    async def find(self, key_id: KeyId) -> StoredKey | None:
+        """None also for a revoked one."""
+
+    async def list(self, account: AccountId) -> tuple[ApiKey, ...]:
+        """Without the revoked ones, oldest first."""
+
+    async def revoke(self, account: AccountId, key_id: KeyId) -> bool:
+        """For good. False if that account has no such key, or it was revoked before."""
+
+    async def note_use(self, key_id: KeyId, at_ms: int) -> None: ...
+
+
+class RequestNonceStore(Protocol):
+    async def spend(self, address: Address, nonce: str, *, now_ms: int, until_ms: int) -> bool:
+        """Notes a nonce until `until_ms`: True once for each, whichever gateway process asks.
+
+        Forgets those whose time was over before `now_ms`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedNonce:
+    """Who may log in with a nonce, and until when (Unix milliseconds)."""
+
+    nonce: str
+    address: Address
+    expires_at_ms: int
+
+
+class LoginNonceStore(Protocol):
+    async def issue(self, issued: IssuedNonce, *, now_ms: int) -> None:
+        """Forgets those that expired before `now_ms`."""
+
+    async def take(self, nonce: str) -> IssuedNonce | None:
+        """Deletes it: given out once at most, whichever gateway process asks."""
