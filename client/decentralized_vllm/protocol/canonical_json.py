@@ -40,7 +40,7 @@ def decode(data: bytes, *, max_bytes: int) -> JsonValue:
         raise InvalidDocument(f"{len(data)} bytes of JSON, more than {max_bytes}")
     try:
         text = data.decode("utf-8")
-        _check_depth(text)
+        check_depth(text)
         value: JsonValue = json.loads(
             text,
             parse_constant=_refuse_constant,
@@ -55,8 +55,12 @@ def decode(data: bytes, *, max_bytes: int) -> JsonValue:
     return value
 
 
-def _check_depth(text: str) -> None:
-    """Before json.loads: it recurses, and overflows the stack of a process with a raised limit."""
+def check_depth(text: str) -> None:
+    """Raises InvalidDocument for text nested deeper than MAX_JSON_DEPTH.
+
+    To be asked before a parser that recurses: it overflows the stack of a process with a raised
+    limit.
+    """
     depth = 0
     for match in _STRINGS_AND_BRACKETS.finditer(text):
         token = match[0]
