@@ -1,11 +1,15 @@
 """What the services keep. One call is one database transaction, durable when it returns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
+from decentralized_vllm.protocol.events import LogPosition
 from decentralized_vllm.protocol.ids import Address, JobId, Wei
 from dvllm_gateway.ids import AccountId, KeyId, TaskId
-from dvllm_gateway.services.ports import ApiKey
+from dvllm_gateway.services.events import Event, EventName, Payload
+from dvllm_gateway.services.ports import ApiKey, Balance, StoredReply
 from dvllm_gateway.services.tasks import TaskFilter, TaskPage, TaskRecord
 
 
@@ -45,7 +49,7 @@ class TaskStore(Protocol):
     async def of_job(self, sender: Address, job_id: JobId) -> TaskRecord | None: ...
 
     async def list(self, account: AccountId, chosen: TaskFilter) -> TaskPage:
-        """Newest first."""
+        """Newest first, each without its prompt ("") and its response (None): they may be long."""
 
     async def unfinished(self, sender: Address) -> tuple[tuple[TaskRecord, Assignment], ...]:
         """Oldest first: what a starting gateway goes on with."""
@@ -98,3 +102,139 @@ class LoginNonceStore(Protocol):
 
     async def take(self, nonce: str) -> IssuedNonce | None:
         """Deletes it: given out once at most, whichever gateway process asks."""
+
+
+class Movement(StrEnum):
+    """Why an account's money moved."""
+
+    GRANT = "grant"  # by the operator; negative takes money back
+    DEPOSIT = "deposit"
+    REVERSAL = "reversal"  # of a deposit that a re-organisation took off the chain
+    RESERVE = "reserve"  # from available to reserved, for a task
+    RELEASE = "release"  # what a task did not cost, back to available
+    CHARGE = "charge"  # what a task cost, out of reserved
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One movement, never changed afterwards; both amounts are signed changes of the balance.
+
+    `reason` is the operator's word for a grant, the transaction of a deposit.
+    """
+
+    id: int
+    account: AccountId
+    movement: Movement
+    available_wei: Wei
+    reserved_wei: Wei
+    at_ms: int
+    task_id: TaskId | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    lines: tuple[LedgerLine, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    id: AccountId
+    created_at_ms: int
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    accounts: tuple[Account, ...]
+    total: int
+
+
+class AccountStore(Protocol):
+    """An account is made by its first credit or key; an unknown one has nothing."""
+
+    async def balance(self, account: AccountId) -> Balance:
+        """`available_wei` is below zero only after the reversal of a deposit already spent."""
+
+    async def grant(
+        self, account: AccountId, amount_wei: Wei, *, reason: str, at_ms: int
+    ) -> Balance:
+        """Negative takes away. Raises InsufficientBalance below zero; nothing was written then."""
+
+    async def find(self, account: AccountId) -> Account | None: ...
+
+    async def list(self, *, limit: int, offset: int) -> AccountPage:
+        """In the order of their ids."""
+
+    async def history(self, account: AccountId, *, limit: int, offset: int) -> LedgerPage:
+        """Newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """Tokens that `account` sent to the gateway, as a log of the chain tells."""
+
+    position: LogPosition
+    account: AccountId
+    amount_wei: Wei
+
+
+class IdempotencyStore(Protocol):
+    async def claim(
+        self, account: AccountId, key: str, digest: bytes, *, now_ms: int, until_ms: int
+    ) -> "Claim | None":
+        """None: the key is the caller's until `until_ms`; else who has it at `now_ms`."""
+
+    async def settle(self, account: AccountId, key: str, reply: StoredReply) -> None: ...
+
+    async def release(self, account: AccountId, key: str) -> None:
+        """Frees a key without a reply; one that has a reply keeps it."""
+
+    async def prune(self, *, now_ms: int) -> int:
+        """Forgets what ended before; tells how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A key in use: `digest` is its request's, `reply` None while that still runs."""
+
+    digest: bytes
+    reply: StoredReply | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event before it has a cursor."""
+
+    name: EventName
+    at_ms: int
+    payload: Payload
+    account: AccountId | None = None
+
+
+class EventStore(Protocol):
+    """What a subscriber may have missed. A task's events are kept as its id: read later, they show
+    the task as it is then."""
+
+    async def append(self, events: Sequence[NewEvent]) -> tuple[Event, ...]:
+        """In order, with growing cursors. No smaller cursor ever becomes visible after a larger."""
+
+    async def read(self, *, after: int, limit: int) -> tuple[Event, ...]:
+        """The oldest ones with larger cursors, also those of other gateway processes."""
+
+    async def last_cursor(self) -> int:
+        """0 before the first event."""
+
+    async def prune(self, *, before_ms: int, keep: int) -> int:
+        """Forgets events older than `before_ms`, and all but the newest `keep`; tells how many."""
+
+
+class LeaseStore(Protocol):
+    """Who may use what only one process may use, such as a chain key. Time is the database's."""
+
+    async def acquire(self, name: str, holder: str, *, for_s: float) -> bool:
+        """True also for who has it already: then it is renewed. False while another has it."""
+
+    async def release(self, name: str, holder: str) -> None:
+        """Nothing if another has it."""
