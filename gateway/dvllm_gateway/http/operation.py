@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from dvllm_gateway.errors import GatewayError
-from dvllm_gateway.services.ports import Core, Rate
+from dvllm_gateway.services.ports import Core, LimitState, Rate
 from dvllm_gateway.services.principals import Principal, Scope
 
 MAX_JSON_BYTES = 1_000_000
@@ -41,7 +41,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Call[Any, Any]], Awaitable[Reply | web.StreamResponse]]
+AnyCall = Call[Any, Any]
+Handler = Callable[[AnyCall], Awaitable[Reply | web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Operation:
 
     `spends` operations cost money: their account's inference budget counts, and they honour
     Idempotency-Key. `replies` are the models of the statuses it answers with, for the OpenAPI
-    document; errors are added by the dialect. `reads_body` False leaves the body to the handler.
+    document; errors are added by the dialect. `reads_body` False leaves the body to the handler:
+    `body` then only documents a multipart form.
     """
 
     name: str
@@ -86,9 +88,18 @@ class ErrorSpeller:
         raise NotImplementedError
 
 
+def no_further_headers(_: LimitState) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`rates` says how often a class may be called; `extra_routes` adds what is no operation."""
+    """`rates` says how often a class may be called; `extra_routes` adds what is no operation.
+
+    Callers of the classes in `by_address` are counted by their address even when they say who they
+    are; so are all calls that fail before that, and calls of what is not served, both as
+    `fallback_class`. `limit_headers` adds the dialect's own spelling of the tightest limit.
+    """
 
     name: str
     title: str
@@ -96,3 +107,6 @@ class Dialect:
     errors: ErrorSpeller
     rates: Mapping[str, Rate]
     extra_routes: Callable[[web.Application, Core], None] | None = None
+    by_address: frozenset[str] = frozenset({"auth"})
+    fallback_class: str = "status"
+    limit_headers: Callable[[LimitState], Mapping[str, str]] = no_further_headers

@@ -1,0 +1,137 @@
+"""Makes a dialect's list of operations an application: one path for every request.
+
+read the body → who asks → limits → scope → check the body → do it, once for an Idempotency-Key.
+"""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from pydantic import BaseModel
+
+from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest
+from dvllm_gateway.errors import Unauthenticated
+from dvllm_gateway.http.bodies import read_whole, require_content_type
+from dvllm_gateway.http.door import Door, RawHandler
+from dvllm_gateway.http.openapi import openapi_document
+from dvllm_gateway.http.operation import AnyCall, Call, Dialect, Operation
+from dvllm_gateway.http.options import HttpOptions
+from dvllm_gateway.http.rates import RateDesk
+from dvllm_gateway.http.replays import Replays
+from dvllm_gateway.http.validation import body_of, query_of
+from dvllm_gateway.http.visit import VISIT
+from dvllm_gateway.services.own_time import waiting
+from dvllm_gateway.services.ports import Core, Credentials
+from dvllm_gateway.services.principals import Principal, Scope
+
+CONTENT_DIGEST = "X-Content-Digest"
+OPENAPI_PATH = "/openapi.json"
+
+
+class Service:
+    """A dialect over a core: the handlers of its operations, and the door they stand behind."""
+
+    def __init__(self, core: Core, dialect: Dialect, options: HttpOptions) -> None:
+        self.dialect = dialect
+        self._core = core
+        self._rates = RateDesk(dialect, core.limits)
+        self.door = Door(dialect, self._rates, options)
+        self._replays = Replays(core.idempotency, self.door, options.background)
+
+    def handler(self, operation: Operation) -> RawHandler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._serve(operation, request)
+
+        return handle
+
+    def openapi_handler(self) -> RawHandler:
+        document = openapi_document(self.dialect)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            visit = request[VISIT]
+            visit.operation = "openapi"
+            await self._rates.count_other(visit)
+            return web.Response(body=document, content_type="application/json")
+
+        return handle
+
+    async def _serve(self, operation: Operation, request: web.Request) -> web.StreamResponse:
+        visit = request[VISIT]
+        visit.operation = operation.name
+        raw = await _raw_body(operation, request)
+        principal = await self._core.auth.identify(_credentials(operation, request, raw))
+        await self._rates.count(visit, operation, principal)
+        call: AnyCall = Call(
+            core=self._core,
+            principal=await self._admitted(operation, principal),
+            body=_body(operation, raw),
+            query=None if operation.query is None else query_of(operation.query, request.query),
+            path=dict(request.match_info),
+            request=request,
+            request_id=visit.request_id,
+        )
+        return await self._replays.answer(operation, call, raw)
+
+    async def _admitted(
+        self, operation: Operation, principal: Principal | None
+    ) -> Principal | None:
+        """Raises Unauthenticated, Forbidden, NetworkUnavailable."""
+        if operation.scope is None:
+            return principal
+        if principal is None:
+            raise Unauthenticated("this needs an API key or a wallet's signature")
+        if operation.scope is Scope.OWNER:
+            principal = await self._core.auth.with_owner(principal)
+        principal.require(operation.scope)
+        return principal
+
+
+def dialect_app(
+    core: Core, dialect: Dialect, options: HttpOptions | None = None
+) -> web.Application:
+    """For one mount: aiohttp takes an application once, so each mount gets its own."""
+    service = Service(core, dialect, options or HttpOptions())
+    app = web.Application(middlewares=[_middleware(service.door)])
+    app.on_response_prepare.append(service.door.add_headers)
+    for operation in dialect.operations:
+        app.add_routes([_route(operation, service.handler(operation))])
+    app.router.add_get(OPENAPI_PATH, service.openapi_handler())
+    if dialect.extra_routes is not None:
+        dialect.extra_routes(app, core)
+    return app
+
+
+def _middleware(door: Door) -> Middleware:
+    @web.middleware
+    async def through_door(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await door.answer(request, handler)
+
+    return through_door
+
+
+def _route(operation: Operation, handler: RawHandler) -> web.RouteDef:
+    if operation.method == "GET":
+        return web.get(operation.path, handler)  # and HEAD
+    return web.route(operation.method, operation.path, handler)
+
+
+async def _raw_body(operation: Operation, request: web.Request) -> bytes:
+    if not operation.reads_body or operation.method == "GET":
+        return b""
+    if operation.body is not None:
+        require_content_type(request, "application/json")
+    with waiting():
+        return await read_whole(request, max_bytes=operation.max_body_bytes)
+
+
+def _body(operation: Operation, raw: bytes) -> BaseModel | None:
+    if operation.body is None or not operation.reads_body:
+        return None
+    return body_of(operation.body, raw)
+
+
+def _credentials(operation: Operation, request: web.Request, raw: bytes) -> Credentials:
+    """A body that the handler reads is signed by the digest its caller states beforehand."""
+    digest = body_digest(raw)
+    if not operation.reads_body:
+        digest = request.headers.get(CONTENT_DIGEST, digest).lower()
+    target = HttpRequest(request.host, request.method, request.raw_path, digest)
+    return Credentials(request.headers, target)

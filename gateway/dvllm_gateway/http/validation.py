@@ -1,0 +1,50 @@
+"""From bytes and query strings to pydantic models; what is wrong is named, never repeated."""
+
+from typing import Any
+
+from multidict import MultiMapping
+from pydantic import BaseModel, ValidationError
+
+from decentralized_vllm.protocol.canonical_json import MAX_JSON_DEPTH, check_depth
+from decentralized_vllm.protocol.errors import InvalidDocument
+from dvllm_gateway.errors import InvalidRequest
+
+MAX_FIELD_CHARACTERS = 100
+
+
+def body_of(model: type[BaseModel], raw: bytes) -> BaseModel:
+    """Strict: no text becomes a number, no number a truth value. Raises InvalidRequest."""
+    _check_depth(raw)
+    try:
+        return model.model_validate_json(raw, strict=True)
+    except ValidationError as error:
+        raise first_problem(error) from None
+
+
+def query_of(model: type[BaseModel], query: MultiMapping[str]) -> BaseModel:
+    """Lax, since everything is text there. A parameter given twice is a list."""
+    values: dict[str, Any] = {}
+    for name in query:
+        given = query.getall(name)
+        values[name] = given[0] if len(given) == 1 else given
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise first_problem(error) from None
+
+
+def first_problem(error: ValidationError) -> InvalidRequest:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])[:MAX_FIELD_CHARACTERS]
+    if not field:
+        return InvalidRequest(f"the body is not what it should be: {first['msg']}")
+    return InvalidRequest(f"{field}: {first['msg']}", field=field)
+
+
+def _check_depth(raw: bytes) -> None:
+    if raw.count(b"[") + raw.count(b"{") <= MAX_JSON_DEPTH:
+        return
+    try:
+        check_depth(raw.decode("utf-8"))
+    except (InvalidDocument, UnicodeDecodeError):
+        raise InvalidRequest(f"JSON is UTF-8, nested at most {MAX_JSON_DEPTH} deep") from None
