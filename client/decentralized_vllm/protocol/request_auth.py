@@ -10,6 +10,9 @@
 
 Headers: `Authorization: Signature 0x…`, `X-Wallet-Address`, `X-Wallet-Timestamp`, `X-Wallet-Nonce`.
 Whoever verifies also keeps (address, nonce) until the window closes, and refuses it twice.
+
+A body too large to be read first is a form: its digest line is `form_digest`, which the header
+`X-Content-Digest` repeats, so that the signature is checked before the first byte of the files.
 """
 
 import hashlib
@@ -20,17 +23,19 @@ from dataclasses import dataclass
 from eth_account.messages import SignableMessage, encode_defunct
 from eth_account.signers.base import BaseAccount
 
+from decentralized_vllm.protocol.canonical_json import encode
 from decentralized_vllm.protocol.errors import InvalidSignature
-from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.ids import Address, Cid
 from decentralized_vllm.protocol.signatures import signer_of
 
 WINDOW_S = 300
 MAX_TARGET_CHARACTERS = 8192
+MAX_SIGNATURE_BYTES = 3072  # a wallet that is a contract takes other ones than a key's 65 bytes
 
 _TITLE = "dvllm-request"
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _SCHEME = "signature "
-_SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}")
+_SIGNATURE = re.compile(rf"0x(?:[0-9a-fA-F]{{2}}){{1,{MAX_SIGNATURE_BYTES}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,14 @@ def body_digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
+def form_digest(fields: Mapping[str, str], cid: Cid) -> str:
+    """Stands for the body of a form: its text fields, and the root of the directory of its files.
+
+    Raises InvalidDocument for text that has no UTF-8.
+    """
+    return hashlib.sha256(encode({**fields, "cid": cid})).hexdigest()
+
+
 def signed_headers(
     request: HttpRequest, account: BaseAccount, *, timestamp_s: int, nonce: str
 ) -> dict[str, str]:
@@ -77,7 +90,7 @@ def read_headers(headers: Mapping[str, str]) -> RequestSignature:
         raise InvalidSignature("Authorization: must be `Signature 0x…`")
     signature = authorization[len(_SCHEME) :].strip()
     if not _SIGNATURE.fullmatch(signature):
-        raise InvalidSignature("Authorization: a signature is 65 bytes in hex")
+        raise InvalidSignature("Authorization: a signature is bytes in hex")
     nonce = headers.get("X-Wallet-Nonce", "")
     if not _NONCE.fullmatch(nonce):
         raise InvalidSignature("X-Wallet-Nonce: must be 16 to 64 url-safe characters")
@@ -95,7 +108,22 @@ def verify(
     now_s: float,
     authorities: Collection[str],
 ) -> Address:
-    """The address that signed this very request within the window.
+    """The address whose key signed this very request within the window. Raises InvalidSignature."""
+    check_bounds(request, proof, now_s=now_s, authorities=authorities)
+    signer = signer_of(signed_message(request, proof), proof.signature)
+    if signer.lower() != proof.address.lower():
+        raise InvalidSignature("X-Wallet-Address: another address signed this request")
+    return signer
+
+
+def check_bounds(
+    request: HttpRequest,
+    proof: RequestSignature,
+    *,
+    now_s: float,
+    authorities: Collection[str],
+) -> None:
+    """All that a signature is bound to but its signer.
 
     `authorities` are the names under which this server is called; a request that was signed for
     another server means nothing here. Raises InvalidSignature.
@@ -106,10 +134,10 @@ def verify(
         raise InvalidSignature("the path is too long to be signed")
     if abs(now_s - proof.timestamp_s) > WINDOW_S:
         raise InvalidSignature(f"X-Wallet-Timestamp: more than {WINDOW_S} s from now")
-    signer = signer_of(_message(request, proof.timestamp_s, proof.nonce), proof.signature)
-    if signer.lower() != proof.address.lower():
-        raise InvalidSignature("X-Wallet-Address: another address signed this request")
-    return signer
+
+
+def signed_message(request: HttpRequest, proof: RequestSignature) -> SignableMessage:
+    return _message(request, proof.timestamp_s, proof.nonce)
 
 
 def canonical_text(request: HttpRequest, timestamp_s: int, nonce: str) -> str:

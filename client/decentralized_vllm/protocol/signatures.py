@@ -3,6 +3,7 @@
 from eth_account import Account
 from eth_account.messages import SignableMessage
 from eth_keys.exceptions import BadSignature
+from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError as KeyValidationError
 
 from decentralized_vllm.protocol.errors import InvalidSignature
@@ -20,6 +21,11 @@ def signer_of(message: SignableMessage, signature: bytes) -> Address:
     except (BadSignature, KeyValidationError, ValueError) as error:
         raise InvalidSignature("the signature recovers to no address") from error
     return Address(signer)
+
+
+def digest_of(message: SignableMessage) -> bytes:
+    """The 32 bytes that are signed: what a wallet that is a contract is asked about (EIP-1271)."""
+    return keccak(b"\x19" + message.version + message.header + message.body)
 
 
 def _check_form(signature: bytes) -> None:

@@ -1,17 +1,21 @@
 """Requests signed by a wallet."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
 from eth_account import Account
 
 from decentralized_vllm.protocol.errors import InvalidSignature
+from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.request_auth import (
+    MAX_SIGNATURE_BYTES,
     WINDOW_S,
     HttpRequest,
     RequestSignature,
     body_digest,
     canonical_text,
+    form_digest,
     read_headers,
     signed_headers,
     verify,
@@ -21,6 +25,7 @@ ACCOUNT = Account.from_key("0x" + "11" * 32)
 NOW_S = 1_700_000_000
 NONCE = "abcdefghij-_0123456789"
 REQUEST = HttpRequest("node.example:8080", "GET", "/jobs/7/events?from=0", body_digest(b""))
+CID = Cid("bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e")
 AUTHORITIES = ("node.example:8080",)
 
 
@@ -94,7 +99,7 @@ def test_verify__mirrored_s__refused() -> None:
     ("name", "value"),
     [
         ("Authorization", "Bearer abc"),
-        ("Authorization", "Signature 0x1234"),
+        ("Authorization", "Signature 0x123"),
         ("Authorization", ""),
         ("X-Wallet-Nonce", "short"),
         ("X-Wallet-Nonce", "with a space in it"),
@@ -112,3 +117,29 @@ def test_verify__address_in_another_case__accepted() -> None:
     proof = proof_of()
     lower = replace(proof, address=type(proof.address)(proof.address.lower()))
     assert verify(REQUEST, lower, now_s=NOW_S, authorities=AUTHORITIES) == ACCOUNT.address
+
+
+def test_verify__signature_of_another_length__refused() -> None:
+    proof = replace(proof_of(), signature=bytes(64))
+    with pytest.raises(InvalidSignature, match="65 bytes"):
+        verify(REQUEST, proof, now_s=NOW_S, authorities=AUTHORITIES)
+
+
+def test_read_headers__signature_of_a_contract__read_up_to_its_limit() -> None:
+    headers = signed_headers(REQUEST, ACCOUNT, timestamp_s=NOW_S, nonce=NONCE)
+    longest = "ab" * MAX_SIGNATURE_BYTES
+    read = read_headers(headers | {"Authorization": f"Signature 0x{longest}"})
+    assert read.signature == bytes.fromhex(longest)
+    with pytest.raises(InvalidSignature):
+        read_headers(headers | {"Authorization": f"Signature 0x{longest}ab"})
+
+
+def test_form_digest__order_of_fields__makes_no_difference_but_texts_and_files_do() -> None:
+    digest = form_digest({"modelId": "m", "name": "n"}, CID)
+    assert digest == form_digest({"name": "n", "modelId": "m"}, CID)
+    assert (
+        digest
+        == hashlib.sha256(b'{"cid":"%b","modelId":"m","name":"n"}' % CID.encode()).hexdigest()
+    )
+    assert digest != form_digest({"modelId": "m", "name": "o"}, CID)
+    assert digest != form_digest({"modelId": "m", "name": "n"}, Cid(CID[:-1] + "a"))
