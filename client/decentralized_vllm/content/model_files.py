@@ -43,7 +43,7 @@ def check_model_listing(names: Sequence[str], sizes: Sequence[int]) -> None:
     if len(set(names)) != len(names):
         raise UnsafeModel("a file is listed twice")
     for name, size in zip(names, sizes, strict=True):
-        _check_name(name)
+        check_model_file_name(name)
         _check_size(name, size)
     if "config.json" not in names:
         raise UnsafeModel("config.json is missing")
@@ -72,7 +72,8 @@ def check_model_directory(path: Path) -> None:
             _check_index(entry, tensors)
 
 
-def _check_name(name: str) -> None:
+def check_model_file_name(name: str) -> None:
+    """For one file, before any of it comes. Raises UnsafeModel."""
     if not _NAME.fullmatch(name):
         raise UnsafeModel(f"{name[:200]!r} is not a plain file name")
     if not (_is_bulk(name) or name in _CONFIGURATION or _is_about(name)):

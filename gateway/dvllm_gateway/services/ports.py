@@ -63,8 +63,18 @@ class Models(Protocol):
     async def get(self, model_id: ModelId) -> Model:
         """Raises ModelNotFound."""
 
+    async def inspect(self, folder: Path) -> Cid:
+        """The CID of a folder's files as one directory; nothing is stored.
+
+        Raises InvalidRequest for files that no node would load.
+        """
+
     async def publish(self, upload: "ModelUpload") -> "PublishedModel":
-        """Checks the files, stores them as one directory, registers it if the key may."""
+        """Stores an inspected folder as one directory, and registers it if the key may.
+
+        Raises Conflict (the model has these very files), NoCapacity (the disk is full),
+        NetworkUnavailable, TransactionRejected. What was not registered is not kept.
+        """
 
 
 @dataclass(frozen=True, slots=True)
