@@ -184,15 +184,15 @@ class IdempotencyStore(Protocol):
     async def claim(
         self, account: AccountId, key: str, digest: bytes, *, now_ms: int, until_ms: int
     ) -> "Claim | None":
-        """None: the key is the caller's until `until_ms`; else who has it at `now_ms`."""
+        """None: the key is the caller's until `until_ms`; else who has it at `now_ms`.
+
+        Forgets those whose time was over before `now_ms`.
+        """
 
     async def settle(self, account: AccountId, key: str, reply: StoredReply) -> None: ...
 
     async def release(self, account: AccountId, key: str) -> None:
         """Frees a key without a reply; one that has a reply keeps it."""
-
-    async def prune(self, *, now_ms: int) -> int:
-        """Forgets what ended before; tells how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ class NewEvent:
 
 class EventStore(Protocol):
     """What a subscriber may have missed. A task's events are kept as its id: read later, they show
-    the task as it is then."""
+    the task as it is then. Only the newest are kept."""
 
     async def append(self, events: Sequence[NewEvent]) -> tuple[Event, ...]:
         """In order, with growing cursors. No smaller cursor ever becomes visible after a larger."""
@@ -225,9 +225,6 @@ class EventStore(Protocol):
 
     async def last_cursor(self) -> int:
         """0 before the first event."""
-
-    async def prune(self, *, before_ms: int, keep: int) -> int:
-        """Forgets events older than `before_ms`, and all but the newest `keep`; tells how many."""
 
 
 class LeaseStore(Protocol):
