@@ -15,7 +15,7 @@ from decentralized_vllm.chain.resubmission import Resubmission
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.signing import TransactionSigner
 from decentralized_vllm.chain.submission import Submission
-from decentralized_vllm.protocol.errors import PermanentError
+from decentralized_vllm.protocol.errors import DvllmError, PermanentError
 
 log = logging.getLogger(__name__)
 
@@ -152,8 +152,7 @@ class Confirmer:
             await self._outbox.save([outgoing.given_up(MISSED_DEADLINE)])
             return
         try:
-            estimate, _ = await simulated_gas(self._rpc, self._signer.address, outgoing.call)
-            limit = gas_limit(estimate, most=self._settings.max_gas, label=outgoing.call.label)
+            limit = await self._gas_limit(outgoing)
         except PermanentError as error:
             await self._outbox.save([outgoing.given_up(f"its nonce was lost, and now: {error}")])
             return
@@ -161,6 +160,13 @@ class Confirmer:
             outgoing, gas_limit=limit, view=view, forgets_attempts=False
         )
         await self._submission.offer([sent], view)
+
+    async def _gas_limit(self, outgoing: Outgoing) -> int:
+        call = outgoing.call
+        (estimate,), _ = await simulated_gas(self._rpc, self._signer.address, [call])
+        if isinstance(estimate, DvllmError):
+            raise estimate
+        return gas_limit(estimate, most=self._settings.max_gas, label=call.label)
 
     async def _settle_deep(self, view: View) -> None:
         deep = view.block_number - self._settings.finality_blocks

@@ -1,24 +1,26 @@
 """What a key has sent and not yet settled: in the database first, then in memory."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 
 from decentralized_vllm.chain.confirmation import Sent
+from decentralized_vllm.chain.grouping import Grouped
 from decentralized_vllm.chain.outgoing import Attempt, Outgoing, State
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.chain.store.outbox import NewTransaction, OutboxTable
+from decentralized_vllm.chain.waiters import Waiters
 
 
 class Outbox:
-    """Every change is durable before it can be seen here. `changed` is notified of each."""
+    """Every change is durable before it can be seen here. `changed` wakes who waits for one."""
 
     def __init__(self, database: Database, table: OutboxTable) -> None:
-        self.changed = asyncio.Condition()
+        self.changed = Waiters()
         self._database = database
         self._table = table
         self._waiting: dict[str, Outgoing] = {}
         self._mined: dict[str, Outgoing] = {}
         self._sent: dict[str, Sent] = {}
+        self._settled = Grouped(self._find_settled)
 
     async def load(self) -> None:
         for outgoing in await self._database.transaction(self._table.open):
@@ -50,15 +52,17 @@ class Outbox:
         return self._waiting.get(key) or self._mined.get(key)
 
     async def find(self, key: str) -> Outgoing | None:
-        known = self.unsettled(key)
-        if known is not None:
-            return known
-        return await self._database.transaction(lambda tx: self._table.find(tx, key))
+        return self.unsettled(key) or await self._settled(key)
 
-    async def add(self, new: NewTransaction) -> Outgoing:
-        outgoing = await self._database.transaction(lambda tx: self._table.insert(tx, new))
-        self._show(outgoing)
-        return outgoing
+    async def _find_settled(self, keys: Sequence[str]) -> list[Outgoing | Exception | None]:
+        found = await self._database.transaction(lambda tx: self._table.find(tx, keys))
+        return [found.get(key) for key in keys]
+
+    async def add(self, new: Sequence[NewTransaction]) -> list[Outgoing]:
+        added = await self._database.transaction(lambda tx: self._table.insert(tx, new))
+        for outgoing in added:
+            self._show(outgoing)
+        return added
 
     async def add_attempt(self, outgoing: Outgoing, attempt: Attempt) -> Outgoing:
         signed = outgoing.with_attempt(attempt)
@@ -78,7 +82,7 @@ class Outbox:
         await self._database.transaction(lambda tx: self._table.update(tx, changed))
         for outgoing in changed:
             self._show(outgoing)
-        await self.notify()
+        self.changed.look()
 
     def sent(self, outgoing: Outgoing) -> Sent | None:
         """When this process last offered it to the endpoints."""
@@ -87,10 +91,6 @@ class Outbox:
     def note_sent(self, outgoings: Iterable[Outgoing], sent: Sent) -> None:
         for outgoing in outgoings:
             self._sent[outgoing.key] = sent
-
-    async def notify(self) -> None:
-        async with self.changed:
-            self.changed.notify_all()
 
     def _show(self, outgoing: Outgoing) -> None:
         self._waiting.pop(outgoing.key, None)

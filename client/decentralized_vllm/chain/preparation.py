@@ -1,39 +1,62 @@
 """Would this call succeed now, and how much gas does it need? Asked before anything is signed."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from decentralized_vllm.chain.contracts.reader import hex_data
+from decentralized_vllm.chain.endpoint import Request
 from decentralized_vllm.chain.reverts import revert_error
 from decentralized_vllm.chain.rpc import Rpc, jittered_backoff_s
 from decentralized_vllm.chain.rpc_errors import RpcError
-from decentralized_vllm.protocol.errors import PermanentError, TransactionFailed
+from decentralized_vllm.protocol.errors import DvllmError, PermanentError, TransactionFailed
 from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.transactions import Call
 
 ESTIMATE_ATTEMPTS = 3
 
 
-async def simulated_gas(rpc: Rpc, sender: Address, call: Call) -> tuple[int, Wei]:
-    """Gas the call takes at the latest block, and the sender's balance for gas, in one round trip.
+async def simulated_gas(
+    rpc: Rpc, sender: Address, calls: Sequence[Call]
+) -> tuple[list[int | DvllmError], Wei]:
+    """Gas each call takes at the latest block, and the sender's balance for gas.
 
-    Raises what the revert stands for (see `revert_error`), ChainUnavailable when a node can not
-    estimate what it can execute.
+    One round trip. In the place of a call that reverts stands what the revert means (see
+    `revert_error`), ChainUnavailable for one that a node can not estimate though it executes.
     """
-    request = call_object(sender, call)
+    requests: list[Request] = [_estimate_request(sender, call) for call in calls]
+    *answers, balance = await rpc.batch([*requests, ("eth_getBalance", [sender, "latest"])])
+    if isinstance(balance, RpcError):
+        raise balance
+    gas = await asyncio.gather(
+        *(_gas_or_error(rpc, sender, *pair) for pair in zip(calls, answers, strict=True))
+    )
+    return gas, Wei(int(balance, 16))
+
+
+async def _gas_or_error(rpc: Rpc, sender: Address, call: Call, answer: Any) -> int | DvllmError:
+    try:
+        return await _gas(rpc, sender, call, answer)
+    except DvllmError as error:
+        return error
+
+
+async def _gas(rpc: Rpc, sender: Address, call: Call, answer: Any) -> int:
+    """`answer` is that to the first request for an estimate."""
     for attempt in range(1, ESTIMATE_ATTEMPTS + 1):
-        gas, balance = await rpc.batch(
-            [("eth_estimateGas", [request, "latest"]), ("eth_getBalance", [sender, "latest"])]
-        )
-        if isinstance(balance, RpcError):
-            raise balance
-        if not isinstance(gas, RpcError):
-            return int(gas, 16), Wei(int(balance, 16))
+        if not isinstance(answer, RpcError):
+            return int(answer, 16)
         revert = await simulated_revert(rpc, sender, call)
         if revert is not None:
-            raise revert from gas
+            raise revert from answer
         if attempt < ESTIMATE_ATTEMPTS:  # it executes: the estimate failed for a passing reason
             await asyncio.sleep(jittered_backoff_s(0.1, attempt))
-    raise gas
+            (answer,) = await rpc.batch([_estimate_request(sender, call)])
+    raise answer
+
+
+def _estimate_request(sender: Address, call: Call) -> Request:
+    return "eth_estimateGas", [call_object(sender, call), "latest"]
 
 
 async def simulated_revert(

@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from weakref import WeakValueDictionary
 
 from eth_account.signers.local import LocalAccount
 from filelock import FileLock, Timeout
@@ -16,9 +15,9 @@ from decentralized_vllm.chain.confirmation import View
 from decentralized_vllm.chain.confirmer import Confirmer, SenderSettings
 from decentralized_vllm.chain.heads import HeadHints
 from decentralized_vllm.chain.identity import ChainIdentity
+from decentralized_vllm.chain.intake import Intake, Order
 from decentralized_vllm.chain.outbox import Outbox
 from decentralized_vllm.chain.outgoing import Outgoing, State
-from decentralized_vllm.chain.preparation import gas_limit, simulated_gas
 from decentralized_vllm.chain.reverts import revert_error
 from decentralized_vllm.chain.rpc import Rpc, jittered_backoff_s
 from decentralized_vllm.chain.signing import TransactionSigner
@@ -28,7 +27,6 @@ from decentralized_vllm.chain.store.outbox import OutboxTable
 from decentralized_vllm.chain.submission import Submission
 from decentralized_vllm.protocol.errors import (
     ChainUnavailable,
-    InsufficientGas,
     KeyInUse,
     RetryableError,
     TransactionFailed,
@@ -36,7 +34,6 @@ from decentralized_vllm.protocol.errors import (
 )
 from decentralized_vllm.protocol.ids import Address, TxHash, Wei
 from decentralized_vllm.protocol.transactions import Call, Receipt
-from decentralized_vllm.protocol.units import format_tokens
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +71,11 @@ class OutboxSender:
         )
         self._lock = _lock(lock_dir, identity, self.address)
         self._view: View | None = None
-        self._preparing: set[str] = set()
+        self._intake = Intake(
+            rpc, self.address, self._outbox, self._submission, self._settings, self._fresh_view
+        )
+        # Held by whoever uses a lock; the others vanish.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_stopped = False
 
     @property
@@ -99,24 +100,26 @@ class OutboxSender:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lock.release()
+        try:
+            await self._intake.close()  # nothing may be signed once the lock is free
+        finally:
+            self._lock.release()
 
     async def send(self, call: Call, *, key: str, deadline_s: float | None = None) -> TxHash:
         """See the port. Where `max_in_flight` are unmined, waits until one of them is mined."""
-        known = await self._outbox.find(key)
-        if known is not None:
-            return known.latest.hash
-        async with self._turn(key):
-            known = await self._outbox.find(key)  # another caller may have sent it meanwhile
+        # One caller per key: nobody may store it between another's look and its own.
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            known = await self._outbox.find(key)
             if known is None:
-                known = await self._accept(call, key, deadline_s)
+                if self._is_stopped and not self._intake.has_room:
+                    raise _stopped()
+                known = await self._intake.accept(Order(call, key, deadline_s))
         return known.latest.hash
 
     async def wait(self, key: str) -> Receipt:
         """See the port. `confirmations` of the settings say how deep counts as mined."""
         while True:
-            async with self._outbox.changed:
-                await self._outbox.changed.wait_for(lambda: self._is_over(key))
+            await self._outbox.changed.until(lambda: self._is_over(key))
             outgoing = await self._outbox.find(key)
             if outgoing is None:
                 raise TransactionFailed(f"nothing was sent as {key!r}")
@@ -143,7 +146,8 @@ class OutboxSender:
                 await self._hints.wait(hints_seen, self._pause_s())
         finally:
             self._is_stopped = True
-            await self._outbox.notify()
+            self._outbox.changed.look()
+            self._intake.refuse(_stopped())
 
     async def balance(self) -> Wei:
         """Of the chain's own coin, which pays for gas."""
@@ -154,67 +158,18 @@ class OutboxSender:
             return
         self._view = await read_view(self._rpc, self.address)
         await self._confirmer.tick(self._view)
-        await self._outbox.notify()
+        self._outbox.changed.look()
+        self._intake.nudge()
 
     def _pause_s(self) -> float:
         """What is mined already is only watched for re-organisations, which can wait a little."""
         return self._settings.poll_s * (1 if self._outbox.n_waiting else 5)
-
-    @asynccontextmanager
-    async def _turn(self, key: str) -> AsyncIterator[None]:
-        """One caller per key, and no more in preparation than may be in flight."""
-        changed = self._outbox.changed
-        async with changed:
-            await changed.wait_for(lambda: self._is_stopped or self._is_turn_of(key))
-            if not self._is_turn_of(key):
-                raise ChainUnavailable("the sender was stopped")
-            self._preparing.add(key)
-        try:
-            yield
-        finally:
-            self._preparing.discard(key)
-            await self._outbox.notify()
-
-    def _is_turn_of(self, key: str) -> bool:
-        n_in_flight = self._outbox.n_waiting + len(self._preparing)
-        return key not in self._preparing and n_in_flight < self._settings.max_in_flight
-
-    async def _accept(self, call: Call, key: str, deadline_s: float | None) -> Outgoing:
-        (estimate, balance), view = await asyncio.gather(
-            simulated_gas(self._rpc, self.address, call), self._fresh_view()
-        )
-        limit = gas_limit(estimate, most=self._settings.max_gas, label=call.label)
-        self._check_deadline(call, deadline_s, view)
-        self._check_balance(call, limit, balance, view)
-        outgoing = await self._submission.store(
-            call,
-            key=key,
-            deadline_s=None if deadline_s is None else int(deadline_s),
-            gas_limit=limit,
-            view=view,
-        )
-        await self._submission.offer([outgoing], view)
-        return outgoing
 
     async def _fresh_view(self) -> View:
         age_s = asyncio.get_running_loop().time() - (self._view.seen_at_s if self._view else 0.0)
         if self._view is None or age_s > FRESH_VIEW_S:
             self._view = await read_view(self._rpc, self.address)
         return self._view
-
-    def _check_deadline(self, call: Call, deadline_s: float | None, view: View) -> None:
-        if deadline_s is not None and view.block_time_s > deadline_s:
-            raise TransactionFailed(f"{call.label}: its deadline has passed")
-
-    def _check_balance(self, call: Call, limit: int, balance: Wei, view: View) -> None:
-        promised = sum(outgoing.most_cost_wei for outgoing in self._outbox.waiting())
-        needed = limit * self._submission.fees(view).max_fee_wei + promised
-        if balance < needed:
-            raise InsufficientGas(
-                f"{call.label}: {self.address} has {format_tokens(balance)} for gas, "
-                f"and up to {format_tokens(needed)} may be needed",
-                hint="send it some of the chain's own coin",
-            )
 
     def _is_over(self, key: str) -> bool:
         """Nothing more to wait for; what is not open is settled, or was never sent."""
@@ -228,6 +183,10 @@ class OutboxSender:
             return False
         depth = self._view.block_number - outgoing.inclusion.block_number + 1
         return depth >= self._settings.confirmations
+
+
+def _stopped() -> ChainUnavailable:
+    return ChainUnavailable("the sender was stopped")
 
 
 def _outcome(outgoing: Outgoing) -> Receipt:

@@ -1,8 +1,9 @@
 """Gives out nonces, makes signed bytes durable, and only then offers them to the endpoints."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from decentralized_vllm.chain.broadcast import Verdict, broadcast
 from decentralized_vllm.chain.confirmation import Sent, View
@@ -14,6 +15,16 @@ from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.signing import CANCELLATION_GAS, TransactionSigner
 from decentralized_vllm.chain.store.outbox import NewTransaction
 from decentralized_vllm.protocol.transactions import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A transaction before it has a nonce."""
+
+    call: Call
+    key: str
+    deadline_s: int | None
+    gas_limit: int
 
 
 class Submission:
@@ -28,15 +39,21 @@ class Submission:
         self._policy = policy
         self._nonce_lock = asyncio.Lock()
 
-    async def store(
-        self, call: Call, *, key: str, deadline_s: int | None, gas_limit: int, view: View
-    ) -> Outgoing:
+    async def store(self, drafts: Sequence[Draft], view: View) -> list[Outgoing]:
+        """Signs them in order, and makes all durable or none."""
+        if not drafts:
+            return []
+        fees = self.fees(view)
         async with self._nonce_lock:
-            attempt = self._signer.sign(
-                call, nonce=self._next_nonce(view), gas_limit=gas_limit, fees=self.fees(view)
+            nonces = itertools.count(self._next_nonce(view))
+            return await self._outbox.add(
+                [self._signed(draft, next(nonces), fees) for draft in drafts]
             )
-            new = NewTransaction(key, call, deadline_s, gas_limit, attempt)
-            return await self._outbox.add(new)
+
+    def _signed(self, draft: Draft, nonce: int, fees: Fees) -> NewTransaction:
+        call, limit = draft.call, draft.gas_limit
+        attempt = self._signer.sign(call, nonce=nonce, gas_limit=limit, fees=fees)
+        return NewTransaction(draft.key, call, draft.deadline_s, limit, attempt)
 
     async def store_under_new_nonce(
         self, outgoing: Outgoing, *, gas_limit: int, view: View, forgets_attempts: bool
@@ -74,7 +91,7 @@ class Submission:
         call = Call(to=self._signer.address, data=b"", label=f"fill nonce {nonce}")
         key = f"fill-nonce:{nonce}:{view.block_number}"
         new = NewTransaction(key, call, None, CANCELLATION_GAS, attempt)
-        return await self._outbox.add(new)
+        return (await self._outbox.add([new]))[0]
 
     async def offer(self, outgoings: Sequence[Outgoing], view: View) -> None:
         """Never fails: what no endpoint took is offered again later."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from decentralized_vllm.chain import sender as sender_module
+from decentralized_vllm.chain import intake as intake_module
 from decentralized_vllm.chain.confirmation import Patience
 from decentralized_vllm.chain.fees import FeePolicy
 from decentralized_vllm.chain.network import Network
@@ -322,7 +322,7 @@ async def test_send__ran_out_of_gas_in_the_block__sent_once_more_with_double(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The estimate is forged: too little for a first try, enough when doubled."""
-    monkeypatch.setattr(sender_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
+    monkeypatch.setattr(intake_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
     requester = Address(REQUESTER.address)
     credit_wei = await network.coordinator.credit(requester)
     async with sending(network, REQUESTER, tmp_path) as sender:
@@ -335,7 +335,7 @@ async def test_send__ran_out_of_gas_in_the_block__sent_once_more_with_double(
 async def test_send__never_enough_gas__failed_and_said_so(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
+    monkeypatch.setattr(intake_module, "gas_limit", lambda estimate, **_: estimate * 2 // 3)
     settings = replace(quick_settings(network), max_gas=1)
     async with sending(network, REQUESTER, tmp_path, settings=settings) as sender:
         await sender.send(network.requester_calls.deposit(Wei(7)), key="long")

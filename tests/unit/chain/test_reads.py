@@ -66,26 +66,37 @@ PASSING = RpcError(-32000, "something about state")
 
 async def test_simulated_gas__estimate_fails_in_passing__asked_again() -> None:
     rpc = by_method(eth_estimateGas=[PASSING, "0x5208"], eth_call="0x", eth_getBalance="0x1")
-    assert await simulated_gas(rpc, WHO, CALL) == (21_000, 1)
+    assert await simulated_gas(rpc, WHO, [CALL]) == ([21_000], 1)
 
 
 async def test_simulated_gas__estimate_never_works_though_it_executes__unavailable() -> None:
     rpc = by_method(eth_estimateGas=PASSING, eth_call="0x", eth_getBalance="0x1")
-    with pytest.raises(ChainUnavailable, match="something about state"):
-        await simulated_gas(rpc, WHO, CALL)
+    (error,), _ = await simulated_gas(rpc, WHO, [CALL])
+    assert isinstance(error, ChainUnavailable) and "something about state" in error.message
 
 
 async def test_simulated_gas__no_balance_in_the_answer__unavailable() -> None:
     rpc = by_method(eth_estimateGas="0x5208", eth_getBalance=PASSING)
     with pytest.raises(ChainUnavailable):
-        await simulated_gas(rpc, WHO, CALL)
+        await simulated_gas(rpc, WHO, [CALL])
 
 
 async def test_simulated_gas__reverts__its_reason() -> None:
     reverted = RpcError(3, "execution reverted", b"")
     rpc = by_method(eth_estimateGas=reverted, eth_call=reverted, eth_getBalance="0x1")
-    with pytest.raises(TransactionFailed, match="the call reverted without a reason"):
-        await simulated_gas(rpc, WHO, CALL)
+    (error,), _ = await simulated_gas(rpc, WHO, [CALL])
+    assert isinstance(error, TransactionFailed)
+    assert error.message == "the call reverted without a reason"
+
+
+async def test_simulated_gas__one_of_several_reverts__the_others_are_estimated() -> None:
+    reverted = RpcError(3, "execution reverted", b"")
+    rpc = by_method(
+        eth_estimateGas=["0x5208", reverted, "0x5209"], eth_call=reverted, eth_getBalance="0x1"
+    )
+    (first, second, third), _ = await simulated_gas(rpc, WHO, [CALL] * 3)
+    assert (first, third) == (21_000, 21_001)
+    assert isinstance(second, TransactionFailed)
 
 
 def test_gas_limit__estimate__a_quarter_more_within_the_most() -> None:

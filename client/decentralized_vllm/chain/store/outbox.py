@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select, update
 
 from decentralized_vllm.chain.fees import Fees
 from decentralized_vllm.chain.outgoing import Attempt, Inclusion, Outgoing, State
@@ -36,11 +36,19 @@ class OutboxTable:
         """Everything that is not settled, in order of nonce."""
         return self._load(tx, transactions.c.state != State.SETTLED)
 
-    def find(self, tx: Connection, key: str) -> Outgoing | None:
-        return next(iter(self._load(tx, transactions.c.key == key)), None)
+    def find(self, tx: Connection, keys: Sequence[str]) -> dict[str, Outgoing]:
+        """Those that there are, by key."""
+        return {outgoing.key: outgoing for outgoing in self._load(tx, transactions.c.key.in_(keys))}
 
-    def insert(self, tx: Connection, new: NewTransaction) -> Outgoing:
-        values = {
+    def insert(self, tx: Connection, new: Sequence[NewTransaction]) -> list[Outgoing]:
+        tx.execute(insert(transactions), [self._new_values(each) for each in new])
+        row_ids = self._row_ids(tx, [each.key for each in new])
+        added = [_added(row_ids[each.key], each) for each in new]
+        tx.execute(insert(attempts), [_attempt_values(each.id, each.latest) for each in added])
+        return added
+
+    def _new_values(self, new: NewTransaction) -> dict[str, Any]:
+        return {
             "chain": self.chain,
             "sender": self.sender,
             "key": new.key,
@@ -52,23 +60,15 @@ class OutboxTable:
             "nonce": new.attempt.nonce,
             "gas_limit": new.gas_limit,
         }
-        result = tx.execute(insert(transactions).values(**values))
-        row_id = int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
-        self._insert_attempt(tx, row_id, new.attempt)
-        return Outgoing(
-            id=row_id,
-            key=new.key,
-            call=new.call,
-            deadline_s=new.deadline_s,
-            state=State.PENDING,
-            nonce=new.attempt.nonce,
-            gas_limit=new.gas_limit,
-            attempts=(new.attempt,),
-        )
+
+    def _row_ids(self, tx: Connection, keys: Sequence[str]) -> dict[str, int]:
+        columns = select(transactions.c.key, transactions.c.id)
+        found = tx.execute(columns.where(*self._ours, transactions.c.key.in_(keys)))
+        return {row.key: row.id for row in found}
 
     def add_attempt(self, tx: Connection, outgoing: Outgoing) -> None:
         """Stores the latest attempt and the row it changed."""
-        self._insert_attempt(tx, outgoing.id, outgoing.latest)
+        tx.execute(insert(attempts), [_attempt_values(outgoing.id, outgoing.latest)])
         self.update(tx, [outgoing])
 
     def replace_attempts(self, tx: Connection, outgoing: Outgoing) -> None:
@@ -77,37 +77,41 @@ class OutboxTable:
         self.add_attempt(tx, outgoing)
 
     def update(self, tx: Connection, changed: Sequence[Outgoing]) -> None:
-        for outgoing in changed:
-            tx.execute(
-                update(transactions)
-                .where(transactions.c.id == outgoing.id)
-                .values(**_mutable_values(outgoing))
-            )
+        tx.execute(_UPDATE, [{"row_id": o.id, **_mutable_values(o)} for o in changed])
 
-    def _insert_attempt(self, tx: Connection, row_id: int, attempt: Attempt) -> None:
-        tx.execute(
-            insert(attempts).values(
-                hash=attempt.hash,
-                transaction_id=row_id,
-                nonce=attempt.nonce,
-                raw=attempt.raw,
-                max_fee_wei=attempt.fees.max_fee_wei,
-                tip_wei=attempt.fees.tip_wei,
-                is_cancellation=int(attempt.is_cancellation),
-            )
-        )
+    @property
+    def _ours(self) -> tuple[ColumnElement[bool], ...]:
+        return transactions.c.chain == self.chain, transactions.c.sender == self.sender
 
-    def _load(self, tx: Connection, condition: Any) -> list[Outgoing]:
-        query = (
-            select(transactions)
-            .where(
-                transactions.c.chain == self.chain,
-                transactions.c.sender == self.sender,
-                condition,
-            )
-            .order_by(transactions.c.nonce, transactions.c.id)
-        )
-        return [_outgoing(row, _attempts_of(tx, row.id)) for row in tx.execute(query).all()]
+    def _load(self, tx: Connection, condition: ColumnElement[bool]) -> list[Outgoing]:
+        query = select(transactions).where(*self._ours, condition)
+        rows = tx.execute(query.order_by(transactions.c.nonce, transactions.c.id)).all()
+        return [_outgoing(row, _attempts_of(tx, row.id)) for row in rows]
+
+
+def _added(row_id: int, new: NewTransaction) -> Outgoing:
+    return Outgoing(
+        id=row_id,
+        key=new.key,
+        call=new.call,
+        deadline_s=new.deadline_s,
+        state=State.PENDING,
+        nonce=new.attempt.nonce,
+        gas_limit=new.gas_limit,
+        attempts=(new.attempt,),
+    )
+
+
+def _attempt_values(row_id: int, attempt: Attempt) -> dict[str, Any]:
+    return {
+        "hash": attempt.hash,
+        "transaction_id": row_id,
+        "nonce": attempt.nonce,
+        "raw": attempt.raw,
+        "max_fee_wei": attempt.fees.max_fee_wei,
+        "tip_wei": attempt.fees.tip_wei,
+        "is_cancellation": int(attempt.is_cancellation),
+    }
 
 
 def _attempts_of(tx: Connection, row_id: int) -> tuple[Attempt, ...]:
@@ -167,3 +171,22 @@ def _mutable_values(outgoing: Outgoing) -> dict[str, Any]:
         "gas_used": mined and mined.gas_used,
         "gas_price_wei": mined and mined.gas_price_wei,
     }
+
+
+_MUTABLE = (
+    "state",
+    "nonce",
+    "gas_limit",
+    "failure",
+    "revert_data",
+    "mined_hash",
+    "block_number",
+    "block_hash",
+    "gas_used",
+    "gas_price_wei",
+)
+_UPDATE = (
+    update(transactions)
+    .where(transactions.c.id == bindparam("row_id"))
+    .values({name: bindparam(name) for name in _MUTABLE})
+)

@@ -1,0 +1,93 @@
+"""Makes one call out of those that come while another is under way."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+GROUP_SIZE = 64  # endpoints take batches of a hundred; an answer in parts helps nobody
+
+
+class Grouped(Generic[T, R]):
+    """`await grouped(item)`: alone it runs at once; what comes meanwhile goes into the next run.
+
+    `run` answers for each item in its place, with a result or with an error for that caller
+    alone; what it raises is raised to all of the group. `room` says how many may go at the moment
+    (`nudge` when it grew). Whoever is cancelled before its run began takes no part in it.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]],
+        *,
+        room: Callable[[], int] = lambda: GROUP_SIZE,
+    ) -> None:
+        self._run = run
+        self._room = room
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._runner: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: T) -> R:
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        self.nudge()
+        return await answer
+
+    def nudge(self) -> None:
+        if self._runner is None and self._waiting and self._room() > 0:
+            self._runner = asyncio.create_task(self._run_groups())
+
+    def refuse(self, error: Exception) -> None:
+        """Raises `error` to all whose run has not begun."""
+        while self._waiting:
+            _settle(self._waiting.popleft()[1], error)
+
+    async def close(self) -> None:
+        """Cancels the run under way and whoever waits, and returns when it has ended."""
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
+        while self._waiting:
+            self._waiting.popleft()[1].cancel()
+
+    async def _run_groups(self) -> None:
+        try:
+            while group := self._next_group():
+                await self._run_group(group)
+        finally:
+            self._runner = None
+
+    def _next_group(self) -> list[tuple[T, asyncio.Future[R]]]:
+        most = min(GROUP_SIZE, self._room())
+        group: list[tuple[T, asyncio.Future[R]]] = []
+        while self._waiting and len(group) < most:
+            entry = self._waiting.popleft()
+            if not entry[1].done():
+                group.append(entry)
+        return group
+
+    async def _run_group(self, group: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._run([item for item, _ in group])
+        except BaseException as error:
+            for _, answer in group:
+                _settle(answer, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, answer), result in zip(group, results, strict=True):
+            _settle(answer, result)
+
+
+def _settle(answer: asyncio.Future[R], result: R | BaseException) -> None:
+    if answer.done():
+        return  # its caller no longer waits
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    elif isinstance(result, BaseException):
+        answer.cancel()
+    else:
+        answer.set_result(result)
