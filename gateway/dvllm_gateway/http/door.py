@@ -9,7 +9,7 @@ from aiohttp import web
 from dvllm_gateway.errors import GatewayError, RateLimited
 from dvllm_gateway.http.client_address import counted_address
 from dvllm_gateway.http.failures import of_defect, of_http
-from dvllm_gateway.http.metrics import Answered, count_answered
+from dvllm_gateway.http.metrics import METRICS, Answered, count_answered
 from dvllm_gateway.http.operation import Dialect
 from dvllm_gateway.http.options import HttpOptions
 from dvllm_gateway.http.rates import RateDesk
@@ -37,6 +37,7 @@ class Door:
         if VISIT in request:  # a mount inside of a mount
             return await handler(request)
         visit = request[VISIT] = self._visit(request)
+        request[METRICS] = self._options.metrics
         began_s = time.perf_counter()
         status = STATUS_CLIENT_LEFT
         with measured() as stopwatch:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LATENCY_BUCKETS_S = (
@@ -56,6 +57,9 @@ class Metrics:
             "Credit of the gateway's key at the coordinator.",
             registry=registry,
         )
+
+
+METRICS: web.RequestKey[Metrics] = web.RequestKey("metrics", Metrics)
 
 
 def new_metrics() -> Metrics:
