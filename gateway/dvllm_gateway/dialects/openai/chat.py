@@ -1,0 +1,92 @@
+"""POST /v1/chat/completions."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from dvllm_gateway.dialects.openai import replies
+from dvllm_gateway.dialects.openai.callers import account_of
+from dvllm_gateway.dialects.openai.options import OpenAiOptions
+from dvllm_gateway.dialects.openai.prompts import chat_requests
+from dvllm_gateway.dialects.openai.rendering import created_s, task_headers, usage_reply
+from dvllm_gateway.dialects.openai.requests import ChatBody
+from dvllm_gateway.dialects.openai.run import Answer, Run, started
+from dvllm_gateway.dialects.openai.streaming import Frames, stream_run
+from dvllm_gateway.http.operation import Call, Reply
+from dvllm_gateway.services.own_time import waiting
+from dvllm_gateway.services.tasks import TaskRecord
+
+ID_PREFIX = "chatcmpl-"
+
+
+class Chat:
+    def __init__(self, options: OpenAiOptions) -> None:
+        self._options = options
+
+    async def complete(self, call: Call[ChatBody, None]) -> Reply | web.StreamResponse:
+        model = await call.core.models.get(call.body.model_id)
+        requests = chat_requests(
+            call.body, model, default_max_tokens=self._options.default_max_tokens
+        )
+        async with started(call.core.tasks, account_of(call), requests) as run:
+            if call.body.stream:
+                frames = ChatFrames(call.body, run)
+                return await stream_run(call, run, frames, self._options)
+            with waiting():
+                answers = await run.answers(self._options.sync_wait_s)
+        return Reply(_reply(call.body, answers), headers=task_headers([a.task for a in answers]))
+
+
+def _reply(body: ChatBody, answers: Sequence[Answer]) -> replies.ChatReply:
+    first = answers[0].task
+    choices = [
+        replies.ChatChoice(
+            index=index,
+            message=replies.ChatMessage(content=answer.text),
+            finish_reason=answer.finish_reason.value,
+        )
+        for index, answer in enumerate(answers)
+    ]
+    return replies.ChatReply(
+        id=ID_PREFIX + first.id,
+        created=created_s(first),
+        model=body.model,
+        choices=choices,
+        usage=usage_reply([answer.usage for answer in answers]),
+    )
+
+
+class ChatFrames(Frames):
+    def __init__(self, body: ChatBody, run: Run) -> None:
+        self._model = body.model
+        self._first: TaskRecord = run.records[0]
+        self.wants_usage = body.wants_usage
+
+    def opening(self, index: int) -> replies.ChatChunk:
+        return self._chunk(index, replies.ChatDelta(role="assistant", content=""))
+
+    def piece(self, index: int, text: str) -> replies.ChatChunk:
+        return self._chunk(index, replies.ChatDelta(content=text))
+
+    def closing(self, index: int, finish_reason: str) -> replies.ChatChunk:
+        return self._chunk(index, replies.ChatDelta(), finish_reason)
+
+    def usage(self, usage: replies.UsageReply) -> replies.ChatChunk:
+        return self._frame([], usage)
+
+    def _chunk(
+        self, index: int, delta: replies.ChatDelta, finish_reason: str | None = None
+    ) -> replies.ChatChunk:
+        choice = replies.ChatChunkChoice(index=index, delta=delta, finish_reason=finish_reason)
+        return self._frame([choice], None)
+
+    def _frame(
+        self, choices: list[replies.ChatChunkChoice], usage: replies.UsageReply | None
+    ) -> replies.ChatChunk:
+        return replies.ChatChunk(
+            id=ID_PREFIX + self._first.id,
+            created=created_s(self._first),
+            model=self._model,
+            choices=choices,
+            usage=usage,
+        )

@@ -1,0 +1,109 @@
+"""From a request's body to the tasks it asks for: one per prompt and choice."""
+
+from dataclasses import replace
+
+from decentralized_vllm.protocol.generation import Message, SamplingParameters
+from decentralized_vllm.protocol.ids import ModelId
+from decentralized_vllm.protocol.prompts import PromptDocument
+from dvllm_gateway.dialects.openai.requests import ChatBody, CompletionBody, GenerationBody
+from dvllm_gateway.errors import InvalidRequest
+from dvllm_gateway.services.network import Model
+from dvllm_gateway.services.tasks import TaskRequest
+
+# OpenAI's own default of plain completions; a chat's is the most that the model sells.
+COMPLETION_TOKENS = 16
+
+_VOICES = {"developer": "system"}
+
+
+def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> list[TaskRequest]:
+    """One per choice. Raises InvalidRequest for what no engine of the network does."""
+    _refuse_unserved(body)
+    messages = tuple(Message(_VOICES.get(m.role, m.role), m.text) for m in body.messages)
+    wanted = body.max_completion_tokens or body.max_tokens or default_max_tokens
+    parameters = _parameters(body, wanted if _is_asked(body) else _at_most(wanted, model))
+    shown = body.messages[-1].text
+    return [
+        TaskRequest(
+            ModelId(body.model),
+            PromptDocument(messages=messages, parameters=_choice(parameters, i)),
+            shown,
+        )
+        for i in range(body.n or 1)
+    ]
+
+
+def completion_requests(body: CompletionBody, model: Model) -> list[TaskRequest]:
+    """For each prompt its choices, in OpenAI's order. Raises InvalidRequest."""
+    if body.logprobs is not None:
+        raise _unserved("logprobs")
+    if body.suffix:
+        raise _unserved("suffix")
+    wanted = body.max_tokens or _at_most(COMPLETION_TOKENS, model)
+    parameters = _parameters(body, wanted)
+    return [
+        TaskRequest(
+            ModelId(body.model),
+            PromptDocument(prompt=prompt, parameters=_choice(parameters, i)),
+            prompt,
+        )
+        for prompt in _texts(body)
+        for i in range(body.n or 1)
+    ]
+
+
+def _texts(body: CompletionBody) -> list[str]:
+    if isinstance(body.prompt, str):
+        return [_not_empty(body.prompt)]
+    texts = [prompt for prompt in body.prompt if isinstance(prompt, str)]
+    if len(texts) < len(body.prompt):
+        raise InvalidRequest("prompt: tokens are not served, send text", field="prompt")
+    return [_not_empty(text) for text in texts]
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise InvalidRequest("prompt: is empty", field="prompt")
+    return text
+
+
+def _parameters(body: GenerationBody, max_tokens: int) -> SamplingParameters:
+    return SamplingParameters(
+        max_tokens=max_tokens,
+        temperature=1.0 if body.temperature is None else body.temperature,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        top_k=body.top_k or 0,
+        stop=body.stops,
+        seed=body.seed,
+    )
+
+
+def _choice(parameters: SamplingParameters, number: int) -> SamplingParameters:
+    """Choices with one seed would all be the same."""
+    if parameters.seed is None:
+        return parameters
+    return replace(parameters, seed=parameters.seed + number)
+
+
+def _is_asked(body: ChatBody) -> bool:
+    return body.max_tokens is not None or body.max_completion_tokens is not None
+
+
+def _at_most(n_tokens: int, model: Model) -> int:
+    return n_tokens if model.terms is None else min(n_tokens, model.terms.max_output_tokens)
+
+
+def _refuse_unserved(body: ChatBody) -> None:
+    """What would change the answer's form must not be ignored."""
+    if body.logprobs:
+        raise _unserved("logprobs")
+    if body.tools:
+        raise _unserved("tools")
+    if body.functions:
+        raise _unserved("functions")
+    if body.response_format is not None and body.response_format.get("type") != "text":
+        raise _unserved("response_format")
+
+
+def _unserved(field: str) -> InvalidRequest:
+    return InvalidRequest(f"{field}: is not served by this network's engines", field=field)

@@ -1,0 +1,106 @@
+"""Bodies of replies, with the fields that OpenAI's clients read."""
+
+from typing import Literal
+
+from dvllm_gateway.dialects.openai.wire import Wire
+
+
+class UsageReply(Wire):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class ChatMessage(Wire):
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+
+
+class ChatChoice(Wire):
+    index: int
+    message: ChatMessage
+    logprobs: None = None
+    finish_reason: str
+
+
+class ChatReply(Wire):
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: UsageReply
+
+
+class ChatDelta(Wire):
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+
+
+class ChatChunkChoice(Wire):
+    index: int
+    delta: ChatDelta
+    logprobs: None = None
+    finish_reason: str | None = None
+
+
+class ChatChunk(Wire):
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: list[ChatChunkChoice]
+    usage: UsageReply | None = None
+
+
+class TextChoice(Wire):
+    index: int
+    text: str
+    logprobs: None = None
+    finish_reason: str | None = None
+
+
+class TextReply(Wire):
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: UsageReply | None = None
+
+
+class ModelReply(Wire):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelsReply(Wire):
+    object: Literal["list"] = "list"
+    data: list[ModelReply]
+
+
+class EmbeddingItem(Wire):
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingsReply(Wire):
+    object: Literal["list"] = "list"
+    data: list[EmbeddingItem]
+    model: str
+    usage: UsageReply
+
+
+class ErrorBody(Wire):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorReply(Wire):
+    error: ErrorBody

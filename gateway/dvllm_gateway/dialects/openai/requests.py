@@ -1,0 +1,105 @@
+"""Bodies of requests, as OpenAI's clients send them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from decentralized_vllm.protocol.documents import MAX_SAFE_INTEGER, MAX_TOKENS_OF_TERMS
+from decentralized_vllm.protocol.ids import ModelId
+from decentralized_vllm.protocol.prompts import (
+    MAX_MESSAGES,
+    MAX_STOP_CHARACTERS,
+    MAX_STOP_SEQUENCES,
+)
+from dvllm_gateway.dialects.openai.wire import Wire
+
+MAX_CHOICES = 8
+MAX_PROMPTS = 8
+
+ModelName = Annotated[str, Field(min_length=1, max_length=256)]
+StopText = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]
+Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS_OF_TERMS)]
+
+
+class StreamOptions(Wire):
+    include_usage: bool = False
+
+
+class TextPart(Wire):
+    type: Literal["text"]
+    text: str
+
+
+class MessageBody(Wire):
+    """`developer` is what newer clients call the system's voice."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
+
+
+class GenerationBody(Wire):
+    """What both kinds of completions share. None is as good as left out."""
+
+    model: ModelName
+    max_tokens: Tokens | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=0, le=1_000_000)
+    n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
+    stop: StopText | Annotated[list[StopText], Field(max_length=MAX_STOP_SEQUENCES)] | None = None
+    seed: int | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+    @property
+    def model_id(self) -> ModelId:
+        return ModelId(self.model)
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        if self.stop is None:
+            return ()
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+class ChatBody(GenerationBody):
+    messages: list[MessageBody] = Field(min_length=1, max_length=MAX_MESSAGES)
+    max_completion_tokens: Tokens | None = None
+    logprobs: bool | None = None
+    response_format: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+    functions: list[dict[str, Any]] | None = None
+
+
+class CompletionBody(GenerationBody):
+    prompt: (
+        str
+        | Annotated[list[str], Field(min_length=1, max_length=MAX_PROMPTS)]
+        | Annotated[list[int], Field(min_length=1)]
+        | Annotated[list[list[int]], Field(min_length=1)]
+    )
+    echo: bool | None = None
+    logprobs: int | None = Field(default=None, ge=0, le=5)
+    suffix: str | None = None
+
+
+class EmbeddingBody(Wire):
+    model: ModelName
+    input: (
+        str
+        | Annotated[list[str], Field(min_length=1)]
+        | Annotated[list[int], Field(min_length=1)]
+        | Annotated[list[list[int]], Field(min_length=1)]
+    )
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = Field(default=None, ge=1)

@@ -1,0 +1,129 @@
+"""The tasks behind one call: all of them begin or none, and nobody works for one who hung up."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from decentralized_vllm.protocol.generation import FinishReason, Usage
+from dvllm_gateway.errors import GatewayError, TaskFailed, TaskTimeout
+from dvllm_gateway.ids import AccountId
+from dvllm_gateway.services.ports import Tasks
+from dvllm_gateway.services.tasks import StreamEnd, TaskRecord, TaskRequest, TextChunk
+
+ITEMS_AHEAD = 64
+
+Item = tuple[int, TextChunk | StreamEnd]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, verified against the node's receipt."""
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    task: TaskRecord
+
+
+class Run:
+    """One call's tasks, in the order of its choices."""
+
+    def __init__(self, tasks: Tasks, account: AccountId, records: Sequence[TaskRecord]) -> None:
+        self._tasks = tasks
+        self._account = account
+        self.records = tuple(records)
+
+    async def wait_submitted(self, timeout_s: float) -> None:
+        """Until the jobs are on chain, as `records` then tell. Raises TaskFailed."""
+        self.records = tuple(
+            [
+                await self._tasks.wait_submitted(self._account, record.id, timeout_s)
+                for record in self.records
+            ]
+        )
+        for record in self.records:
+            if record.failure is not None:
+                raise TaskFailed(record.failure.message)
+
+    async def answers(self, timeout_s: float) -> list[Answer]:
+        """Raises TaskFailed, and TaskTimeout: the tasks go on then."""
+        texts: list[list[str]] = [[] for _ in self.records]
+        ends: dict[int, StreamEnd] = {}
+        try:
+            async with asyncio.timeout(timeout_s), aclosing(self.items()) as items:
+                async for index, item in items:
+                    if isinstance(item, StreamEnd):
+                        ends[index] = item
+                    else:
+                        texts[index].append(item.text)
+        except TimeoutError:
+            raise TaskTimeout(
+                f"no answer within {timeout_s:g} s; the task goes on", task_created=True
+            ) from None
+        return [_answer("".join(text), ends[index]) for index, text in enumerate(texts)]
+
+    async def items(self) -> AsyncGenerator[Item, None]:
+        """Every piece as it comes, with the index of its choice. Raises TaskFailed."""
+        arrived: asyncio.Queue[Item | BaseException | None] = asyncio.Queue(ITEMS_AHEAD)
+        followers = [
+            asyncio.create_task(self._follow(index, record, arrived))
+            for index, record in enumerate(self.records)
+        ]
+        n_open = len(followers)
+        try:
+            while n_open:
+                match await arrived.get():
+                    case None:
+                        n_open -= 1
+                    case BaseException() as failure:
+                        raise failure
+                    case item:
+                        yield item
+        finally:
+            for follower in followers:
+                follower.cancel()
+            await asyncio.gather(*followers, return_exceptions=True)
+
+    async def _follow(
+        self, index: int, record: TaskRecord, arrived: asyncio.Queue[Item | BaseException | None]
+    ) -> None:
+        try:
+            async for item in self._tasks.stream(self._account, record.id):
+                await arrived.put((index, item))
+        except Exception as failure:  # whoever reads the queue raises it
+            await arrived.put(failure)
+        else:
+            await arrived.put(None)
+
+
+def _answer(text: str, end: StreamEnd) -> Answer:
+    return Answer(text, end.finish_reason, end.usage, end.task)
+
+
+@asynccontextmanager
+async def started(
+    tasks: Tasks, account: AccountId, requests: Sequence[TaskRequest]
+) -> AsyncIterator[Run]:
+    """Raises what `Tasks.submit` raises. Who is cancelled in here leaves no task to be answered."""
+    records: list[TaskRecord] = []
+    try:
+        for request in requests:
+            records.append(await tasks.submit(account, request))
+    except BaseException:
+        await asyncio.shield(_give_up(tasks, account, records))
+        raise
+    try:
+        yield Run(tasks, account, records)
+    except (asyncio.CancelledError, ConnectionError):
+        await asyncio.shield(_give_up(tasks, account, records))
+        raise
+
+
+async def _give_up(tasks: Tasks, account: AccountId, records: Sequence[TaskRecord]) -> None:
+    """As far as it can be: an answer under way is paid like any other."""
+    for record in records:
+        try:
+            await tasks.cancel(account, record.id)
+        except GatewayError:
+            continue  # over already, or out of reach: it ends by itself

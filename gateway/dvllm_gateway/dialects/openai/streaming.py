@@ -1,0 +1,92 @@
+"""Answers as server-sent events: chunks, the usage if it is wanted, and `[DONE]`."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from decentralized_vllm.protocol.generation import Usage
+from dvllm_gateway.dialects.openai.errors import OpenAiErrors
+from dvllm_gateway.dialects.openai.options import OpenAiOptions
+from dvllm_gateway.dialects.openai.rendering import task_headers, usage_reply
+from dvllm_gateway.dialects.openai.replies import UsageReply
+from dvllm_gateway.dialects.openai.run import Item, Run
+from dvllm_gateway.errors import GatewayError
+from dvllm_gateway.http.operation import Call
+from dvllm_gateway.http.replies import json_bytes
+from dvllm_gateway.http.sse import data_frame, stream_events
+from dvllm_gateway.services.own_time import waiting
+from dvllm_gateway.services.tasks import StreamEnd, TaskRecord
+
+DONE = data_frame(b"[DONE]")
+
+
+class Frames(Protocol):
+    """How one kind of completion spells its chunks; `index` is the choice's."""
+
+    wants_usage: bool
+
+    def opening(self, index: int) -> BaseModel | None: ...
+
+    def piece(self, index: int, text: str) -> BaseModel: ...
+
+    def closing(self, index: int, finish_reason: str) -> BaseModel: ...
+
+    def usage(self, usage: UsageReply) -> BaseModel: ...
+
+
+async def stream_run(
+    call: Call[Any, None], run: Run, frames: Frames, options: OpenAiOptions
+) -> web.StreamResponse:
+    """Headers go out when the jobs are on chain: until then a failure still has a status."""
+    with waiting():
+        await run.wait_submitted(options.submit_wait_s)
+    written = _written(run, frames, call.request_id)
+    return await stream_events(call.request, written, headers=task_headers(run.records))
+
+
+async def _written(run: Run, frames: Frames, request_id: str) -> AsyncGenerator[bytes, None]:
+    for index in range(len(run.records)):
+        opening = frames.opening(index)
+        yield _frame(opening) if opening is not None else b": on chain\n\n"
+    try:
+        async with aclosing(_pieces(run, frames)) as pieces:
+            async for piece in pieces:
+                yield piece
+    except GatewayError as error:
+        now_ms = time.time_ns() // 1_000_000
+        yield _frame(OpenAiErrors().spell(error, request_id, now_ms).body)
+        return
+    yield DONE
+
+
+async def _pieces(run: Run, frames: Frames) -> AsyncGenerator[bytes, None]:
+    usages: list[Usage] = []
+    async with aclosing(run.items()) as items:
+        while True:
+            with waiting():
+                arrived: Item | None = await anext(items, None)
+            if arrived is None:
+                break
+            index, item = arrived
+            if not isinstance(item, StreamEnd):
+                yield _frame(frames.piece(index, item.text))
+                continue
+            usages.append(item.usage)
+            yield _frame(frames.closing(index, item.finish_reason.value))
+            yield _proof(item.task)
+    if frames.wants_usage:
+        yield _frame(frames.usage(usage_reply(usages)))
+
+
+def _frame(chunk: BaseModel) -> bytes:
+    return data_frame(json_bytes(chunk))
+
+
+def _proof(task: TaskRecord) -> bytes:
+    """A comment, which clients skip: what headers tell where there is no stream."""
+    facts = "; ".join(f"{name}: {value}" for name, value in task_headers([task]).items())
+    return f": {facts}\n\n".encode()
