@@ -5,6 +5,7 @@ GatewayError
 │   ├── RateLimited            `retry_after_s` tells when
 │   ├── NoCapacity             no node takes the job now
 │   ├── NetworkUnavailable     chain or content store do not answer
+│   ├── SubscriberTooSlow      too many events wait to be read
 │   └── TaskTimeout            waited long enough; the task goes on
 └── PermanentGatewayError      the same call fails again
     ├── InvalidRequest         `field` names what is wrong, never its value
@@ -95,6 +96,10 @@ class NoCapacity(RetryableGatewayError):
 
 class NetworkUnavailable(RetryableGatewayError):
     kind = Kind.NETWORK_UNAVAILABLE
+
+
+class SubscriberTooSlow(RetryableGatewayError):
+    kind = Kind.RATE_LIMITED
 
 
 class TaskTimeout(RetryableGatewayError):
