@@ -23,11 +23,11 @@ class RateDesk:
         await self._count(visit, self._dialect.fallback_class, _of_address(visit), spends=False)
 
     async def _count(self, visit: Visit, rate_class: str, caller: str, *, spends: bool) -> None:
-        name, rate = self._dialect.name, self._dialect.rates[rate_class]
+        call = (self._dialect.name, rate_class, self._dialect.rates[rate_class], caller)
         try:
-            visit.limit = await self._limits.count(name, rate_class, rate, caller, spends=spends)
+            visit.limit = await self._limits.count(*call, spends=spends)
         except RateLimited:
-            visit.limit = await self._limits.state(name, rate_class, rate, caller)
+            visit.limit = await self._limits.state(*call, spends=spends)
             raise
 
 

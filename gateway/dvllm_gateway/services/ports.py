@@ -234,7 +234,9 @@ class Limits(Protocol):
         call counts nowhere. `spends` tells which budget. Raises RateLimited.
         """
 
-    async def state(self, dialect: str, rate_class: str, rate: Rate, caller: str) -> LimitState:
+    async def state(
+        self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
+    ) -> LimitState:
         """Without counting."""
 
     async def count_tokens(self, caller: str, n_tokens: int) -> LimitState:
