@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Protocol
 
+import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
@@ -22,6 +23,7 @@ from dvllm_gateway.services.own_time import waiting
 from dvllm_gateway.services.tasks import StreamEnd, TaskRecord
 
 DONE = data_frame(b"[DONE]")
+_PLACE_OF_TEXT = "\x00text\x00"
 
 
 class Frames(Protocol):
@@ -44,11 +46,11 @@ async def stream_run(
     """Headers go out when the jobs are on chain: until then a failure still has a status."""
     with waiting():
         await run.wait_submitted(options.submit_wait_s)
-    written = _written(run, frames, call.request_id)
+    written = frames_of(run, frames, call.request_id)
     return await stream_events(call.request, written, headers=task_headers(run.records))
 
 
-async def _written(run: Run, frames: Frames, request_id: str) -> AsyncGenerator[bytes, None]:
+async def frames_of(run: Run, frames: Frames, request_id: str) -> AsyncGenerator[bytes, None]:
     for index in range(len(run.records)):
         opening = frames.opening(index)
         yield _frame(opening) if opening is not None else b": on chain\n\n"
@@ -65,6 +67,7 @@ async def _written(run: Run, frames: Frames, request_id: str) -> AsyncGenerator[
 
 async def _pieces(run: Run, frames: Frames) -> AsyncGenerator[bytes, None]:
     usages: list[Usage] = []
+    moulds = [_Mould(frames.piece(i, _PLACE_OF_TEXT)) for i in range(len(run.records))]
     async with aclosing(run.items()) as items:
         while True:
             with waiting():
@@ -73,13 +76,25 @@ async def _pieces(run: Run, frames: Frames) -> AsyncGenerator[bytes, None]:
                 break
             index, item = arrived
             if not isinstance(item, StreamEnd):
-                yield _frame(frames.piece(index, item.text))
+                yield moulds[index].filled(item.text)
                 continue
             usages.append(item.usage)
             yield _frame(frames.closing(index, item.finish_reason.value))
             yield _proof(item.task)
     if frames.wants_usage:
         yield _frame(frames.usage(usage_reply(usages)))
+
+
+class _Mould:
+    """A chunk rendered once, since of thousands of them only the text differs."""
+
+    def __init__(self, chunk: BaseModel) -> None:
+        before, after = json_bytes(chunk).split(orjson.dumps(_PLACE_OF_TEXT))
+        self._before = b"data: " + before
+        self._after = after + b"\n\n"
+
+    def filled(self, text: str) -> bytes:
+        return self._before + orjson.dumps(text) + self._after
 
 
 def _frame(chunk: BaseModel) -> bytes:

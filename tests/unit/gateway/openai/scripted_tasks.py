@@ -1,0 +1,69 @@
+"""Tasks that say what a test wants, to see what the dialect makes of failures and departures."""
+
+import asyncio
+
+from decentralized_vllm.protocol.generation import FinishReason, Usage
+from decentralized_vllm.protocol.ids import Address, Cid, JobId, TxHash, Wei
+from dvllm_gateway.ids import AccountId, new_task_id
+from dvllm_gateway.services.tasks import StreamEnd, TaskRecord, TaskState, TextChunk
+
+ACCOUNT = AccountId("0xabc")
+
+
+def make_record(**changes):
+    fields = {
+        "id": new_task_id(),
+        "account": ACCOUNT,
+        "model_id": "m",
+        "prompt": "Say hi",
+        "prompt_cid": Cid("bafkprompt"),
+        "max_tokens": 8,
+        "state": TaskState.RUNNING,
+        "created_at_ms": 1_700_000_000_123,
+        "reserved_wei": Wei(5),
+        "job_id": JobId(7),
+        "request_tx": TxHash("0x01"),
+        "worker": Address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
+    }
+    return TaskRecord(**{**fields, **changes})
+
+
+class ScriptedTasks:
+    """`texts` are the pieces of each task in turn; an exception among them is raised."""
+
+    def __init__(self, *texts, fails_at=None):
+        self._texts = list(texts)
+        self._fails_at = fails_at
+        self._scripts = {}
+        self.requests = []
+        self.cancelled = []
+        self._n_waiting = 0
+        self.all_wait = asyncio.Event()
+
+    async def submit(self, account, request):
+        if self._fails_at is not None and len(self.requests) == self._fails_at[0]:
+            raise self._fails_at[1]
+        record = make_record(account=account, prompt=request.shown_prompt)
+        self._scripts[record.id] = record, self._texts[len(self.requests)]
+        self.requests.append(request)
+        return record
+
+    async def wait_submitted(self, account, task_id, timeout_s):
+        return self._scripts[task_id][0]
+
+    async def stream(self, account, task_id):
+        record, pieces = self._scripts[task_id]
+        for piece in pieces:
+            if isinstance(piece, BaseException):
+                raise piece
+            if piece is None:
+                self._n_waiting += 1
+                if self._n_waiting == len(self._texts):
+                    self.all_wait.set()
+                await asyncio.Event().wait()
+            yield TextChunk(piece, 1)
+        yield StreamEnd(FinishReason.STOP, Usage(3, len(pieces)), record)
+
+    async def cancel(self, account, task_id):
+        self.cancelled.append(task_id)
+        return self._scripts[task_id][0]

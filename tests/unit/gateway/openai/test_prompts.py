@@ -1,0 +1,117 @@
+import pytest
+from pydantic import ValidationError
+
+from decentralized_vllm.protocol.ids import Cid, ModelId
+from decentralized_vllm.protocol.jobs import Terms
+from dvllm_gateway.dialects.openai.prompts import chat_requests, completion_requests
+from dvllm_gateway.dialects.openai.requests import ChatBody, CompletionBody
+from dvllm_gateway.errors import InvalidRequest
+from dvllm_gateway.services.network import Model
+
+TERMS = Terms(1, 1, 0, 100, 60, 60, 1000, 200)
+MODEL = Model(ModelId("m"), "M", "", Cid("bafk"), True, 0, TERMS)
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def chat(**fields):
+    body = ChatBody.model_validate({"model": "m", "messages": HELLO, **fields})
+    return chat_requests(body, MODEL, default_max_tokens=1024)
+
+
+def completions(prompt, **fields):
+    body = CompletionBody.model_validate({"model": "m", "prompt": prompt, **fields})
+    return completion_requests(body, MODEL)
+
+
+def test_chat__bare__asks_for_no_more_than_the_model_sells():
+    (request,) = chat()
+    assert request.document.parameters.max_tokens == 200
+    assert request.shown_prompt == "Hello"
+    assert request.document.messages[0].role == "user"
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_chat__stated_tokens__go_on_as_they_are(field):
+    """Too many are refused by the task itself, never cut in silence."""
+    assert chat(**{field: 5000})[0].document.parameters.max_tokens == 5000
+
+
+def test_chat__nulls__are_as_good_as_left_out():
+    nulls = dict.fromkeys(("temperature", "top_p", "n", "stop", "seed", "stream", "max_tokens"))
+    assert chat(**nulls) == chat()
+
+
+def test_chat__parts_and_developer__become_text_and_system():
+    parts = [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief"}]
+    (request,) = chat(messages=[{"role": "developer", "content": parts}, *HELLO])
+    assert [(m.role, m.content) for m in request.document.messages] == [
+        ("system", "Be brief"),
+        ("user", "Hello"),
+    ]
+
+
+def test_chat__seeded_choices__differ_and_can_be_told_again():
+    seeds = [request.document.parameters.seed for request in chat(n=3, seed=10)]
+    assert seeds == [10, 11, 12]
+    assert [r.document.parameters.seed for r in chat(n=2)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("logprobs", True),
+        ("tools", [{"type": "function"}]),
+        ("functions", [{"name": "f"}]),
+        ("response_format", {"type": "json_object"}),
+    ],
+)
+def test_chat__what_changes_the_form_and_no_engine_does__is_refused(field, value):
+    with pytest.raises(InvalidRequest) as refusal:
+        chat(**{field: value})
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"logprobs": False}, {"tools": []}, {"response_format": {"type": "text"}}, {"user": "u"}],
+)
+def test_chat__what_changes_nothing__is_accepted(fields):
+    assert chat(**fields) == chat()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": []},
+        {"messages": [{"role": "tool", "content": "x"}]},
+        {"n": 0},
+        {"n": 99},
+        {"temperature": 2.1},
+        {"temperature": "1"},
+        {"stream": "true"},
+        {"max_tokens": 1.5},
+        {"seed": -1},
+        {"stop": [""]},
+        {"model": ""},
+    ],
+)
+def test_chat__bad_values__are_refused(fields):
+    with pytest.raises(ValidationError):
+        chat(**fields)
+
+
+def test_completions__several_prompts__each_with_its_choices_in_order():
+    requests = completions(["a", "b"], n=2)
+    assert [request.document.prompt for request in requests] == ["a", "a", "b", "b"]
+    assert {request.document.parameters.max_tokens for request in requests} == {16}
+
+
+@pytest.mark.parametrize("prompt", [[1, 2], [[1], [2]], "", ["a", ""]])
+def test_completions__tokens_and_nothing__are_refused(prompt):
+    with pytest.raises(InvalidRequest) as refusal:
+        completions(prompt)
+    assert refusal.value.field == "prompt"
+
+
+def test_completions__stop_text_or_list__is_one_kind():
+    assert completions("a", stop="x") == completions("a", stop=["x"])

@@ -1,0 +1,75 @@
+import orjson
+
+from dvllm_gateway.dialects.openai.chat import ChatFrames
+from dvllm_gateway.dialects.openai.completions import TextFrames
+from dvllm_gateway.dialects.openai.requests import ChatBody, CompletionBody
+from dvllm_gateway.dialects.openai.run import Run
+from dvllm_gateway.dialects.openai.streaming import DONE, frames_of
+from dvllm_gateway.errors import TaskFailed
+from tests.unit.gateway.openai.scripted_tasks import ACCOUNT, ScriptedTasks
+from tests.unit.gateway.openai.test_run import make_requests
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+async def make_run(*texts):
+    tasks = ScriptedTasks(*texts)
+    records = [await tasks.submit(ACCOUNT, request) for request in make_requests(len(texts))]
+    return Run(tasks, ACCOUNT, records)
+
+
+async def chat_frames(run, **fields):
+    body = ChatBody.model_validate({**CHAT, **fields})
+    return [frame async for frame in frames_of(run, ChatFrames(body, run), "req-1")]
+
+
+def payloads(frames):
+    return [orjson.loads(f[6:]) for f in frames if f.startswith(b"data: {")]
+
+
+async def test_chat__odd_texts__arrive_as_they_were_told():
+    texts = ["a\n\n", '"\\', "\u2028", "é🙂", "[DONE]", "\x00text\x00"]
+    chunks = payloads(await chat_frames(await make_run(texts)))
+    told = [c["choices"][0]["delta"].get("content") for c in chunks[1:-1]]
+    assert told == texts
+
+
+async def test_chat__frames__open_with_the_role_and_close_with_the_reason():
+    frames = await chat_frames(await make_run(["a"]))
+    chunks = payloads(frames)
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert all(chunk["usage"] is None for chunk in chunks)
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    assert frames[-1] == DONE
+
+
+async def test_chat__usage_wanted__is_one_last_chunk_without_choices():
+    run = await make_run(["a", "b"], ["c"])
+    chunks = payloads(await chat_frames(run, stream_options={"include_usage": True}))
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"] == {
+        "prompt_tokens": 6,
+        "completion_tokens": 3,
+        "total_tokens": 9,
+    }
+
+
+async def test_chat__fails_on_the_way__tells_the_error_and_is_not_done():
+    frames = await chat_frames(await make_run(["a", TaskFailed("the node left")]))
+    assert payloads(frames)[-1]["error"]["message"] == "the node left"
+    assert frames[-1] != DONE
+
+
+async def test_chat__proof__is_a_comment_that_clients_skip():
+    frames = await chat_frames(await make_run(["a"]))
+    (proof,) = [f for f in frames if f.startswith(b":")]
+    assert b"X-Dvllm-Job-Id: 7" in proof
+    assert proof.count(b"\n") == 2
+
+
+async def test_text__echo__comes_first():
+    run = await make_run(["a"])
+    body = CompletionBody.model_validate({"model": "m", "prompt": "hi", "echo": True})
+    frames = [f async for f in frames_of(run, TextFrames(body, run), "req-1")]
+    assert [c["choices"][0]["text"] for c in payloads(frames)] == ["hi", "a", ""]
