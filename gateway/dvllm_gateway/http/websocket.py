@@ -53,6 +53,11 @@ class SocketClient:
                 self._queue.get_nowait()
             self.close(WSCloseCode.TRY_AGAIN_LATER, "reads too slowly")
 
+    async def send_in_turn(self, frame: bytes) -> None:
+        """Waits for room: for a replay, which comes faster than anybody reads."""
+        if self._close_code is None:
+            await self._queue.put(frame)
+
     def close(self, code: int, reason: str = "") -> None:
         """After what is queued. The first call counts."""
         if self._close_code is not None:

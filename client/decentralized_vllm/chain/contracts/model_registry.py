@@ -42,6 +42,10 @@ class ModelRegistry:
     async def model_count(self) -> int:
         return int((await self._contract.read("modelCount()"))[0])
 
+    async def owner(self) -> Address:
+        """Who may register models under any free name."""
+        return Address((await self._contract.read("owner()"))[0])
+
     async def publisher(self, model_id: ModelId) -> Address:
         return Address((await self._contract.read("publisherOf(string)", model_id))[0])
 

@@ -1,0 +1,60 @@
+"""Handlers of /api/tasks."""
+
+from decentralized_vllm.protocol.generation import SamplingParameters
+from decentralized_vllm.protocol.ids import ModelId
+from decentralized_vllm.protocol.prompts import chat_prompt
+from dvllm_gateway.dialects.dvllm import rendering, schemas
+from dvllm_gateway.dialects.dvllm.callers import caller_of
+from dvllm_gateway.errors import TaskFailed
+from dvllm_gateway.http.operation import Call, Reply
+from dvllm_gateway.ids import read_task_id
+from dvllm_gateway.services.durations import Durations
+from dvllm_gateway.services.network import Model
+from dvllm_gateway.services.tasks import TaskRecord, TaskRequest, TaskState
+
+DEFAULT_MAX_TOKENS = 100
+
+
+class TaskHandlers:
+    """`submit_wait_s` is how long a submission waits to be mined before it answers 202."""
+
+    def __init__(self, durations: Durations, *, submit_wait_s: float) -> None:
+        self._durations = durations
+        self._submit_wait_s = submit_wait_s
+
+    async def submit(self, call: Call[schemas.SubmitBody, None]) -> Reply:
+        account = caller_of(call).account
+        model = await call.core.models.get(ModelId(call.body.model_id))
+        record = await call.core.tasks.submit(account, _request(call.body, model))
+        record = await call.core.tasks.wait_submitted(account, record.id, self._submit_wait_s)
+        if record.job_id is None and record.state.is_over:
+            raise _never_submitted(record)
+        reply = rendering.submit_reply(record, self._durations.estimate_s(model))
+        return Reply(reply, status=200 if record.job_id is not None else 202)
+
+    async def get(self, call: Call[None, None]) -> Reply:
+        task_id = read_task_id(call.path["taskId"])
+        record = await call.core.tasks.get(caller_of(call).account, task_id)
+        return Reply(rendering.task_reply(record))
+
+    async def list(self, call: Call[None, schemas.TasksQuery]) -> Reply:
+        chosen = rendering.task_filter(call.query)
+        page = await call.core.tasks.list(caller_of(call).account, chosen)
+        items = [rendering.task_item(record) for record in page.tasks]
+        return Reply(schemas.TasksReply(tasks=items, total=page.total))
+
+
+def _request(body: schemas.SubmitBody, model: Model) -> TaskRequest:
+    max_tokens = body.max_tokens or _default_max_tokens(model)
+    parameters = SamplingParameters(max_tokens=max_tokens, temperature=body.temperature)
+    return TaskRequest(model.id, chat_prompt(body.prompt, parameters), shown_prompt=body.prompt)
+
+
+def _default_max_tokens(model: Model) -> int:
+    limit = model.terms.max_output_tokens if model.terms is not None else DEFAULT_MAX_TOKENS
+    return min(DEFAULT_MAX_TOKENS, limit)
+
+
+def _never_submitted(record: TaskRecord) -> TaskFailed:
+    said = rendering.failure_text(record) or f"the task is {TaskState.FAILED}"
+    return TaskFailed(said, details=rendering.task_name(record))

@@ -1,0 +1,222 @@
+"""The WebSocket of this dialect: who is on it, what they hear, and what they may say."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import aclosing
+from typing import Any, cast
+
+from aiohttp import WSCloseCode, web
+from pydantic import TypeAdapter, ValidationError
+
+from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest
+from dvllm_gateway.dialects.dvllm.audience import Audience
+from dvllm_gateway.dialects.dvllm.errors import DvllmErrors
+from dvllm_gateway.dialects.dvllm.events import FRAME_TYPES, Frames, frame, frames_of
+from dvllm_gateway.dialects.dvllm.frames import ClientFrame, KeyAuth, Ping, Subscribe, WalletAuth
+from dvllm_gateway.errors import GatewayError, InvalidRequest, SubscriberTooSlow, Unauthenticated
+from dvllm_gateway.http.validation import first_problem
+from dvllm_gateway.http.visit import VISIT
+from dvllm_gateway.http.websocket import CLOSE_UNAUTHENTICATED, SocketClient, SocketServer
+from dvllm_gateway.ids import AccountId
+from dvllm_gateway.services.events import Event
+from dvllm_gateway.services.ports import Core, Credentials, Rate
+from dvllm_gateway.services.principals import Principal
+
+RECHECK_EVERY_S = 4.0
+MAX_FAILED_LOGINS = 5
+
+_FRAMES: TypeAdapter[ClientFrame] = TypeAdapter(ClientFrame)
+_TYPES = frozenset(FRAME_TYPES.values())
+
+
+class DvllmSockets:
+    """All sockets of the dialect, whichever mount they came by. `run` must run."""
+
+    def __init__(self, core: Core, rate: Rate, *, per_address: int = 10) -> None:
+        self._core = core
+        self._rate = rate
+        self._audience = Audience()
+        self.server = SocketServer(self._conversation, per_address=per_address)
+
+    def add_routes(self, app: web.Application, _: Core) -> None:
+        """At `/` as documented, and at `/ws` for mounts below a prefix."""
+        app.router.add_get("/", self.server.handle)
+        app.router.add_get("/ws", self.server.handle)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._audience.run(self._core.events))
+            group.create_task(self._recheck())
+
+    def _conversation(self, client: SocketClient) -> "DvllmConversation":
+        return DvllmConversation(self._core, self._rate, self._audience, client)
+
+    async def _recheck(self) -> None:
+        """A revoked key ends the sockets that were opened with it."""
+        while True:
+            await asyncio.sleep(RECHECK_EVERY_S)
+            for member in self._audience.members:
+                await member.recheck()
+
+
+class DvllmConversation:
+    """One client. Without a login it hears what everybody may hear."""
+
+    def __init__(self, core: Core, rate: Rate, audience: Audience, client: SocketClient) -> None:
+        self._core = core
+        self._rate = rate
+        self._audience = audience
+        self._client = client
+        self._request: web.Request | None = None
+        self._key: str | None = None
+        self._wanted = _TYPES
+        self._replay: asyncio.Task[None] | None = None
+        self._n_failed = 0
+        self.account: AccountId | None = None
+
+    async def opened(self, request: web.Request) -> None:
+        self._request = request
+        self._audience.join(self)
+        token = request.query.get("token")
+        if token is not None:
+            await self._login(KeyAuth(type="auth", token=token))
+        elif "Authorization" in request.headers:
+            await self._admit(self._core.auth.identify(_credentials(request, request.headers)))
+
+    async def received(self, frame: Mapping[str, Any]) -> None:
+        await self._count()
+        match _read(frame):
+            case KeyAuth() | WalletAuth() as login:
+                await self._login(login)
+            case Subscribe() as wish:
+                self._subscribe(wish)
+            case Ping():
+                self._say("pong", {})
+
+    def refusal(self, error: GatewayError) -> bytes:
+        kind = "auth_error" if isinstance(error, Unauthenticated) else "error"
+        spelled = DvllmErrors().spell(error, "", _now_ms()).body
+        return frame(kind, spelled.model_dump(mode="json")["error"], _now_ms())
+
+    def closed(self) -> None:
+        self._audience.leave(self)
+        self._stop_replay()
+
+    def hear(self, event: Event, frames: Frames) -> None:
+        if (data := self._audible(event, frames)) is not None:
+            self._client.send(data)
+
+    async def recheck(self) -> None:
+        if self._key is None:
+            return
+        try:
+            await self._core.auth.identify_key(self._key)
+        except Unauthenticated:
+            self.account = self._key = None
+            self._client.close(CLOSE_UNAUTHENTICATED, "the key is revoked")
+        except GatewayError:
+            return  # it can not be told now; requests are refused meanwhile
+
+    # ------------------------------------------------------------ logins
+
+    async def _login(self, login: KeyAuth | WalletAuth) -> None:
+        if isinstance(login, KeyAuth):
+            await self._admit(self._core.auth.identify_key(login.token))
+            self._key = login.token
+        else:
+            headers = _headers_of(login)
+            request = self._request
+            assert request is not None
+            await self._admit(self._core.auth.identify(_credentials(request, headers)))
+
+    async def _admit(self, identifying: Awaitable[Principal | None]) -> None:
+        try:
+            principal = await identifying
+        except Unauthenticated:
+            self._n_failed += 1
+            if self._n_failed >= MAX_FAILED_LOGINS:
+                self._client.close(CLOSE_UNAUTHENTICATED, "too many failed logins")
+            raise
+        if principal is not None:
+            self.account = principal.account
+            self._say("auth_ok", {"account": principal.account})
+
+    async def _count(self) -> None:
+        """Frames count as calls do. Raises RateLimited."""
+        request = self._request
+        assert request is not None
+        visit = request[VISIT]
+        caller = self.account or f"ip:{visit.address}"
+        await self._core.limits.count(visit.dialect, "status", self._rate, caller, spends=False)
+
+    # ------------------------------------------------------------ events
+
+    def _subscribe(self, wish: Subscribe) -> None:
+        if wish.events is not None:
+            unknown = sorted(set(wish.events) - _TYPES)
+            if unknown:
+                raise InvalidRequest(f"there are the events {', '.join(sorted(_TYPES))}")
+            self._wanted = frozenset(wish.events)
+        self._say("subscribed", {"events": sorted(self._wanted)})
+        if wish.after is not None:
+            self._stop_replay()
+            self._audience.leave(self)
+            self._replay = asyncio.create_task(self._tell_after(wish.after))
+
+    async def _tell_after(self, cursor: int) -> None:
+        """From then on with a subscription of its own, so that nothing falls in between."""
+        events = cast(AsyncGenerator[Event, None], self._core.events.subscribe(after=cursor))
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    frames = frames_of(event)
+                    data = None if frames is None else self._audible(event, frames)
+                    if data is not None:
+                        await self._client.send_in_turn(data)
+        except SubscriberTooSlow:
+            self._client.close(WSCloseCode.TRY_AGAIN_LATER, "reads too slowly")
+        except GatewayError as error:
+            self._client.send(self.refusal(error))
+            self._audience.join(self)
+
+    def _stop_replay(self) -> None:
+        if self._replay is not None:
+            self._replay.cancel()
+            self._replay = None
+
+    def _audible(self, event: Event, frames: Frames) -> bytes | None:
+        if frames.type not in self._wanted:
+            return None
+        is_own = self.account is not None and event.account == self.account
+        return frames.full if is_own else frames.redacted
+
+    def _say(self, kind: str, data: Mapping[str, Any]) -> None:
+        self._client.send(frame(kind, data, _now_ms()))
+
+
+def _read(fields: Mapping[str, Any]) -> ClientFrame:
+    """Raises InvalidRequest."""
+    try:
+        return _FRAMES.validate_python(fields)
+    except ValidationError as error:
+        raise first_problem(error) from None
+
+
+def _headers_of(login: WalletAuth) -> dict[str, str]:
+    return {
+        "Authorization": f"Signature {login.signature}",
+        "X-Wallet-Address": login.address,
+        "X-Wallet-Timestamp": str(login.timestamp),
+        "X-Wallet-Nonce": login.nonce,
+    }
+
+
+def _credentials(request: web.Request, headers: Mapping[str, str]) -> Credentials:
+    signed = HttpRequest(request.host, "GET", request.raw_path, body_digest(b""))
+    return Credentials(headers, signed)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,121 @@
+"""The registered nodes, and which of them answer: asked in the background, never by a request."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from decentralized_vllm.protocol.ids import Address
+from dvllm_gateway.errors import GatewayError
+from dvllm_gateway.services.announcing import Announce
+from dvllm_gateway.services.events import EventName, NodeChanged
+from dvllm_gateway.services.network import Peer
+
+log = logging.getLogger(__name__)
+
+ROUND_EVERY_S = 10.0
+PROBES_AT_ONCE = 16
+
+
+class Presence(StrEnum):
+    ONLINE = "online"
+    BUSY = "busy"  # it answers, with no slot free or while it drains
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNode:
+    """A registered node that says where it can be reached. `endpoint` is its URL."""
+
+    operator: Address
+    endpoint: str
+    host_and_port: str
+
+
+class NodeSource(Protocol):
+    async def nodes(self) -> tuple[ListedNode, ...]:
+        """Raises NetworkUnavailable."""
+
+
+class NodeProbe(Protocol):
+    async def presence(self, node: ListedNode) -> Presence:
+        """Never raises: who does not answer as this node is offline."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    node: ListedNode
+    presence: Presence = Presence.OFFLINE
+    last_seen_ms: int | None = None
+
+    def peer(self) -> Peer:
+        return Peer(
+            operator=self.node.operator,
+            endpoint=self.node.host_and_port,
+            is_connected=self.presence is not Presence.OFFLINE,
+            last_seen_ms=self.last_seen_ms,
+        )
+
+
+class PeerBook:
+    """`run` goes round the nodes; `peers` is what the last round found."""
+
+    def __init__(
+        self,
+        source: NodeSource,
+        probe: NodeProbe,
+        announce: Announce,
+        *,
+        now_ms: Callable[[], int],
+        round_every_s: float = ROUND_EVERY_S,
+    ) -> None:
+        self._source = source
+        self._probe = probe
+        self._announce = announce
+        self._now_ms = now_ms
+        self._round_every_s = round_every_s
+        self._entries: dict[Address, _Entry] = {}
+        self.peers: tuple[Peer, ...] = ()
+
+    @property
+    def n_connected(self) -> int:
+        return sum(peer.is_connected for peer in self.peers)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.go_round()
+            except GatewayError as error:
+                log.warning("nodes wait for the chain: %s", error.message)
+            await asyncio.sleep(self._round_every_s)
+
+    async def go_round(self) -> None:
+        """Raises NetworkUnavailable; the nodes known before are probed all the same."""
+        try:
+            self._note_listed(await self._source.nodes())
+        finally:
+            gate = asyncio.Semaphore(PROBES_AT_ONCE)
+            await asyncio.gather(*(self._ask(e, gate) for e in tuple(self._entries.values())))
+            self.peers = tuple(entry.peer() for entry in self._entries.values())
+
+    def _note_listed(self, nodes: tuple[ListedNode, ...]) -> None:
+        known = self._entries
+        self._entries = {}
+        for node in nodes:
+            entry = known.get(node.operator)
+            if entry is None or entry.node != node:
+                entry = _Entry(node)
+            self._entries[node.operator] = entry
+
+    async def _ask(self, entry: _Entry, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            presence = await self._probe.presence(entry.node)
+        if presence is not Presence.OFFLINE:
+            entry.last_seen_ms = self._now_ms()
+        if presence is not entry.presence:
+            entry.presence = presence
+            change = NodeChanged(entry.node.operator, presence)
+            await self._announce(EventName.NODE_CHANGED, change)
