@@ -1,0 +1,86 @@
+"""One running answer, told to everybody who listens, from its first word on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from dvllm_gateway.errors import GatewayError, TaskFailed
+from dvllm_gateway.services.tasks import StreamEnd, TextChunk
+
+
+class Relay:
+    """What was told once is never taken back: an answer that differs from it is a failure.
+
+    Listeners read from one list, each at its own pace, so memory is bounded by the answer.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[TextChunk] = []
+        self._text = ""
+        self._parts: list[str] = []
+        self._n_tokens = 0
+        self._end: StreamEnd | GatewayError | None = None
+        self._news = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        return self._end is not None
+
+    @property
+    def n_tokens(self) -> int:
+        return self._n_tokens
+
+    @property
+    def text(self) -> str:
+        """All that was told so far."""
+        if self._parts:
+            self._text += "".join(self._parts)
+            self._parts = []
+        return self._text
+
+    def say(self, text: str, n_tokens: int) -> None:
+        if self.is_over:
+            return
+        self._parts.append(text)
+        self._n_tokens += n_tokens
+        self._chunks.append(TextChunk(text, n_tokens))
+        self._ring()
+
+    def complete(self, text: str, end: StreamEnd) -> None:
+        """The whole answer is known: says what is missing of it, and the end."""
+        if self.is_over:
+            return
+        told = self.text
+        if not text.startswith(told):
+            self.fail(TaskFailed("the answer is not what was streamed of it", task_created=True))
+            return
+        if len(text) > len(told):
+            self.say(text[len(told) :], max(0, end.usage.n_output_tokens - self._n_tokens))
+        self._end = end
+        self._ring()
+
+    def fail(self, error: GatewayError) -> None:
+        if not self.is_over:
+            self._end = error
+            self._ring()
+
+    async def over(self) -> None:
+        while not self.is_over:
+            await self._news.wait()
+
+    async def listen(self) -> AsyncIterator[TextChunk | StreamEnd]:
+        """From the first word. Raises the error the answer ended with."""
+        index = 0
+        while True:
+            while index < len(self._chunks):
+                yield self._chunks[index]
+                index += 1
+            if isinstance(self._end, GatewayError):
+                raise self._end
+            if self._end is not None:
+                yield self._end
+                return
+            await self._news.wait()
+
+    def _ring(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

@@ -1,0 +1,225 @@
+"""The port Tasks: what accounts may do with their tasks, wherever these run."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from decentralized_vllm.protocol.jobs import JobStatus
+from dvllm_gateway.errors import Conflict, NotFound, RateLimited, TaskTimeout
+from dvllm_gateway.ids import AccountId, TaskId, new_task_id
+from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
+from dvllm_gateway.services.own_time import waiting
+from dvllm_gateway.services.stores import Assignment, TaskStore
+from dvllm_gateway.services.task_book import unix_ms
+from dvllm_gateway.services.task_crew import TaskCrew
+from dvllm_gateway.services.task_endings import why_failed
+from dvllm_gateway.services.task_jobs import Job
+from dvllm_gateway.services.task_market import Quote
+from dvllm_gateway.services.tasks import (
+    StreamEnd,
+    TaskFilter,
+    TaskPage,
+    TaskRecord,
+    TaskRequest,
+    TaskState,
+    TextChunk,
+)
+
+LOOK_EVERY_S = 0.5  # at a task that another gateway runs
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLimits:
+    """Tasks that run at once, and how long a cancellation is waited for."""
+
+    live: int = 4096
+    live_per_account: int = 8
+    cancel_wait_s: float = 5.0
+
+
+class TaskService:
+    def __init__(
+        self,
+        store: TaskStore,
+        live: LiveTasks,
+        crew: TaskCrew,
+        limits: TaskLimits | None = None,
+        *,
+        clock_ms: Callable[[], int] = unix_ms,
+    ) -> None:
+        self._store = store
+        self._live = live
+        self._crew = crew
+        self._limits = limits or TaskLimits()
+        self._clock_ms = clock_ms
+
+    # ---------------------------------------------------------------- submitting
+    async def submit(self, account: AccountId, request: TaskRequest) -> TaskRecord:
+        """See the port; NoCapacity also while the gateway's own money is short."""
+        market = self._crew.market()
+        self._check_room(account)
+        quote = await market.quote(request)
+        record = _new_record(account, request, quote, now_ms=self._clock_ms())
+        assignment = Assignment(
+            sender=market.sender,
+            document=quote.document,
+            ceiling_wei=quote.ceiling_wei,
+            share=quote.share,
+            node=request.node,
+        )
+        task = LiveTask.of(record, assignment)
+        self._live.add(task)  # counts at once: many may be on their way to the database
+        try:
+            await self._store.create(record, assignment)
+        except BaseException:
+            self._live.remove(task)
+            raise
+        self._crew.start(task)
+        return record
+
+    def _check_room(self, account: AccountId) -> None:
+        if self._live.count_of(account) >= self._limits.live_per_account:
+            raise RateLimited(
+                f"{self._limits.live_per_account} tasks of yours run already", retry_after_s=1
+            )
+        if len(self._live) >= self._limits.live:
+            raise RateLimited("too many tasks run already", retry_after_s=1)
+
+    # ---------------------------------------------------------------- reading
+    async def get(self, account: AccountId, task_id: TaskId) -> TaskRecord:
+        return _owned(account, await self._find(task_id))
+
+    async def list(self, account: AccountId, chosen: TaskFilter) -> TaskPage:
+        return await self._store.list(account, chosen)
+
+    # ---------------------------------------------------------------- waiting
+    async def wait_submitted(
+        self, account: AccountId, task_id: TaskId, timeout_s: float
+    ) -> TaskRecord:
+        return await self._wait(
+            account, task_id, timeout_s, lambda task: task.job_id is not None or task.state.is_over
+        )
+
+    async def wait_over(self, account: AccountId, task_id: TaskId, timeout_s: float) -> TaskRecord:
+        record = await self._wait(account, task_id, timeout_s, lambda task: task.state.is_over)
+        if not record.state.is_over:
+            raise TaskTimeout(f"the task still runs after {timeout_s:g} s", task_created=True)
+        return record
+
+    async def _wait(
+        self,
+        account: AccountId,
+        task_id: TaskId,
+        timeout_s: float,
+        holds: Callable[[TaskRecord], bool],
+    ) -> TaskRecord:
+        record = await self.get(account, task_id)
+        if holds(record):
+            return record
+        try:
+            with waiting():
+                async with asyncio.timeout(timeout_s):
+                    return await self._until(task_id, holds)
+        except TimeoutError:
+            return await self.get(account, task_id)
+
+    async def _until(self, task_id: TaskId, holds: Callable[[TaskRecord], bool]) -> TaskRecord:
+        while True:
+            task = self._live.find(task_id)
+            if task is not None:
+                await _changed(task, holds)
+            record = await self._find(task_id)
+            if holds(record):
+                return record
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    # ---------------------------------------------------------------- streaming
+    async def stream(
+        self, account: AccountId, task_id: TaskId
+    ) -> AsyncIterator[TextChunk | StreamEnd]:
+        record = await self.get(account, task_id)
+        task = self._live.find(task_id)
+        if task is not None and not record.state.is_over:
+            task.is_heard.set(True)
+            async for item in task.relay.listen():
+                yield item
+            return
+        if not record.state.is_over:
+            record = await self._until(task_id, lambda task: task.state.is_over)
+        for item in _in_one_piece(record):
+            yield item
+
+    # ---------------------------------------------------------------- cancelling
+    async def cancel(self, account: AccountId, task_id: TaskId) -> TaskRecord:
+        """The record as it is then: a task that a node works on goes on, and keeps its answer."""
+        record = await self.get(account, task_id)
+        if record.state.is_over:
+            raise Conflict("the task is over", task_created=True)
+        task = self._live.find(task_id)
+        if task is None:
+            return record
+        task.is_unwanted = True
+        if not _is_held(task):
+            self._crew.take_back(task)
+            try:
+                with waiting():
+                    async with asyncio.timeout(self._limits.cancel_wait_s):
+                        await _changed(task, lambda now: now.state is not TaskState.PENDING)
+            except TimeoutError:
+                pass
+        return task.record.value
+
+    async def _find(self, task_id: TaskId) -> TaskRecord:
+        task = self._live.find(task_id)
+        if task is not None:
+            return task.record.value
+        ended = self._live.ended(task_id)
+        if ended is not None:
+            return ended
+        record = await self._store.get(task_id)
+        if record is None:
+            raise NotFound("there is no such task")
+        if record.state.is_over:
+            self._live.note_ended(record)
+        return record
+
+
+def _new_record(
+    account: AccountId, request: TaskRequest, quote: Quote, *, now_ms: int
+) -> TaskRecord:
+    return TaskRecord(
+        id=new_task_id(),
+        account=account,
+        model_id=request.model_id,
+        prompt=request.shown_prompt,
+        prompt_cid=quote.prompt_cid,
+        max_tokens=request.document.parameters.max_tokens,
+        state=TaskState.PENDING,
+        created_at_ms=now_ms,
+        reserved_wei=quote.escrow_wei,
+    )
+
+
+def _owned(account: AccountId, record: TaskRecord) -> TaskRecord:
+    if record.account != account:
+        raise NotFound("there is no such task")
+    return record
+
+
+async def _changed(task: LiveTask, holds: Callable[[TaskRecord], bool]) -> None:
+    await task.record.until(lambda record: task.is_left or holds(record))
+
+
+def _is_held(task: LiveTask) -> bool:
+    job = task.watch.value
+    return isinstance(job, Job) and job.status is not JobStatus.OPEN
+
+
+def _in_one_piece(record: TaskRecord) -> tuple[TextChunk | StreamEnd, ...]:
+    """Raises TaskFailed for a task without an answer."""
+    if record.response is None or record.finish_reason is None or record.usage is None:
+        raise why_failed(record)
+    return (
+        TextChunk(record.response, record.usage.n_output_tokens),
+        StreamEnd(record.finish_reason, record.usage, record),
+    )
