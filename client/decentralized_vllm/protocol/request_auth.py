@@ -130,8 +130,8 @@ def check_bounds(
     """
     if request.authority.lower() not in authorities:
         raise InvalidSignature(f"Host: {request.authority} is not a name of this server")
-    if len(request.target) > MAX_TARGET_CHARACTERS:
-        raise InvalidSignature("the path is too long to be signed")
+    if len(request.target) > MAX_TARGET_CHARACTERS or not request.target.isascii():
+        raise InvalidSignature("the path is too long to be signed, or not as URLs are written")
     if abs(now_s - proof.timestamp_s) > WINDOW_S:
         raise InvalidSignature(f"X-Wallet-Timestamp: more than {WINDOW_S} s from now")
 

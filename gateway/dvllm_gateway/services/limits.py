@@ -1,0 +1,127 @@
+"""How often a caller may call: the dialect's table, and one budget across all dialects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from limits import parse
+
+from decentralized_vllm.protocol.errors import SettingError
+from dvllm_gateway.errors import RateLimited
+from dvllm_gateway.services.ports import LimitState, Rate
+from dvllm_gateway.services.rate_windows import Window, Windows
+
+MINUTE_S = 60
+HOUR_S = 3600
+
+INFERENCE = Rate(100, MINUTE_S)
+READS = Rate(10_000, HOUR_S)
+WALLET = Rate(10, MINUTE_S)
+DEPLOY = Rate(10, HOUR_S)
+AUTH = (Rate(20, MINUTE_S), Rate(100, HOUR_S))
+TOKENS = Rate(1_000_000, MINUTE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Of one account, or of one address on the net, over all dialects and mounts.
+
+    Without them a client collects the sum of all tables. Each is that of the most generous
+    dialect. `auth` is for logins, where each of several rates must hold; `tokens` are generated
+    and read ones together.
+    """
+
+    inference: Rate = INFERENCE
+    reads: Rate = READS
+    wallet: Rate = WALLET
+    deploy: Rate = DEPLOY
+    auth: tuple[Rate, ...] = AUTH
+    tokens: Rate = TOKENS
+
+    def of(self, rate_class: str, *, spends: bool) -> tuple[str, tuple[Rate, ...]]:
+        """Its name, and the rates that must all hold."""
+        if rate_class == "auth":
+            return "auth", self.auth
+        if rate_class == "wallet":
+            return "wallet", (self.wallet,)
+        if rate_class == "deploy":
+            return "deploy", (self.deploy,)
+        return ("inference", (self.inference,)) if spends else ("reads", (self.reads,))
+
+
+def read_rate(text: str) -> Rate:
+    """`100/minute`, `10 per 2 hours`. Raises SettingError."""
+    try:
+        item = parse(text)
+    except ValueError:
+        raise SettingError("limits", f"{text!r} is not like 100/minute") from None
+    if item.amount < 1 or item.get_expiry() < 1:
+        raise SettingError("limits", f"{text!r} allows nothing")
+    return Rate(item.amount, item.get_expiry())
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    key: str
+    rate: Rate
+
+
+class RateLimits:
+    """The port Limits."""
+
+    def __init__(self, windows: Windows, budgets: Budgets | None = None) -> None:
+        self._windows = windows
+        self._budgets = budgets or Budgets()
+
+    async def count(
+        self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
+    ) -> LimitState:
+        counted = self._counted(dialect, rate_class, rate, caller, spends=spends)
+        return await self._take(counted, 1)
+
+    async def state(
+        self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
+    ) -> LimitState:
+        counted = self._counted(dialect, rate_class, rate, caller, spends=spends)
+        return _tightest([window.state() for window in await self._read(counted)])
+
+    async def count_tokens(self, caller: str, n_tokens: int) -> LimitState:
+        """A number above the whole limit counts as the whole limit: else it could never pass."""
+        return await self._take(self._tokens(caller), min(n_tokens, self._budgets.tokens.n_calls))
+
+    async def token_state(self, caller: str) -> LimitState:
+        return _tightest([window.state() for window in await self._read(self._tokens(caller))])
+
+    async def _take(self, counted: Sequence[_Counted], n: int) -> LimitState:
+        """All are looked at before any is counted, so that a refused call costs nothing."""
+        windows = await self._read(counted)
+        if not all(window.allows(n) for window in windows):
+            raise _refusal(windows, n)
+        for one in counted:
+            if not await self._windows.take(one.key, one.rate, n):  # other gateways were quicker
+                raise _refusal(await self._read(counted), n)
+        return _tightest([window.state(n) for window in windows])
+
+    async def _read(self, counted: Sequence[_Counted]) -> list[Window]:
+        return [await self._windows.read(one.key, one.rate) for one in counted]
+
+    def _counted(
+        self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
+    ) -> list[_Counted]:
+        budget, rates = self._budgets.of(rate_class, spends=spends)
+        return [
+            _Counted(f"dialect/{dialect}/{rate_class}/{caller}", rate),
+            *(_Counted(f"budget/{budget}/{caller}", rate) for rate in rates),
+        ]
+
+    def _tokens(self, caller: str) -> list[_Counted]:
+        return [_Counted(f"tokens/{caller}", self._budgets.tokens)]
+
+
+def _refusal(windows: Sequence[Window], n: int) -> RateLimited:
+    wait_s = max(1, *(window.wait_s(n) for window in windows))
+    return RateLimited(f"too many calls: try again in {wait_s} s", retry_after_s=wait_s)
+
+
+def _tightest(states: Sequence[LimitState]) -> LimitState:
+    """What runs out first, and of several such the one that takes longest to come back."""
+    return min(states, key=lambda state: (state.remaining, -state.reset_s))

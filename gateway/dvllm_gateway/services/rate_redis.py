@@ -1,0 +1,104 @@
+"""Rates counted in Redis, for several gateways together. Needs the extra `redis`."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from limits.aio.storage.redis import RedisStorage
+from limits.errors import StorageError
+from redis.asyncio import BlockingConnectionPool
+
+from decentralized_vllm.protocol.errors import SettingError
+from dvllm_gateway.services.ports import Rate
+from dvllm_gateway.services.rate_storage import LibraryWindows, memory_windows
+from dvllm_gateway.services.rate_windows import Window, Windows
+
+log = logging.getLogger("dvllm_gateway.limits")
+
+TIMEOUT_S = 0.5
+RETRY_S = 5.0
+MAX_CONNECTIONS = 64
+
+
+@asynccontextmanager
+async def redis_windows(url: str) -> AsyncIterator[Windows]:
+    """`url` is redis://, rediss:// or unix://. Raises SettingError; connects at first use."""
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=TIMEOUT_S,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+        )
+    except ValueError as error:
+        raise SettingError("redis_url", "is not like redis://127.0.0.1:6379/0") from error
+    options: dict[str, Any] = {"connection_pool": pool}  # typed narrower than it is documented
+    storage = RedisStorage(
+        "async+redis://",
+        wrap_exceptions=True,
+        implementation="redispy",
+        key_prefix="dvllm",
+        **options,
+    )
+    try:
+        yield SturdyWindows(LibraryWindows(storage), memory_windows())
+    finally:
+        await pool.aclose()
+
+
+class SturdyWindows:
+    """Counts in `shared`, and in `own` for a while when that does not answer.
+
+    Each gateway then allows what all together should: better than to refuse or allow everything.
+    """
+
+    def __init__(
+        self,
+        shared: Windows,
+        own: Windows,
+        *,
+        retry_s: float = RETRY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shared = shared
+        self._own = own
+        self._retry_s = retry_s
+        self._clock = clock
+        self._away_until_s: float | None = None
+
+    async def read(self, key: str, rate: Rate) -> Window:
+        if self._is_worth_asking():
+            try:
+                window = await self._shared.read(key, rate)
+            except StorageError as error:
+                self._note_away(error)
+            else:
+                self._note_back()
+                return window
+        return await self._own.read(key, rate)
+
+    async def take(self, key: str, rate: Rate, n_calls: int) -> bool:
+        if self._is_worth_asking():
+            try:
+                return await self._shared.take(key, rate, n_calls)
+            except StorageError as error:
+                self._note_away(error)
+        return await self._own.take(key, rate, n_calls)
+
+    def _is_worth_asking(self) -> bool:
+        return self._away_until_s is None or self._clock() >= self._away_until_s
+
+    def _note_away(self, error: StorageError) -> None:
+        if self._away_until_s is None:
+            log.warning(
+                "redis is away: each gateway counts for itself", extra={"error": str(error)}
+            )
+        self._away_until_s = self._clock() + self._retry_s
+
+    def _note_back(self) -> None:
+        if self._away_until_s is not None:
+            log.warning("redis is back: rates are counted together again")
+            self._away_until_s = None

@@ -1,0 +1,52 @@
+"""Sliding window counters, as figures: how much of a rate is used, and when there is room again."""
+
+from dataclasses import dataclass
+from math import floor
+from typing import Protocol
+
+from dvllm_gateway.services.ports import LimitState, Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What counts of a rate: this window's calls, and the share of the last one's still in sight.
+
+    `rest_s` is what is left of this window, or of the last one where this one has no calls.
+    """
+
+    rate: Rate
+    previous: int
+    current: int
+    rest_s: float
+
+    def used(self) -> int:
+        return floor(self.previous * self.rest_s / self.rate.window_s) + self.current
+
+    def allows(self, n_calls: int) -> bool:
+        return self.used() + n_calls <= self.rate.n_calls
+
+    def wait_s(self, n_calls: int) -> int:
+        """Whole seconds until `n_calls` more are allowed, if nothing else is counted meanwhile."""
+        if self.allows(n_calls):
+            return 0
+        room = self.rate.n_calls - n_calls + 1 - self.current  # has to be more than what is used
+        if room > 0:
+            return floor(self.rest_s - room * self.rate.window_s / self.previous) + 1
+        # Not in this window; in the next one, when enough of this one's calls are out of sight.
+        shown = (self.rate.n_calls - n_calls + 1) / self.current
+        return floor(self.rest_s + self.rate.window_s * (1 - shown)) + 1
+
+    def state(self, n_calls: int = 0) -> LimitState:
+        """As it is once `n_calls` more are counted. It resets with the window, or when it allows
+        a call again, whichever is later."""
+        after = Window(self.rate, self.previous, self.current + n_calls, self.rest_s)
+        remaining = max(0, self.rate.n_calls - after.used())
+        reset_s = floor(self.rest_s or self.rate.window_s) + 1
+        return LimitState(self.rate.n_calls, remaining, max(reset_s, after.wait_s(1)))
+
+
+class Windows(Protocol):
+    async def read(self, key: str, rate: Rate) -> Window: ...
+
+    async def take(self, key: str, rate: Rate, n_calls: int) -> bool:
+        """Counts them if the rate allows them all; False, and nothing is counted, if not."""
