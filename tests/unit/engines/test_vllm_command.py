@@ -67,6 +67,18 @@ def test_flags__cpu_and_gpu__eager_and_few_threads_on_cpu_only(tmp_path: Path) -
     assert "OMP_NUM_THREADS" not in on_gpu.environment()
 
 
+def test_flags__cpu__computes_in_the_engines_process_unless_told_otherwise(tmp_path: Path) -> None:
+    alone = plan(tmp_path)
+    assert value_of(alone.flags(), "--distributed-executor-backend") == "uni"
+    assert alone.environment()["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    for other in (
+        plan(tmp_path, on_cpu=False),
+        plan(tmp_path, extra_args=["--tensor-parallel-size", "2"]),
+    ):
+        assert "--distributed-executor-backend" not in other.flags()
+        assert "VLLM_ENABLE_V1_MULTIPROCESSING" not in other.environment()
+
+
 def test_flags__settings__passed_on(tmp_path: Path) -> None:
     flags = plan(
         tmp_path, slots=8, max_model_len=512, extra_args=["--tensor-parallel-size", "2"]
