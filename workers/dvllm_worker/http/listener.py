@@ -7,10 +7,10 @@ from typing import Self
 
 from aiohttp import web
 
+from decentralized_vllm.content.server.guard import HEAD_TIMEOUT_S, guarded
 from decentralized_vllm.protocol.errors import SettingError
 from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.events import EventStream
-from dvllm_worker.http.guard import HEAD_TIMEOUT_S, guarded
 from dvllm_worker.http.status import StatusPage
 
 IDLE_TIMEOUT_S = 60.0

@@ -1,4 +1,4 @@
-"""Bounds what a connection may cost before it has sent a whole request head.
+"""Bounds what a connection to any of our servers may cost before it sent a whole request head.
 
 aiohttp waits for ever for the head of a connection's first request.
 """
@@ -14,13 +14,22 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class ConnectionCounter:
-    def __init__(self, per_host: int = CONNECTIONS_PER_HOST) -> None:
+    """`is_exempt` tells hosts that stand for many, as a reverse proxy does."""
+
+    def __init__(
+        self,
+        per_host: int = CONNECTIONS_PER_HOST,
+        *,
+        is_exempt: Callable[[str], bool] | None = None,
+    ) -> None:
         self._per_host = per_host
+        self._is_exempt = is_exempt
         self._open: Counter[str] = Counter()
 
     def enter(self, host: str) -> bool:
         """False when this host has enough of them."""
-        if self._open[host] >= self._per_host:
+        is_exempt = self._is_exempt is not None and self._is_exempt(host)
+        if self._open[host] >= self._per_host and not is_exempt:
             return False
         self._open[host] += 1
         return True
@@ -95,7 +104,11 @@ class GuardedConnection(asyncio.Protocol):
 
 
 def guarded(
-    factory: Callable[[], asyncio.Protocol], *, head_timeout_s: float = HEAD_TIMEOUT_S
+    factory: Callable[[], asyncio.Protocol],
+    *,
+    head_timeout_s: float = HEAD_TIMEOUT_S,
+    connections: ConnectionCounter | None = None,
 ) -> Callable[[], GuardedConnection]:
-    connections = ConnectionCounter()
-    return lambda: GuardedConnection(factory(), connections, head_timeout_s=head_timeout_s)
+    """A factory of guarded connections; several servers may share `connections`."""
+    counter = connections or ConnectionCounter()
+    return lambda: GuardedConnection(factory(), counter, head_timeout_s=head_timeout_s)
