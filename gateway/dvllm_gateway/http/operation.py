@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from dvllm_gateway.errors import GatewayError
+from dvllm_gateway.http.websocket import SocketServer
 from dvllm_gateway.services.ports import Core, LimitState, Rate
 from dvllm_gateway.services.principals import Principal, Scope
 
@@ -96,6 +97,8 @@ def no_further_headers(_: LimitState) -> Mapping[str, str]:
 class Dialect:
     """`rates` says how often a class may be called; `extra_routes` adds what is no operation.
 
+    `socket` is served at `/ws` of every mount, at `/` of the dialect's Host and of its socket port.
+
     Callers of the classes in `by_address` are counted by their address even when they say who they
     are; so are all calls that fail before that, and calls of what is not served, both as
     `fallback_class`. `limit_headers` adds the dialect's own spelling of the tightest limit.
@@ -106,6 +109,7 @@ class Dialect:
     operations: Sequence[Operation]
     errors: ErrorSpeller
     rates: Mapping[str, Rate]
+    socket: SocketServer | None = None
     extra_routes: Callable[[web.Application, Core], None] | None = None
     by_address: frozenset[str] = frozenset({"auth"})
     fallback_class: str = "status"

@@ -24,6 +24,7 @@ from dvllm_gateway.services.principals import Principal, Scope
 
 CONTENT_DIGEST = "X-Content-Digest"
 OPENAPI_PATH = "/openapi.json"
+SOCKET_PATH = "/ws"
 
 
 class Service:
@@ -94,6 +95,8 @@ def dialect_app(
     for operation in dialect.operations:
         app.add_routes([_route(operation, service.handler(operation))])
     app.router.add_get(OPENAPI_PATH, service.openapi_handler())
+    if dialect.socket is not None:
+        app.router.add_get(SOCKET_PATH, dialect.socket.handle, allow_head=False)
     if dialect.extra_routes is not None:
         dialect.extra_routes(app, core)
     return app
