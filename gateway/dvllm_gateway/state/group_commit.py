@@ -1,0 +1,100 @@
+"""Commits many small writes at once: a commit waits for the disk, a write does not.
+
+While one group is being committed the next one gathers, so a lone write waits for nobody.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from dvllm_gateway.state.failures import as_gateway_error
+from dvllm_gateway.state.patience import to_the_end
+
+MAX_GROUP = 128
+
+T = TypeVar("T")
+Work = Callable[[Connection], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    work: Work
+    result: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    value: Any = None
+    error: Exception | None = None
+
+
+class GroupCommit:
+    """The only writer of an engine, in one thread of its own. `close` when nobody writes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-writer")
+        self._waiting: list[_Waiting] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Returns what `work` returned, once that is durable; what it raises undoes only its own.
+
+        A cancelled caller waits for the commit too: nobody must guess whether it happened.
+        """
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(work, result))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return await to_the_end(result)
+
+    async def close(self) -> None:
+        if self._running is not None:
+            await self._running
+        self._thread.shutdown()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                group = self._waiting[:MAX_GROUP]
+                del self._waiting[:MAX_GROUP]
+                works = [waiting.work for waiting in group]
+                _tell(group, await loop.run_in_executor(self._thread, self._commit, works))
+        finally:
+            self._running = None
+
+    def _commit(self, works: Sequence[Work]) -> list[_Outcome]:
+        try:
+            with self._engine.begin() as connection:
+                return [_attempt(connection, work) for work in works]
+        except DBAPIError as error:  # the whole group is undone
+            return [_Outcome(error=as_gateway_error(error))] * len(works)
+
+
+def _attempt(connection: Connection, work: Work) -> _Outcome:
+    """Under a savepoint of its own. Whatever it raises belongs to its caller, not to the group."""
+    savepoint = connection.begin_nested()
+    try:
+        value = work(connection)
+    except DBAPIError as error:
+        savepoint.rollback()
+        return _Outcome(error=as_gateway_error(error))
+    except Exception as error:
+        savepoint.rollback()
+        return _Outcome(error=error)
+    savepoint.commit()
+    return _Outcome(value)
+
+
+def _tell(group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
+    for waiting, outcome in zip(group, outcomes, strict=True):
+        if outcome.error is None:
+            waiting.result.set_result(outcome.value)
+        else:
+            waiting.result.set_exception(outcome.error)

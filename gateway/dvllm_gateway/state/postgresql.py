@@ -1,0 +1,84 @@
+"""PostgreSQL as the gateway's database, perhaps shared by several gateways."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from decentralized_vllm.protocol.errors import SettingError
+from dvllm_gateway.errors import NetworkUnavailable
+from dvllm_gateway.state.failures import as_gateway_error, has_lost_a_race
+from dvllm_gateway.state.patience import to_the_end
+
+N_CONNECTIONS = 10
+CONNECT_TIMEOUT_S = 5
+STATEMENT_TIMEOUT_MS = 15_000
+MAX_ATTEMPTS = 5
+
+T = TypeVar("T")
+
+
+class PostgresqlDatabase:
+    """See `database.Database`. Transactions run beside each other; the server groups commits."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await to_the_end(asyncio.create_task(self._repeated(work)))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self._repeated(work)
+
+    async def _repeated(self, work: Callable[[Connection], T]) -> T:
+        """Again after a lost race with another transaction, in which nothing was written."""
+        attempt = 1
+        while True:
+            try:
+                async with self._engine.begin() as connection:
+                    return await connection.run_sync(work)
+            except DBAPIError as error:
+                if not has_lost_a_race(error) or attempt >= MAX_ATTEMPTS:
+                    raise as_gateway_error(error) from error
+            except PoolTimeout as error:
+                raise NetworkUnavailable("the gateway's database is too busy") from error
+            attempt += 1
+
+
+@asynccontextmanager
+async def open_postgresql(url: URL) -> AsyncIterator[PostgresqlDatabase]:
+    """Raises SettingError where the server does not let us in."""
+    engine = create_async_engine(
+        url,
+        pool_size=N_CONNECTIONS,
+        max_overflow=0,
+        pool_pre_ping=True,  # the server may have been restarted since
+        connect_args=connect_arguments(),
+    )
+    try:
+        await _check(engine)
+        yield PostgresqlDatabase(engine)
+    finally:
+        await engine.dispose()
+
+
+async def _check(engine: AsyncEngine) -> None:
+    try:
+        async with engine.connect():
+            pass
+    except DBAPIError as error:
+        raise SettingError("database", f"can not be used: {error.orig}") from error
+
+
+def connect_arguments() -> dict[str, str | int]:
+    """A statement that hangs, or a gateway that died in a transaction, blocks others not long."""
+    options = (
+        f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+        f"-c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_MS}",
+    )
+    return {"connect_timeout": CONNECT_TIMEOUT_S, "options": " ".join(options)}

@@ -1,0 +1,145 @@
+"""Tasks, and the money that each of them holds until it is over."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
+
+from decentralized_vllm.protocol.ids import Address, JobId, Wei
+from dvllm_gateway.ids import AccountId, TaskId
+from dvllm_gateway.services.stores import Assignment, Movement
+from dvllm_gateway.services.tasks import TaskFilter, TaskPage, TaskRecord, TaskState
+from dvllm_gateway.state.database import Database
+from dvllm_gateway.state.money import Change, move
+from dvllm_gateway.state.tables import task, task_text
+from dvllm_gateway.state.task_rows import (
+    assignment_of,
+    changing_values,
+    fixed_values,
+    task_record,
+)
+
+OPEN_STATES = tuple(state for state in TaskState if not state.is_over)
+
+
+class SqlTaskStore:
+    """The TaskStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, record: TaskRecord, assignment: Assignment) -> None:
+        await self._database.write(lambda tx: _create(tx, record, assignment))
+
+    async def update(self, record: TaskRecord) -> None:
+        """Raises ValueError for a record that is over: that is `finish`."""
+        if record.state.is_over:
+            raise ValueError(f"task {record.id} is over")
+        await self._database.write(lambda tx: _change(tx, record))
+
+    async def finish(self, record: TaskRecord) -> bool:
+        """Raises ValueError for a record that is not over or costs more than was reserved."""
+        if not record.state.is_over or not 0 <= record.cost_wei <= record.reserved_wei:
+            raise ValueError(f"task {record.id} can not end like this")
+        return await self._database.write(lambda tx: _finish(tx, record))
+
+    async def get(self, task_id: TaskId) -> TaskRecord | None:
+        found = await self._database.read(lambda tx: whole_tasks(tx, task.c.id == task_id))
+        return found[0] if found else None
+
+    async def of_job(self, sender: Address, job_id: JobId) -> TaskRecord | None:
+        """The newest, should a re-organisation have given a job's number to another task."""
+        is_it = (task.c.sender == sender) & (task.c.job_id == job_id)
+        found = await self._database.read(lambda tx: whole_tasks(tx, is_it))
+        return found[-1] if found else None
+
+    async def list(self, account: AccountId, chosen: TaskFilter) -> TaskPage:
+        return await self._database.read(lambda tx: _page(tx, account, chosen))
+
+    async def unfinished(self, sender: Address) -> tuple[tuple[TaskRecord, Assignment], ...]:
+        return await self._database.read(lambda tx: tuple(_unfinished(tx, sender)))
+
+
+def whole_tasks(tx: Connection, condition: ColumnElement[bool]) -> Sequence[TaskRecord]:
+    """With their texts, oldest first."""
+    rows = tx.execute(_with_texts(condition)).all()
+    return [task_record(row, prompt=row.prompt, response=row.response) for row in rows]
+
+
+def _with_texts(condition: ColumnElement[bool]) -> Select[Any]:
+    texts = (task_text.c.prompt, task_text.c.response, task_text.c.document)
+    return select(task, *texts).join(task_text).where(condition).order_by(task.c.id)
+
+
+def _create(tx: Connection, record: TaskRecord, assignment: Assignment) -> None:
+    reserve = Change(
+        Movement.RESERVE,
+        -record.reserved_wei,
+        record.reserved_wei,
+        record.created_at_ms,
+        record.id,
+    )
+    move(tx, record.account, [reserve])
+    values = {**fixed_values(record, assignment), **changing_values(record)}
+    tx.execute(insert(task).values(**values))
+    tx.execute(
+        insert(task_text).values(
+            task_id=record.id,
+            prompt=record.prompt,
+            response=record.response,
+            document=assignment.document,
+        )
+    )
+
+
+def _change(tx: Connection, record: TaskRecord) -> bool:
+    """Whether it was not over before."""
+    result = tx.execute(
+        update(task)
+        .where(task.c.id == record.id, task.c.state.in_(OPEN_STATES))
+        .values(**changing_values(record))
+    )
+    return result.rowcount == 1
+
+
+def _finish(tx: Connection, record: TaskRecord) -> bool:
+    if not _change(tx, record):
+        return False
+    texts = {"response": record.response, "document": None}
+    tx.execute(update(task_text).where(task_text.c.task_id == record.id).values(**texts))
+    held = tx.execute(
+        select(task.c.account, task.c.reserved_wei).where(task.c.id == record.id)
+    ).one()
+    changes = _settlement(record, Wei(held.reserved_wei))
+    if changes:
+        move(tx, AccountId(held.account), changes)
+    return True
+
+
+def _settlement(record: TaskRecord, reserved_wei: Wei) -> list[Change]:
+    cost_wei, rest_wei = record.cost_wei, reserved_wei - record.cost_wei
+    at_ms = record.completed_at_ms or record.created_at_ms
+    changes = (
+        Change(Movement.CHARGE, 0, -cost_wei, at_ms, record.id),
+        Change(Movement.RELEASE, rest_wei, -rest_wei, at_ms, record.id),
+    )
+    return [change for change in changes if change.reserved_wei]
+
+
+def _page(tx: Connection, account: AccountId, chosen: TaskFilter) -> TaskPage:
+    conditions = [task.c.account == account]
+    if chosen.states:
+        conditions.append(task.c.state.in_(sorted(chosen.states)))
+    if chosen.since_ms is not None:
+        conditions.append(task.c.created_at_ms >= chosen.since_ms)
+    total = tx.execute(select(func.count()).select_from(task).where(*conditions)).scalar_one()
+    newest = select(task).where(*conditions).order_by(task.c.id.desc()).limit(chosen.limit)
+    rows: Sequence[Row[Any]] = tx.execute(newest).all()
+    return TaskPage(tuple(task_record(row, prompt="", response=None) for row in rows), total)
+
+
+def _unfinished(tx: Connection, sender: Address) -> Iterator[tuple[TaskRecord, Assignment]]:
+    is_open = task.c.state.in_(OPEN_STATES) & (task.c.sender == sender)
+    for row in tx.execute(_with_texts(is_open)).all():
+        record = task_record(row, prompt=row.prompt, response=row.response)
+        yield record, assignment_of(row, row.document)
