@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
+from decentralized_vllm.chain.grouping import Grouped
 from decentralized_vllm.protocol.errors import ChainUnavailable
 
 log = logging.getLogger(__name__)
@@ -27,15 +29,19 @@ class ChainClock:
         self._block_s = 0
         self._seen_at_s = 0.0
         self._asked_at_s = float("-inf")
+        self._asked = Grouped(self._ask)
 
     async def refresh(self) -> None:
-        """Not asked again within a moment, for leases come in bursts. Raises ChainUnavailable."""
-        if time.monotonic() - self._asked_at_s < FRESH_S:
-            return
+        """Asked once for a burst of leases, and not again for a moment. Raises ChainUnavailable."""
+        if time.monotonic() - self._asked_at_s >= FRESH_S:
+            await self._asked(None)
+
+    async def _ask(self, callers: Sequence[None]) -> Sequence[None]:
         block_s = await self._source.chain_time_s()
         self._asked_at_s = time.monotonic()
         if block_s != self._block_s:
             self._block_s, self._seen_at_s = block_s, self._asked_at_s
+        return callers
 
     def learn(self, block_s: int) -> None:
         """Some block has this timestamp. After a pause without blocks that is news."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -24,6 +24,7 @@ from pydantic_core import from_json
 
 from decentralized_vllm.protocol.errors import AbiMismatch
 
+ADDRESSES_KEPT = 4096
 CONTRACT_NAMES = ("InferenceCoordinator", "ModelRegistry", "NodeProfileRegistry", "NetworkToken")
 
 
@@ -154,10 +155,16 @@ def _decoder() -> ABIDecoder:
     return ABIDecoder(lenient)
 
 
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def checksummed(address: str) -> str:
+    """The same few addresses come again and again, and each costs a hash."""
+    return str(to_checksum_address(address))
+
+
 def _checksummed(type_: str, value: Any) -> Any:
     """Only plain addresses and arrays of them; structs checksum theirs where they are read."""
     if type_ == "address":
-        return to_checksum_address(value)
+        return checksummed(value)
     if type_ == "address[]":
-        return tuple(to_checksum_address(item) for item in value)
+        return tuple(checksummed(item) for item in value)
     return value

@@ -116,6 +116,10 @@ class OutboxSender:
                 known = await self._intake.accept(Order(call, key, deadline_s))
         return known.latest.hash
 
+    async def knows(self, key: str) -> bool:
+        """Whether `send` accepted this key, in this process or a former one."""
+        return await self._outbox.find(key) is not None
+
     async def wait(self, key: str) -> Receipt:
         """See the port. `confirmations` of the settings say how deep counts as mined."""
         while True:

@@ -1,8 +1,15 @@
-"""Signs transactions with a local key. The key itself never leaves this object."""
+"""Signs transactions with a local key. The key itself never leaves this object.
+
+By hand, since eth_account derives the public key anew for each transaction and checks each field
+several times: that is four times the work, and a node signs once per job.
+"""
 
 from typing import Any
 
+import rlp  # type: ignore[import-untyped]
 from eth_account.signers.local import LocalAccount
+from eth_keys.datatypes import PrivateKey
+from eth_utils.crypto import keccak
 
 from decentralized_vllm.chain.contracts.reader import hex_data
 from decentralized_vllm.chain.fees import Fees
@@ -10,13 +17,14 @@ from decentralized_vllm.chain.outgoing import Attempt
 from decentralized_vllm.protocol.ids import Address, TxHash
 from decentralized_vllm.protocol.transactions import Call
 
+DYNAMIC_FEE = b"\x02"  # the type that EIP-1559 gave to transactions with a tip
 CANCELLATION_GAS = 21_000  # a plain transfer of nothing to oneself
 
 
 class TransactionSigner:
     def __init__(self, account: LocalAccount, chain_id: int) -> None:
         self.address = Address(account.address)
-        self._account = account
+        self._key = PrivateKey(bytes(account.key))
         self._chain_id = chain_id
 
     def sign(self, call: Call, *, nonce: int, gas_limit: int, fees: Fees) -> Attempt:
@@ -35,22 +43,20 @@ class TransactionSigner:
         fees: Fees,
         cancels: bool = False,
     ) -> Attempt:
-        fields: dict[str, Any] = {
-            "type": 2,
-            "chainId": self._chain_id,
-            "nonce": nonce,
-            "to": to,
-            "value": 0,
-            "data": data,
-            "gas": gas_limit,
-            "maxFeePerGas": fees.max_fee_wei,
-            "maxPriorityFeePerGas": fees.tip_wei,
-        }
-        signed = self._account.sign_transaction(fields)
+        fields = [
+            *(self._chain_id, nonce, fees.tip_wei, fees.max_fee_wei, gas_limit),
+            *(bytes.fromhex(to[2:]), 0, data, []),  # of no value, without an access list
+        ]
+        signature = self._key.sign_msg_hash(keccak(_encoded(fields)))
+        raw = _encoded([*fields, *signature.vrs])
         return Attempt(
-            hash=TxHash(hex_data(signed.hash)),
-            raw=bytes(signed.raw_transaction),
+            hash=TxHash(hex_data(keccak(raw))),
+            raw=raw,
             nonce=nonce,
             fees=fees,
             is_cancellation=cancels,
         )
+
+
+def _encoded(fields: list[Any]) -> bytes:
+    return DYNAMIC_FEE + bytes(rlp.encode(fields))

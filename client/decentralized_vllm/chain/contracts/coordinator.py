@@ -1,11 +1,9 @@
 """InferenceCoordinator: the ledger, the jobs and the duty of nodes, as typed reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eth_utils.address import to_checksum_address
-
-from decentralized_vllm.chain.codec import contract_abi
+from decentralized_vllm.chain.codec import checksummed, contract_abi
 from decentralized_vllm.chain.contracts.reader import Block, ContractReader
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.protocol.errors import UnknownJob, UnknownModel
@@ -50,9 +48,17 @@ class Coordinator:
 
     async def jobs(self, job_ids: Sequence[JobId], *, block: Block = None) -> list[JobState]:
         """One round trip. Raises UnknownJob if one of them does not exist."""
+        states = await self.known_jobs(job_ids, block=block)
+        return [_checked(job_id, states) for job_id in job_ids]
+
+    async def known_jobs(
+        self, job_ids: Sequence[JobId], *, block: Block = None
+    ) -> dict[JobId, JobState]:
+        """Those that exist, in one round trip."""
         reads = [("job(uint256)", [job_id]) for job_id in job_ids]
         answers = await self._contract.read_many(reads, block=block)
-        return [_job_state(i, *answer) for i, answer in zip(job_ids, answers, strict=True)]
+        states = [_job_state(i, *answer) for i, answer in zip(job_ids, answers, strict=True)]
+        return {state.job_id: state for state in states if state is not None}
 
     async def job_count(self) -> int:
         return int((await self._contract.read("jobCount()"))[0])
@@ -96,7 +102,7 @@ class Coordinator:
         answer = await self._contract.read(
             "entriesOf(uint256,uint256,uint256)", version, offset, limit
         )
-        return tuple(Address(to_checksum_address(operator)) for operator in answer[0])
+        return tuple(Address(checksummed(operator)) for operator in answer[0])
 
     async def stake_unit(self) -> Wei:
         return Wei((await self._contract.read("stakeUnit()"))[0])
@@ -111,14 +117,20 @@ class Coordinator:
         return bool((await self._contract.read("newWorkPaused()"))[0])
 
 
-def _job_state(job_id: JobId, fields: tuple[Any, ...]) -> JobState:
+def _checked(job_id: JobId, states: Mapping[JobId, JobState]) -> JobState:
+    if job_id not in states:
+        raise UnknownJob(f"there is no job {job_id}")
+    return states[job_id]
+
+
+def _job_state(job_id: JobId, fields: tuple[Any, ...]) -> JobState | None:
     requester, node, until_s, version, status, attempts, share, is_final, escrow, digest = fields
     if status == JobStatus.NONE:
-        raise UnknownJob(f"there is no job {job_id}")
+        return None
     return JobState(
         job_id=job_id,
-        requester=Address(to_checksum_address(requester)),
-        node=Address(to_checksum_address(node)),
+        requester=Address(checksummed(requester)),
+        node=Address(checksummed(node)),
         until_s=until_s,
         version=VersionNumber(version),
         status=JobStatus(status),
@@ -136,7 +148,7 @@ def _node_account(operator: Address, fields: tuple[Any, ...]) -> NodeAccount:
     return NodeAccount(
         operator=operator,
         number=number,
-        payout=Address(to_checksum_address(payout)),
+        payout=Address(checksummed(payout)),
         slots=slots,
         n_in_flight=in_flight,
         stake_wei=Wei(stake),
