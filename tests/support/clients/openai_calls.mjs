@@ -1,0 +1,39 @@
+// Run by Node with the npm package `openai`: what its users call, told as JSON.
+import OpenAI from "openai";
+
+const [baseURL, apiKey, model] = process.argv.slice(2);
+const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
+const messages = [{ role: "user", content: "Hello there" }];
+
+const models = [];
+for await (const each of client.models.list()) models.push(each.id);
+
+const whole = await client.chat.completions.create({ model, messages, max_tokens: 6 });
+
+let streamed = "";
+let completionTokens = 0;
+const stream = await client.chat.completions.create({
+  model,
+  messages,
+  max_tokens: 6,
+  stream: true,
+  stream_options: { include_usage: true },
+});
+for await (const chunk of stream) {
+  streamed += chunk.choices[0]?.delta?.content ?? "";
+  completionTokens = chunk.usage?.completion_tokens ?? completionTokens;
+}
+
+const refusal = await client.chat.completions
+  .create({ model: "no-such", messages })
+  .then(() => null, (error) => ({ class: error.constructor.name, status: error.status, code: error.code }));
+
+console.log(
+  JSON.stringify({
+    models,
+    text: whole.choices[0].message.content,
+    streamed,
+    completionTokens,
+    unknown_model: refusal,
+  }),
+);
