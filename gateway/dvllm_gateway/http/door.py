@@ -34,8 +34,6 @@ class Door:
 
     async def answer(self, request: web.Request, handler: RawHandler) -> web.StreamResponse:
         """Never raises a GatewayError or an HTTPException."""
-        if VISIT in request:  # a mount inside of a mount
-            return await handler(request)
         visit = request[VISIT] = self._visit(request)
         request[METRICS] = self._options.metrics
         began_s = time.perf_counter()
@@ -55,7 +53,7 @@ class Door:
     async def add_headers(self, request: web.Request, reply: web.StreamResponse) -> None:
         """A signal of aiohttp: before the first byte of any reply, streams and upgrades too."""
         visit = request.get(VISIT)
-        if visit is None or visit.is_open:
+        if visit is None or visit.is_open or visit.dialect != self._dialect.name:
             return
         visit.is_open = True
         reply.headers[REQUEST_ID] = visit.request_id

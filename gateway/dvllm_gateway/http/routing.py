@@ -3,6 +3,9 @@
 read the body → who asks → limits → scope → check the body → do it, once for an Idempotency-Key.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel
@@ -86,31 +89,45 @@ class Service:
 
 
 def dialect_app(
-    core: Core, dialect: Dialect, options: HttpOptions | None = None
+    core: Core,
+    dialect: Dialect,
+    options: HttpOptions | None = None,
+    *,
+    socket_paths: Sequence[str] = (SOCKET_PATH,),
 ) -> web.Application:
     """For one mount: aiohttp takes an application once, so each mount gets its own."""
     service = Service(core, dialect, options or HttpOptions())
-    app = web.Application(middlewares=[_middleware(service.door)])
+    app = web.Application(middlewares=[through(lambda _: service.door)])
     app.on_response_prepare.append(service.door.add_headers)
-    for operation in dialect.operations:
-        app.add_routes([_route(operation, service.handler(operation))])
+    app.add_routes(route(each, service.handler(each)) for each in dialect.operations)
     app.router.add_get(OPENAPI_PATH, service.openapi_handler())
     if dialect.socket is not None:
-        app.router.add_get(SOCKET_PATH, dialect.socket.handle, allow_head=False)
+        for path in socket_paths:
+            app.router.add_get(path, dialect.socket.handle, allow_head=False)
     if dialect.extra_routes is not None:
         dialect.extra_routes(app, core)
     return app
 
 
-def _middleware(door: Door) -> Middleware:
+def socket_app(core: Core, dialect: Dialect, options: HttpOptions) -> web.Application:
+    """The dialect's socket alone, at the root of a port of its own."""
+    socketed = replace(dialect, operations=(), extra_routes=None)
+    return dialect_app(core, socketed, options, socket_paths=("/", SOCKET_PATH))
+
+
+def through(door_of: Callable[[web.Request], Door]) -> Middleware:
+    """For requests that end in this very application; mounts inside of it have their own doors."""
+
     @web.middleware
     async def through_door(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await door.answer(request, handler)
+        if request.match_info.apps[-1] is not request.app:
+            return await handler(request)
+        return await door_of(request).answer(request, handler)
 
     return through_door
 
 
-def _route(operation: Operation, handler: RawHandler) -> web.RouteDef:
+def route(operation: Operation, handler: RawHandler) -> web.RouteDef:
     if operation.method == "GET":
         return web.get(operation.path, handler)  # and HEAD
     return web.route(operation.method, operation.path, handler)

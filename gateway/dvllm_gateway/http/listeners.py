@@ -1,0 +1,151 @@
+"""Puts an application on a port: guarded, drained at the end, and clear about a taken one."""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from decentralized_vllm.content.server.guard import (
+    HEAD_TIMEOUT_S,
+    ConnectionCounter,
+    guarded,
+)
+from decentralized_vllm.protocol.errors import SettingError
+from dvllm_gateway.errors import GatewayError, InternalError, InvalidRequest
+from dvllm_gateway.http.replies import response
+from dvllm_gateway.services.ports import StoredReply
+
+log = logging.getLogger(__name__)
+
+IDLE_TIMEOUT_S = 60.0
+MAX_HEADER_BYTES = 16 * 1024
+MAX_HEADERS = 64
+LINGERING_S = 2.0  # for the rest of a body that nobody reads
+
+Speller = Callable[[GatewayError, str], StoredReply]
+
+
+class Listener:
+    """An async context manager: leaving it stops accepting, and lets requests end for `drain_s`.
+
+    Port 0 takes a free one, which `port` then tells. `setting` names the port in errors. `spell`
+    words the refusal of what is no HTTP at all.
+    """
+
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        host: str,
+        port: int,
+        setting: str,
+        connections: ConnectionCounter,
+        spell: Speller | None = None,
+        drain_s: float = 0.0,
+        head_timeout_s: float = HEAD_TIMEOUT_S,
+    ) -> None:
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=drain_s, handler_cancellation=True
+        )
+        self._host = host
+        self._port = port
+        self._setting = setting
+        self._connections = connections
+        self._spell = spell
+        self._head_timeout_s = head_timeout_s
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._host}:{self._port}"
+
+    async def __aenter__(self) -> Self:
+        """Raises SettingError: the port is taken, or not allowed."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        protocols = guarded(
+            self._new_connection,
+            head_timeout_s=self._head_timeout_s,
+            connections=self._connections,
+        )
+        try:
+            self._server = await loop.create_server(protocols, self._host, self._port)
+        except OSError as error:
+            await self._runner.cleanup()
+            raise self._cannot_listen(error) from error
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+    def _new_connection(self) -> web.RequestHandler:
+        manager = self._runner.server
+        assert manager is not None
+        return _Connection(
+            manager,
+            self._spell,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            keepalive_timeout=IDLE_TIMEOUT_S,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+            lingering_time=LINGERING_S,
+            auto_decompress=False,  # what is counted must be what comes in
+        )
+
+    def _cannot_listen(self, error: OSError) -> SettingError:
+        taken = error.errno == errno.EADDRINUSE
+        reason = "is taken by another program" if taken else f"cannot be used: {error.strerror}"
+        address = f"{self._host}:{self._port}"
+        return SettingError(
+            self._setting, f"{address} {reason}", hint=f"set {self._setting} to another port"
+        )
+
+
+class _Connection(web.RequestHandler):
+    """Spells also what aiohttp answers by itself, before there is a request."""
+
+    def __init__(self, manager: Any, spell: Speller | None, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._spell = spell
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
+            raise ConnectionAbortedError("a reply broke off") from exc
+        if status >= 500:
+            log.error("a request failed outside of its API", exc_info=exc)
+        if self._spell is None:
+            reply = web.Response(status=status)
+        else:
+            reply = response(self._spell(_error_of(status), ""))
+        reply.force_close()
+        return reply
+
+
+def _error_of(status: int) -> GatewayError:
+    if status >= 500:
+        return InternalError("internal error")
+    return InvalidRequest("this is not HTTP/1.1 that can be answered")
