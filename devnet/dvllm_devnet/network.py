@@ -30,7 +30,7 @@ from dvllm_devnet.network_plan import NetworkPlan, addresses_of, manifest_of, wo
 from dvllm_devnet.ports import check_ports
 from dvllm_devnet.processes import ChildProcess
 from dvllm_devnet.programs import find_anvil
-from dvllm_devnet.standing import commands_to_run, is_on_duty, read_standing
+from dvllm_devnet.standing import commands_to_enlist, has_joined, is_on_duty, read_standing
 from dvllm_devnet.worker_process import WorkerProcess
 from dvllm_devnet.worker_setup import NetworkAddresses, worker_sections, write_settings
 
@@ -121,11 +121,15 @@ class _Start:
         self._stack.push_async_callback(content.stop)
         self._console.step(f"content store at {self._plan.ipfs_api}")
         deployment = await self._deployed()
-        async with asyncio.TaskGroup() as group:
-            publishing = group.create_task(self._published(deployment))
-            group.create_task(self._pay_requester(deployment))
+        addresses = addresses_of(self._plan, deployment)
+        workers = self._workers(addresses)
+        with self._console.waiting("the model is published, workers register and start engines"):
+            async with connect(addresses.chain_settings) as network, asyncio.TaskGroup() as group:
+                publishing = group.create_task(self._published(deployment))
+                group.create_task(self._pay_requester(deployment))
+                for worker in workers:
+                    group.create_task(self._bring_up(worker, network, deployment, publishing))
         model = publishing.result()
-        workers = await self._workers(deployment, model)
         manifest = manifest_of(self._plan, deployment, self._cast, model)
         write_manifest(manifest, self._layout.manifest)
         self._stack.callback(remove_manifest, self._layout.manifest)
@@ -134,7 +138,7 @@ class _Start:
             layout=self._layout,
             cast=self._cast,
             manifest=manifest,
-            addresses=addresses_of(self._plan, deployment),
+            addresses=addresses,
             workers=workers,
             essential=(self._chain, content),
         )
@@ -166,11 +170,8 @@ class _Start:
             await fill_credit(client, Wei(wanted.credit))
         self._console.step(f"requester has {format_tokens(wanted.credit)} NEURO of credit")
 
-    async def _workers(
-        self, deployment: Deployment, model: ModelEntry
-    ) -> tuple[WorkerProcess, ...]:
-        """Registered, staked, serving and with their engines up."""
-        addresses = addresses_of(self._plan, deployment)
+    def _workers(self, addresses: NetworkAddresses) -> tuple[WorkerProcess, ...]:
+        """Not started yet; what will be started is ended."""
         workers = []
         for plan in worker_plans(self._settings, self._cast, self._layout):
             block_time_s = self._settings.chain.block_time_s
@@ -178,25 +179,38 @@ class _Start:
             write_settings(plan, sections)
             workers.append(WorkerProcess(plan, self._layout.logs))
         self._stack.push_async_callback(_stop_all, workers, self._chain)
-        with self._console.waiting("workers fetch the model and start their engines"):
-            async with connect(addresses.chain_settings) as network, asyncio.TaskGroup() as group:
-                for worker in workers:
-                    group.create_task(self._bring_up(worker, network, deployment, model.id))
         return tuple(workers)
 
     async def _bring_up(
-        self, worker: WorkerProcess, network: ChainNetwork, deployment: Deployment, model_id: str
+        self,
+        worker: WorkerProcess,
+        network: ChainNetwork,
+        deployment: Deployment,
+        publishing: asyncio.Task[ModelEntry],
     ) -> None:
-        plan = worker.plan
-        address = plan.account.address
-        standing = await read_standing(network, address, model_id)
-        async with self._client(deployment, plan.account) as client:
-            await fill_wallet(client, standing.missing_stake_wei(plan))
-        for command in commands_to_run(standing, plan, model_id):
-            await worker.run(command)
+        """Registers and stakes while the model is still being published."""
+        address = worker.plan.account.address
+        has_staked = await self._enlist(worker, network, deployment)
+        model_id = (await publishing).id
+        if has_staked or not await has_joined(network, address, model_id):
+            await worker.run(("serve-model", model_id))
         await worker.start()
+        self._console.step(f"{worker.name} starts its engine")
         await worker.wait_until_ready(functools.partial(is_on_duty, network, address))
-        self._console.step(f"{worker.name} serves {model_id} at {plan.url}")
+        self._console.step(f"{worker.name} serves {model_id} at {worker.plan.url}")
+
+    async def _enlist(
+        self, worker: WorkerProcess, network: ChainNetwork, deployment: Deployment
+    ) -> bool:
+        """Whether there is new stake, for which a node joins again."""
+        plan = worker.plan
+        standing = await read_standing(network, plan.account.address)
+        missing_wei = standing.missing_stake_wei(plan)
+        async with self._client(deployment, plan.account) as client:
+            await fill_wallet(client, missing_wei)
+        for command in commands_to_enlist(standing, plan):
+            await worker.run(command)
+        return missing_wei > 0
 
     def _client(self, deployment: Deployment, account: DevAccount) -> AsyncClient:
         return make_client(self._plan, self._layout, deployment.coordinator.address, account)

@@ -119,7 +119,11 @@ def _appending(log: Path) -> BinaryIO:
 
 
 async def wait_until_ready(
-    child: ChildProcess, probe: Callable[[], Awaitable[bool]], timeout_s: float
+    child: ChildProcess,
+    probe: Callable[[], Awaitable[bool]],
+    timeout_s: float,
+    *,
+    every_s: float = _PROBE_INTERVAL_S,
 ) -> None:
     """Asks `probe` until it says yes. Raises ProcessFailed if the child ends or takes too long."""
     try:
@@ -127,7 +131,7 @@ async def wait_until_ready(
             while not await probe():
                 if child.exit_code is not None:
                     raise child.failure(f"ended with exit code {child.exit_code} while starting")
-                await asyncio.sleep(_PROBE_INTERVAL_S)
+                await asyncio.sleep(every_s)
     except TimeoutError:
         raise child.failure(f"was not ready after {timeout_s:g} s") from None
 

@@ -15,6 +15,7 @@ from dvllm_worker.models import engine_room
 
 _STOP_TIMEOUT_S = 20.0
 _ENGINE_START_TIMEOUT_S = 900.0
+_ENGINE_LOOK_EVERY_S = 0.5  # more often would take from the cores that the engine starts on
 _ON_DUTY_TIMEOUT_S = 60.0
 _COMMAND_TIMEOUT_S = 300.0  # serve-model may have to fetch the model
 
@@ -63,7 +64,9 @@ class WorkerProcess:
         Raises ProcessFailed also at the first failure of the engine: the worker would go on trying,
         while somebody waits here who can mend it.
         """
-        await wait_until_ready(self.child, self._engine_is_up, _ENGINE_START_TIMEOUT_S)
+        await wait_until_ready(
+            self.child, self._engine_is_up, _ENGINE_START_TIMEOUT_S, every_s=_ENGINE_LOOK_EVERY_S
+        )
         await wait_until_ready(self.child, is_on_duty, _ON_DUTY_TIMEOUT_S)
 
     async def stop(self) -> None:

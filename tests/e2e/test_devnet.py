@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import requests
@@ -123,6 +123,17 @@ def test_bare_submit__by_abi_alone__is_answered(manifest, tmp_path):
         (event,) = coordinator.events.InferenceRequested().process_receipt(receipt, errors=DISCARD)
         assert event["args"]["promptCID"] == prompt_cid
         assert client.wait_for_completion(event["args"]["jobId"], timeout=60).response
+
+
+def test_two_networks__born_at_once_with_the_same_keys__both_become_ready(tmp_path):
+    homes = [tmp_path / name / "net" for name in ("one", "two")]
+    with ExitStack() as stack:
+        for home in homes:
+            home.parent.mkdir()
+        networks = [stack.enter_context(running(home, "up", env=make_env())) for home in homes]
+        first, second = (network.wait_for_manifest() for network in networks)
+        assert first.accounts == second.accounts
+        assert first.rpc_url != second.rpc_url
 
 
 def test_second_network__in_the_same_folder__is_refused(shared):
