@@ -177,9 +177,7 @@ def test_life_of_a_network__stopped_killed_and_wiped__is_usable_each_time(tmp_pa
 @pytest.mark.parametrize("setting", ["chain.port", "content.api_port", "content.gateway_port"])
 def test_port_taken__is_said_with_the_setting_and_nothing_starts(tmp_path, env, setting):
     port = int(env[f"DVLLM_DEVNET__{setting.upper().replace('.', '__')}"])
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", port))
-        other.listen()
+    with socket.create_server(("127.0.0.1", port)):
         devnet = DevnetProcess(tmp_path / "net", ("up",), env)
         assert devnet.process.wait(timeout=60) == 1
     assert f"{setting}: port {port} is in use" in devnet.err
