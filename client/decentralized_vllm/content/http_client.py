@@ -76,7 +76,9 @@ class ContentHttp:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             resolver = PublicResolver() if self._public_only else None
-            connector = aiohttp.TCPConnector(limit_per_host=self._per_host, resolver=resolver)
+            connector = aiohttp.TCPConnector(
+                limit=max(100, self._per_host), limit_per_host=self._per_host, resolver=resolver
+            )
             # No cookies, no proxy variables, no credentials from ~/.netrc.
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False

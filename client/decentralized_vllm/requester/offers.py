@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 from decentralized_vllm.content.car import encode_block, encode_header
@@ -28,8 +29,31 @@ class ReadsBlocks(Protocol):
     ) -> AsyncIterator[tuple[ParsedCid, bytes]]: ...
 
 
+async def offer_blocks(
+    nodes: NodeSources,
+    door: NodeDoor,
+    job_id: JobId,
+    node: Address,
+    car: Callable[[], Awaitable[bytes]],
+) -> None:
+    """Thrice at most. A failure is logged: prompts have other ways."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            endpoint = await nodes.endpoint_of(node)
+            if endpoint is not None:
+                await door.offer_blocks(endpoint, job_id, await car())
+            return
+        except (RetryableError, ContentError) as error:
+            log.info(
+                "blocks_not_offered",
+                extra={"job_id": job_id, "node": node, "reason": error.message},
+            )
+        if attempt < ATTEMPTS:
+            await asyncio.sleep(RETRY_S)
+
+
 class BlockOffers:
-    """One offer per job and node, tried thrice. A failure is logged: prompts have other ways."""
+    """One offer per job and node."""
 
     def __init__(self, nodes: NodeSources, door: NodeDoor, store: ReadsBlocks) -> None:
         self._nodes = nodes
@@ -42,7 +66,9 @@ class BlockOffers:
         if (job_id, node) in self._made:
             return
         self._made.add((job_id, node))
-        task = asyncio.create_task(self._offer(job_id, prompt_cid, node))
+        task = asyncio.create_task(
+            offer_blocks(self._nodes, self._door, job_id, node, partial(self._car, prompt_cid))
+        )
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -53,21 +79,6 @@ class BlockOffers:
         _, late = await asyncio.wait(self._running, timeout=DRAIN_S)
         for task in late:
             task.cancel()
-
-    async def _offer(self, job_id: JobId, prompt_cid: Cid, node: Address) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                endpoint = await self._nodes.endpoint_of(node)
-                if endpoint is not None:
-                    await self._door.offer_blocks(endpoint, job_id, await self._car(prompt_cid))
-                return
-            except (RetryableError, ContentError) as error:
-                log.info(
-                    "blocks_not_offered",
-                    extra={"job_id": job_id, "node": node, "reason": error.message},
-                )
-            if attempt < ATTEMPTS:
-                await asyncio.sleep(RETRY_S)
 
     async def _car(self, prompt_cid: Cid) -> bytes:
         pieces = [encode_header(parse_cid(prompt_cid))]

@@ -9,7 +9,6 @@ from decentralized_vllm.protocol.errors import (
     InsufficientGas,
     KeyInUse,
 )
-from decentralized_vllm.protocol.ids import JobId
 from decentralized_vllm.protocol.job_machine import JobClocks, JobModel, can_expire
 from decentralized_vllm.protocol.jobs import JobState
 from decentralized_vllm.protocol.ports import TransactionSender
@@ -23,21 +22,22 @@ class OverdueJobs:
     def __init__(self, network: Network, sender: TransactionSender) -> None:
         self._network = network
         self._sender = sender
-        self._expired: set[JobId] = set()
 
-    async def expire_if_due(self, state: JobState) -> None:
-        """Does nothing before its time. Failures are logged and tried again at the next call."""
-        if state.job_id in self._expired or not await self._is_due(state):
+    async def expire_if_due(self, state: JobState, *, now_s: int | None = None) -> None:
+        """Does nothing before its time. Failures are logged and tried again at the next call.
+
+        `now_s` is the chain's time; None asks for it.
+        """
+        if not await self._is_due(state, now_s):
             return
         key = f"expire:{state.job_id}:{state.digest.hex()[:16]}"
         try:
             await self._sender.send(self._network.node_calls.expire_job(state.job_id), key=key)
             await self._sender.wait(key)
-            self._expired.add(state.job_id)
         except (ContractRevert, ChainUnavailable, InsufficientGas, KeyInUse) as error:
             log.info("job_not_expired", extra={"job_id": state.job_id, "reason": error.message})
 
-    async def _is_due(self, state: JobState) -> bool:
+    async def _is_due(self, state: JobState, now_s: int | None) -> bool:
         terms = await self._network.jobs.terms(state.version)
         clocks = self._network.clocks
         limits = JobClocks(terms.lease_s, terms.open_s, clocks.grace_s, clocks.max_attempts)
@@ -49,4 +49,6 @@ class OverdueJobs:
             attempts=state.attempts,
             escrow_wei=state.escrow_wei,
         )
-        return can_expire(job, limits, await self._network.jobs.chain_time_s())
+        if now_s is None:
+            now_s = await self._network.jobs.chain_time_s()
+        return can_expire(job, limits, now_s)

@@ -96,11 +96,11 @@ class SessionBuilder:
     async def open(self) -> Session:
         """Raises SettingError and its kinds, and ChainUnavailable."""
         account = await self._account()
-        network = await self._stack.enter_async_context(connect(self._chain_settings()))
+        network = await self._stack.enter_async_context(connect(chain_settings(self._settings)))
         self._check_key(network)
         store = OwnStore(self._settings)
         self._stack.push_async_callback(store.close)
-        nodes = NodeSources(network.node_registry, public_only=self._public_only(network))
+        nodes = NodeSources(network.node_registry, public_only=public_only(self._settings, network))
         self._stack.push_async_callback(nodes.close)
         reader = TaskReader(network, nodes, store)
         if account is None:
@@ -118,7 +118,7 @@ class SessionBuilder:
         self, network: Network, account: LocalAccount, store: OwnStore, nodes: NodeSources
     ) -> tuple[Spender, JobCare]:
         address = Address(account.address)
-        http = ContentHttp(HttpTimeouts(), public_only=self._public_only(network))
+        http = ContentHttp(HttpTimeouts(), public_only=public_only(self._settings, network))
         self._stack.push_async_callback(http.close)
         sender = KeySender(network, account, self._settings.data_path)
         self._stack.push_async_callback(sender.close)
@@ -153,16 +153,18 @@ class SessionBuilder:
         if settings.local_key_only and settings.private_key is not None:
             account_from_environment(settings.private_key, network.identity.chain_id)
 
-    def _chain_settings(self) -> ChainSettings:
-        settings = self._settings
-        return ChainSettings(
-            eth_node_url=settings.eth_node_urls,
-            contract_address=settings.contract_address,
-            ws_url=settings.ws_url,
-            chain_id=settings.chain_id,
-            first_block=settings.first_block,
-        )
 
-    def _public_only(self, network: Network) -> bool:
-        wish = self._settings.private_endpoints
-        return not (network.identity.is_local if wish is None else wish)
+def chain_settings(settings: ClientSettings) -> ChainSettings:
+    return ChainSettings(
+        eth_node_url=settings.eth_node_urls,
+        contract_address=settings.contract_address,
+        ws_url=settings.ws_url,
+        chain_id=settings.chain_id,
+        first_block=settings.first_block,
+    )
+
+
+def public_only(settings: ClientSettings, network: Network) -> bool:
+    """Whether nodes are talked to only where their address is one of the open internet."""
+    wish = settings.private_endpoints
+    return not (network.identity.is_local if wish is None else wish)
