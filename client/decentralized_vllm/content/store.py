@@ -2,10 +2,11 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from decentralized_vllm.content.cid import RAW, ParsedCid, check_block, parse_cid
 from decentralized_vllm.content.dag_builder import FileBuilder
@@ -17,6 +18,8 @@ from decentralized_vllm.content.reads import VerifyingReads, parse_to_store
 from decentralized_vllm.protocol.errors import ContentUnavailable
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import Progress
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,13 @@ class Import:
 
     async def pin(self, root: Cid) -> None:
         """Makes what came in durable, then pins its root."""
-        await self.flush()
-        await asyncio.to_thread(self._store._pin, parse_cid(root).text())
+        await to_its_end(lambda: self.pin_now(root))
+
+    def pin_now(self, root: Cid) -> None:
+        """As `pin`, for whoever is in a thread."""
+        self._store._flush(self._written)
+        self._written = []
+        self._store._pin(parse_cid(root).text())
 
 
 class PinningStore(VerifyingReads):
@@ -105,11 +113,7 @@ class PinningStore(VerifyingReads):
 
     async def add_bytes(self, data: bytes, *, profile: ImportProfile | None = None) -> Cid:
         async with self.importing() as run:
-            builder = FileBuilder(profile or self.profile, run.sink)
-            await asyncio.to_thread(builder.feed, data)
-            root = (await asyncio.to_thread(builder.finish)).cid.text()
-            await run.pin(root)
-        return root
+            return await to_its_end(lambda: _add_now(run, data, profile or self.profile))
 
     async def add_path(
         self,
@@ -133,8 +137,7 @@ class PinningStore(VerifyingReads):
         """Raises ContentUnavailable unless the whole tree is here. Durable when it returns."""
         root = parse_cid(cid)
         async with self._gate.adding():
-            await asyncio.to_thread(self._flush, await asyncio.to_thread(self._tree_blocks, root))
-            await asyncio.to_thread(self._pin, root.text())
+            await to_its_end(lambda: self._pin_tree(root))
 
     async def unpin(self, cid: Cid) -> None:
         """Not pinned is no error: the outcome is the same."""
@@ -163,6 +166,10 @@ class PinningStore(VerifyingReads):
                 pass
         return self._delete_all_but(keep)
 
+    def _pin_tree(self, root: ParsedCid) -> None:
+        self._flush(self._tree_blocks(root))
+        self._pin(root.text())
+
     def _tree_blocks(self, root: ParsedCid) -> list[ParsedCid]:
         blocks = list(reachable_blocks(root, self._read_checked, set()))
         for cid in blocks:
@@ -174,3 +181,23 @@ class PinningStore(VerifyingReads):
         block = self._read_block(cid)
         check_block(cid, block)
         return block
+
+
+async def to_its_end(work: Callable[[], T]) -> T:
+    """One trip to a thread. A cancelled caller waits for it too, lest the collector comes between
+    a block and its pin."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        await asyncio.wait([running])
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+    return running.result()
+
+
+def _add_now(run: Import, data: bytes, profile: ImportProfile) -> Cid:
+    builder = FileBuilder(profile, run.sink)
+    builder.feed(data)
+    root = builder.finish().cid.text()
+    run.pin_now(root)
+    return root

@@ -119,31 +119,40 @@ class CountingDatabase:
         return await self._database.transaction(work)
 
 
+def counted_commits(
+    database: CountingDatabase, applied: list[int], shown: list[int]
+) -> GroupCommit[int]:
+    return GroupCommit(
+        database, apply=lambda _, changes: applied.extend(changes), show=shown.extend
+    )
+
+
 async def test_group_commit__many_at_once__few_commits_and_all_written(
     database: Database,
 ) -> None:
     await open_journal(database)
     counting = CountingDatabase(database)
-    commits = GroupCommit(counting)
-    order: list[int] = []
-    await asyncio.gather(*(commits.write(lambda _, n=n: order.append(n)) for n in range(50)))  # type: ignore[misc]
-    assert order == list(range(50))
+    applied: list[int] = []
+    shown: list[int] = []
+    commits = counted_commits(counting, applied, shown)
+    await asyncio.gather(*(commits.write([n, -n]) for n in range(50)))
+    assert applied == shown == [sign * n for n in range(50) for sign in (1, -1)]
     assert counting.n_commits <= 2
 
 
 async def test_group_commit__disk_full__told_to_all_and_works_again(database: Database) -> None:
     counting = CountingDatabase(database)
-    commits = GroupCommit(counting)
+    shown: list[int] = []
+    commits = counted_commits(counting, [], shown)
     counting.fails = True
-    results = await asyncio.gather(
-        *(commits.write(lambda _: None) for _ in range(3)), return_exceptions=True
-    )
+    results = await asyncio.gather(*(commits.write([n]) for n in range(3)), return_exceptions=True)
     assert all(isinstance(result, StorageFull) for result in results)
     counting.fails = False
-    await commits.write(lambda _: None)
+    await commits.write([7])
+    assert shown == [7]
 
 
-async def test_group_commit__caller_is_cancelled__written_all_the_same(
+async def test_put__caller_is_cancelled__written_and_remembered_all_the_same(
     database: Database,
 ) -> None:
     journal = await open_journal(database)
@@ -154,7 +163,7 @@ async def test_group_commit__caller_is_cancelled__written_all_the_same(
         await task
     await journal.put([row(2)])
     count = await database.transaction(lambda tx: len(tx.execute(select(job)).all()))
-    assert count == 2
+    assert count == len(journal.open_rows()) == 2
 
 
 # ---------------------------------------------------------------- decorators

@@ -1,12 +1,12 @@
 """Many small writes, few commits: what waits while one commit runs goes into the next."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-Work = Callable[[Connection], None]
+C = TypeVar("C")
 T = TypeVar("T")
 
 
@@ -16,24 +16,33 @@ class Transactions(Protocol):
     async def transaction(self, work: Callable[[Connection], T]) -> T: ...
 
 
-class GroupCommit:
-    """`write` returns when its work is durable; works run in the order they were given.
+class GroupCommit(Generic[C]):
+    """`write` returns when its changes are durable; changes are applied in the order they came.
 
-    A group that fails fails for all who wait on it: nothing of it was written.
+    `apply` writes the changes of a group inside its transaction, `show` is told of them when they
+    are durable. A group that fails fails for all who wait on it: nothing of it was written.
     """
 
-    def __init__(self, database: Transactions) -> None:
+    def __init__(
+        self,
+        database: Transactions,
+        *,
+        apply: Callable[[Connection, Sequence[C]], None],
+        show: Callable[[Sequence[C]], None],
+    ) -> None:
         self._database = database
-        self._waiting: list[tuple[Work, asyncio.Future[None]]] = []
+        self._apply = apply
+        self._show = show
+        self._waiting: list[tuple[Sequence[C], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def write(self, work: Work) -> None:
+    async def write(self, changes: Sequence[C]) -> None:
         """Raises StorageBusy, StorageFull, SettingError."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, done))
+        self._waiting.append((changes, done))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_all())
-        # A cancelled caller still learns nothing false: its work is written all the same.
+        # A cancelled caller's changes are written and shown all the same.
         await asyncio.shield(done)
 
     async def _write_all(self) -> None:
@@ -42,13 +51,10 @@ class GroupCommit:
             await self._write_group(group)
         self._writer = None
 
-    async def _write_group(self, group: list[tuple[Work, asyncio.Future[None]]]) -> None:
-        def all_works(connection: Connection) -> None:
-            for work, _ in group:
-                work(connection)
-
+    async def _write_group(self, group: list[tuple[Sequence[C], asyncio.Future[None]]]) -> None:
+        changes = [change for some, _ in group for change in some]
         try:
-            await self._database.transaction(all_works)
+            await self._database.transaction(lambda connection: self._apply(connection, changes))
         except BaseException as error:
             for _, done in group:
                 if not done.done():
@@ -57,6 +63,7 @@ class GroupCommit:
             if not isinstance(error, Exception):
                 raise
             return
+        self._show(changes)
         for _, done in group:
             if not done.done():
                 done.set_result(None)

@@ -1,12 +1,13 @@
 """The journal in the process's database, with an index in memory for reads."""
 
+import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy import Connection, and_, delete, or_, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from decentralized_vllm.chain.store.database import Database
@@ -20,6 +21,8 @@ from dvllm_worker.pipeline.rows import JobKey, JobRow
 from dvllm_worker.pipeline.stages import CLOSED, IllegalTransition, Stage, check_transition
 
 CLOSED_ROWS_IN_MEMORY = 5000
+
+Change = JobRow | JobKey  # a row as it is now, or one that is forgotten
 
 
 class SqlJournal:
@@ -40,7 +43,7 @@ class SqlJournal:
         self._chain_id = chain_id
         self._coordinator = coordinator
         self._clock = clock
-        self._commits = GroupCommit(database)
+        self._commits: GroupCommit[Change] = GroupCommit(database, apply=_apply, show=self._show)
         self._open: dict[JobKey, JobRow] = {}
         self._closed: OrderedDict[JobKey, JobRow] = OrderedDict()
         self._latest: dict[JobId, JobKey] = {}
@@ -74,7 +77,7 @@ class SqlJournal:
             known = self.find(row.key)
             if known is not None:
                 check_transition(known.stage, row.stage)
-        await self._write(stamped)
+        await self._commits.write(stamped)
 
     async def move(
         self,
@@ -102,31 +105,20 @@ class SqlJournal:
             reason=row.reason if reason is None else reason,
             updated_s=self._clock(),
         )
-        await self._write([moved])
+        await self._commits.write([moved])
         return moved
 
     async def forget(self, keys: Sequence[JobKey]) -> None:
-        if not keys:
-            return
+        if keys:
+            await self._commits.write(keys)
 
-        def work(connection: Connection) -> None:
-            for key in keys:
-                connection.execute(delete(job).where(_is(key)))
-
-        await self._commits.write(work)
-        for key in keys:
-            self._open.pop(key, None)
-            self._closed.pop(key, None)
-
-    async def _write(self, rows: Sequence[JobRow]) -> None:
-        columns = [columns_of(row) for row in rows]
-
-        def work(connection: Connection) -> None:
-            connection.execute(_UPSERT, columns)
-
-        await self._commits.write(work)
-        for row in rows:
-            self._remember(row)
+    def _show(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, JobRow):
+                self._remember(change)
+            else:
+                self._open.pop(change, None)
+                self._closed.pop(change, None)
 
     def _remember(self, row: JobRow) -> None:
         self._open.pop(row.key, None)
@@ -166,6 +158,15 @@ def _make_upsert() -> Insert:
         column.name: statement.excluded[column.name] for column in job.c if column.name not in _KEY
     }
     return statement.on_conflict_do_update(index_elements=list(_KEY), set_=changed)
+
+
+def _apply(connection: Connection, changes: Sequence[Change]) -> None:
+    """Neighbouring rows go in one statement, which is most of what a group saves."""
+    for kind, run in itertools.groupby(changes, type):
+        if kind is JobRow:
+            connection.execute(_UPSERT, [columns_of(cast(JobRow, row)) for row in run])
+        else:
+            connection.execute(delete(job).where(or_(*(_is(cast(JobKey, key)) for key in run))))
 
 
 # Built once: SQLAlchemy then finds it compiled, which is most of what a small write costs.
