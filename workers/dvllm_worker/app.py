@@ -8,17 +8,16 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.metadata import version as package_version
-from pathlib import Path
 
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
 from decentralized_vllm.content.server.gateway import gateway_routes
 from decentralized_vllm.protocol.events import VersionAnnounced
+from decentralized_vllm.protocol.ids import Address
 from dvllm_worker.clock import ChainClock
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.content.prompts import PromptReader
 from dvllm_worker.content.shelf import LocalShelf
 from dvllm_worker.duty import Duty, NotReady
-from dvllm_worker.engines.factory import BuiltEngine, build_engine
 from dvllm_worker.housekeeping import Earnings, Retention
 from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.callers import Callers, authorities
@@ -26,13 +25,14 @@ from dvllm_worker.http.events import EventStream
 from dvllm_worker.http.hub import JobHub
 from dvllm_worker.http.listener import Listener, worker_app
 from dvllm_worker.http.nonces import NonceBook
+from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.status import NodeStatus, StatusPage, model_status
 from dvllm_worker.journal.crash_points import CrashingJournal
 from dvllm_worker.journal.sql_journal import SqlJournal
 from dvllm_worker.journal.told import ToldJournal
 from dvllm_worker.logs import JobLog, Onlookers
 from dvllm_worker.models.cache import check_free_disk
-from dvllm_worker.models.engine_room import EngineRoom
+from dvllm_worker.models.engine_room import EngineRoom, engine_builder
 from dvllm_worker.models.served import ServedModel
 from dvllm_worker.models.updates import UpdateFollower
 from dvllm_worker.node import Loops, Node
@@ -51,9 +51,9 @@ from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.pipeline.submit import Submit
 from dvllm_worker.pipeline.sweep import Sweep
 from dvllm_worker.pipeline.watcher import Watcher
+from dvllm_worker.resources.opening import NodeResources, open_resources
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.signing import KeySigner
-from dvllm_worker.slots import declared_slots
 from dvllm_worker.sources import Sources, open_model_cache, open_sources
 from dvllm_worker.stopping import StopSignals
 
@@ -78,22 +78,11 @@ async def run_worker(settings: WorkerSettings, stops: StopSignals) -> None:
             open_model_cache(settings, desk, sources.models, sources.own) as cache,
             asyncio.TaskGroup() as group,
         ):
-            engines = EngineRoom(group, cache, _engine_builder(settings, desk))
-            await _Assembly(settings, desk, sources, engines, group).run(models, duty, stops)
-
-
-def _engine_builder(
-    settings: WorkerSettings, desk: Desk
-) -> Callable[[Path, ServedModel], BuiltEngine]:
-    def build(path: Path, model: ServedModel) -> BuiltEngine:
-        return build_engine(
-            settings.engine,
-            model_path=path,
-            model_name=model.model_id,
-            is_local_chain=desk.network.identity.is_local,
-        )
-
-    return build
+            resources = await open_resources(settings, duty, cache)
+            builder = engine_builder(settings.engine, desk.network.identity)
+            engines = EngineRoom(group, cache, builder)
+            assembly = _Assembly(settings, desk, sources, engines, resources, group)
+            await assembly.run(models, duty, stops)
 
 
 class _Assembly:
@@ -105,6 +94,7 @@ class _Assembly:
         desk: Desk,
         sources: Sources,
         engines: EngineRoom,
+        resources: NodeResources,
         group: asyncio.TaskGroup,
     ) -> None:
         self._settings = settings
@@ -112,8 +102,8 @@ class _Assembly:
         self._network = desk.network
         self._sources = sources
         self._engines = engines
+        self._resources = resources
         self._group = group
-        self._slots = declared_slots(settings)
         self._clock = ChainClock(desk.network.jobs)
         self._hub = JobHub()
         self._onlooker = Onlookers(JobLog(), self._hub)
@@ -161,9 +151,9 @@ class _Assembly:
             crew=crew,
             sweep=sweep,
             watcher=watcher,
-            loops=self._loops(sql_journal, sweep, caretaker, follower),
+            loops=self._loops(sql_journal, sweep, caretaker, follower, crew),
             models=models,
-            slots=self._slots,
+            allotment=self._resources.allotment,
         )
         async with self._listener(journal, crew) as listener:
             log.info("listening on http://%s:%d", self._settings.http.host, listener.port)
@@ -197,7 +187,7 @@ class _Assembly:
             onlooker,
             self._clock,
             patience,
-            asyncio.Semaphore(self._slots),
+            self._resources.gate,
         )
 
     def _caretaker(self, journal: Journal) -> Caretaker:
@@ -214,7 +204,7 @@ class _Assembly:
             options=CaretakerOptions(
                 takes=node.take_jobs,
                 expires=node.expire_overdue,
-                n_slots=self._slots,
+                n_slots=lambda: self._resources.allotment.slots,
                 jitter_s=node.take_jitter_s,
                 token_value_wei=node.token_value_wei,
             ),
@@ -249,6 +239,7 @@ class _Assembly:
         sweep: Sweep,
         caretaker: Caretaker,
         follower: UpdateFollower,
+        crew: Crew,
     ) -> Loops:
         settings, clock = self._settings, self._clock
         earnings = Earnings(self._desk, clock)
@@ -263,6 +254,7 @@ class _Assembly:
             ("caretaker", caretaker.run),
             ("retention", partial(retention.run, clock)),
             ("updates", follower.run),
+            ("slots", partial(self._resources.allotment.follow, lambda: crew.is_draining)),
         ]
         if settings.node.settle_every_s:
             side.append(("earnings", partial(earnings.run, every_s=settings.node.settle_every_s)))
@@ -277,18 +269,24 @@ class _Assembly:
             BlockDoor(journal, self._sources.own, self._arrivals),
             EventStream(journal, self._hub, callers),
             StatusPage(lambda: self._status(journal, crew)),
+            ResourceDoor(
+                self._resources.allotment,
+                self._resources.meter,
+                callers,
+                (self._desk.address, *map(Address, self._settings.node.managers)),
+            ),
         )
         return Listener(app, host=http.host, port=http.port)
 
     def _status(self, journal: Journal, crew: Crew) -> NodeStatus:
-        rows = journal.open_rows()
+        rows, slots = journal.open_rows(), self._resources.allotment.slots
         return NodeStatus(
             version=package_version("decentralized-vllm-worker"),
             node=self._desk.address,
             chain_id=self._identity.chain_id,
             coordinator=self._identity.coordinator,
-            slots=self._slots,
-            free_slots=max(0, self._slots - crew.n_running),
+            slots=slots,
+            free_slots=max(0, slots - crew.n_running),
             queue=sum(row.stage is Stage.SEEN for row in rows),
             is_draining=crew.is_draining,
             uptime_s=int(time.monotonic() - self._started_s),

@@ -13,6 +13,7 @@ from dvllm_worker.models.served import ServedModel
 from dvllm_worker.pipeline.crew import Crew
 from dvllm_worker.pipeline.sweep import Sweep
 from dvllm_worker.pipeline.watcher import Watcher
+from dvllm_worker.resources.allotment import Allotment
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.stopping import StopSignals
 from dvllm_worker.supervisor import keep_running
@@ -40,7 +41,7 @@ class Node:
     watcher: Watcher
     loops: Loops
     models: Sequence[ServedModel]
-    slots: int
+    allotment: Allotment
 
     async def run(self, group: asyncio.TaskGroup, stops: StopSignals) -> None:
         """Returns after a drain. What the watcher raises ends the process: it must not skip."""
@@ -65,7 +66,7 @@ class Node:
         await self.engines.first_started()
         while True:
             try:
-                await self.duty.set_slots(self.slots)
+                await self.allotment.offer()
                 for model in self.models:
                     await self.duty.join(model.version)
                 break
@@ -75,7 +76,7 @@ class Node:
         if await self.duty.is_suspended():
             log.error("suspended after a no-show -> stop, then `worker start --resume`")
         else:
-            log.info("the node is on duty with %d slots", self.slots)
+            log.info("the node is on duty with %d slots", self.allotment.slots)
 
     async def _drain(self) -> None:
         log.info("stopping: %d jobs are finished or handed back first", self.crew.n_running)

@@ -88,6 +88,9 @@ class NodeSection(_Section):
         True, description="set the slots to 0 on chain while the worker does not run"
     )
     resume_on_start: bool = Field(False, description="take duty again after a no-show")
+    managers: TextList = Field(
+        (), description="further addresses that may allot resources, such as a gateway's key"
+    )
     max_ram_mib: int | None = Field(None, ge=0, description="None: what this machine has")
     max_vram_mib: int = Field(0, ge=0)
     max_cpu_percent: int | None = Field(None, ge=0, description="100 per core; None: all cores")
@@ -162,6 +165,10 @@ class WorkerSettings(BaseSettings):
     @property
     def store_dir(self) -> Path:
         return self.data_dir / "store"
+
+    @property
+    def allotment_path(self) -> Path:
+        return self.data_dir / "resources.json"
 
     @property
     def models_dir(self) -> Path:

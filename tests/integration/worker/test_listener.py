@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -24,12 +24,16 @@ from dvllm_worker.http.events import EventStream
 from dvllm_worker.http.hub import JobHub
 from dvllm_worker.http.listener import Listener, worker_app
 from dvllm_worker.http.nonces import NonceBook
+from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.status import NodeStatus, StatusPage
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import Stage
+from dvllm_worker.resources.meter import Meter
 from tests.support.jobs import COORDINATOR, ME, requested, row
+from tests.support.node_resources import LIMITS, NoGpu, Told, allotment_in
 
 ASKER = Account.from_key("0x" + "22" * 32)
+OPERATOR = Account.from_key("0x" + "44" * 32)
 STRANGER = Account.from_key("0x" + "33" * 32)
 PROMPT = b"a prompt of some length, " * 20_000  # more than one block
 
@@ -62,15 +66,18 @@ class Door:
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
     rows, hub, own, arrivals, nonces = Rows(), JobHub(), MemoryStore(), Arrivals(), NonceBook()
     names: list[str] = []
     status = NodeStatus("0", ME, 1, COORDINATOR, 4, 3, 0, False, 1, [])
+    callers = LateCallers(names, nonces)
+    allotment, meter = allotment_in(tmp_path, Told()), Meter(tmp_path, NoGpu())
     app = worker_app(
         gateway_routes(own),
         BlockDoor(rows, own, arrivals),
-        EventStream(rows, hub, LateCallers(names, nonces)),
+        EventStream(rows, hub, callers),
         StatusPage(lambda: status),
+        ResourceDoor(allotment, meter, callers, [Address(OPERATOR.address)]),
     )
     async with (
         Listener(app, host="127.0.0.1", port=0, head_timeout_s=0.5) as listener,
@@ -283,3 +290,73 @@ async def read_to_end(reader: asyncio.StreamReader) -> bytes:
         return await reader.read()
     except ConnectionResetError:
         return b""
+
+
+# ---------------------------------------------------------------- resources
+
+
+async def post_resources(
+    door: Door,
+    body: bytes,
+    account=OPERATOR,
+    *,
+    nonce: str,
+    ago_s: int = 0,  # type: ignore[no-untyped-def]
+) -> tuple[int, dict[str, object]]:
+    request = HttpRequest(door.authority, "POST", "/resources", body_digest(body))
+    headers = signed_headers(
+        request, account, timestamp_s=int(time.time()) - ago_s + 1, nonce=nonce
+    )
+    async with door.session.post(f"{door.url}/resources", data=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_resources__read_by_anyone__measured_here(door: Door) -> None:
+    async with door.session.get(f"{door.url}/resources") as answer:
+        body = await answer.json()
+    assert body["limits"] == body["allocation"] == asdict(LIMITS)
+    assert 0 < body["usage"]["memory"] < body["machine"]["memory"] < 100
+    assert body["usage"]["gpu"] == 0
+
+
+async def test_resources__changed_by_the_operator__in_force_and_kept(
+    door: Door, tmp_path: Path
+) -> None:
+    status, body = await post_resources(door, b'{"cpu":50,"storage":10}', nonce="a" * 16)
+    assert status == 200
+    assert body["allocation"] == {**asdict(LIMITS), "cpu": 50, "storage": 10}
+    assert allotment_in(tmp_path, Told()).slots == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"memory":81}', 422),
+        (b'{"gpu":1}', 422),
+        (b'{"cpu":"50"}', 400),
+        (b'{"cpu":101}', 400),
+        (b'{"cores":1}', 400),
+        (b"[", 400),
+        (b" " * 5000, 413),
+    ],
+)
+async def test_resources__a_bad_wish__refused_and_nothing_changed(
+    door: Door, body: bytes, expected: int
+) -> None:
+    status, _ = await post_resources(door, body, nonce="b" * 16)
+    assert status == expected
+    async with door.session.get(f"{door.url}/resources") as answer:
+        assert (await answer.json())["allocation"] == asdict(LIMITS)
+
+
+async def test_resources__of_a_stranger_or_unsigned__refused(door: Door) -> None:
+    status, _ = await post_resources(door, b'{"cpu":1}', STRANGER, nonce="c" * 16)
+    assert status == 403
+    async with door.session.post(f"{door.url}/resources", data=b'{"cpu":1}') as answer:
+        assert answer.status == 401
+
+
+async def test_resources__a_replay__refused_also_after_a_restart(door: Door) -> None:
+    assert (await post_resources(door, b'{"cpu":50}', nonce="d" * 16))[0] == 200
+    assert (await post_resources(door, b'{"cpu":50}', nonce="d" * 16))[0] == 401
+    assert (await post_resources(door, b'{"cpu":50}', nonce="e" * 16, ago_s=60))[0] == 401

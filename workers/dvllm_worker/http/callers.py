@@ -30,11 +30,11 @@ class Callers:
         self._nonces = nonces
         self._clock = clock
 
-    def signer_of(self, request: web.Request) -> Address:
-        """For requests without a body. Raises InvalidSignature, TooManyRequests."""
+    def signer_of(self, request: web.Request, body: bytes = b"") -> Address:
+        """`body` is what was read of it. Raises InvalidSignature, TooManyRequests."""
         now_s = self._clock()
         proof = read_headers(request.headers)
-        signed = HttpRequest(request.host, request.method, request.raw_path, body_digest(b""))
+        signed = HttpRequest(request.host, request.method, request.raw_path, body_digest(body))
         signer = verify(signed, proof, now_s=now_s, authorities=self._authorities)
         self._nonces.use(signer, proof.nonce, now_s=now_s)
         return signer

@@ -11,6 +11,7 @@ from decentralized_vllm.content.server.guard import HEAD_TIMEOUT_S, guarded
 from decentralized_vllm.protocol.errors import SettingError
 from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.events import EventStream
+from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.status import StatusPage
 
 IDLE_TIMEOUT_S = 60.0
@@ -18,7 +19,11 @@ SHUTDOWN_S = 5.0
 
 
 def worker_app(
-    reads: list[web.RouteDef], blocks: BlockDoor, events: EventStream, status: StatusPage
+    reads: list[web.RouteDef],
+    blocks: BlockDoor,
+    events: EventStream,
+    status: StatusPage,
+    resources: ResourceDoor,
 ) -> web.Application:
     """`reads` are the routes of `/ipfs/` over the node's own store."""
     app = web.Application()
@@ -26,6 +31,8 @@ def worker_app(
     app.router.add_post("/jobs/{job_id}/blocks", blocks.post)
     app.router.add_get("/jobs/{job_id}/events", events.get, allow_head=False)
     app.router.add_get("/status", status.get)
+    app.router.add_get("/resources", resources.get)
+    app.router.add_post("/resources", resources.post)
     return app
 
 

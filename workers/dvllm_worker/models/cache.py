@@ -48,6 +48,10 @@ class ModelCache:
         self._held: Counter[Cid] = Counter()
         self._one_at_a_time = asyncio.Lock()
 
+    def limit(self, max_bytes: int) -> None:
+        """From the next fetch on. What is held stays, also above the limit."""
+        self._max_bytes = max_bytes
+
     @contextmanager
     def holding(self, cid: Cid) -> Iterator[None]:
         """While held, a model is not evicted."""

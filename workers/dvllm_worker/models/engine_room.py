@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from decentralized_vllm.chain.identity import ChainIdentity
 from decentralized_vllm.protocol.errors import DvllmError, EngineUnavailable
 from decentralized_vllm.protocol.generation import Usage
 from decentralized_vllm.protocol.ids import Cid
-from dvllm_worker.engines.factory import BuiltEngine
+from dvllm_worker.engines.factory import BuiltEngine, build_engine
+from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.models.cache import ModelCache
 from dvllm_worker.models.served import ServedModel
 from dvllm_worker.pipeline.deadline import SpeedBook
@@ -21,6 +23,20 @@ LONGEST_RETRY_S = 120.0
 PROGRESS_STEP = 0.05
 
 BuildEngine = Callable[[Path, ServedModel], BuiltEngine]
+
+
+def engine_builder(settings: EngineSettings, chain: ChainIdentity) -> BuildEngine:
+    """Of engines as the settings want them, for a model's directory."""
+
+    def build(path: Path, model: ServedModel) -> BuiltEngine:
+        return build_engine(
+            settings,
+            model_path=path,
+            model_name=model.model_id,
+            is_local_chain=chain.is_local,
+        )
+
+    return build
 
 
 @dataclass(slots=True)

@@ -43,11 +43,14 @@ NEVER_OURS = frozenset({"SameNode", "UnknownJob", "NotNode", "NotJoined"})
 
 @dataclass(frozen=True, slots=True)
 class CaretakerOptions:
-    """`jitter_s` spreads the nodes that would take the same job in the same second."""
+    """`n_slots` tells how many jobs may run now.
+
+    `jitter_s` spreads the nodes that would take the same job in the same second.
+    """
 
     takes: bool
     expires: bool
-    n_slots: int
+    n_slots: Callable[[], int]
     jitter_s: float
     token_value_wei: int | None = None
 
@@ -159,7 +162,7 @@ class Caretaker:
         return Appetite(
             takes=self._options.takes,
             expires=self._options.expires,
-            has_free_slot=n_busy < self._options.n_slots,
+            has_free_slot=n_busy < self._options.n_slots(),
         )
 
     async def _take(self, row: JobRow, state: JobState) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class Workshop:
     onlooker: Onlooker
     clock: Clock
     patience: Patience
-    slots: asyncio.Semaphore
+    slots: AbstractAsyncContextManager[None]
 
 
 class LeaseRun:
