@@ -30,7 +30,7 @@ Speller = Callable[[GatewayError, str], StoredReply]
 
 
 class Listener:
-    """An async context manager: leaving it stops accepting, and lets requests end for `drain_s`.
+    """`stop` stops accepting, and lets requests end for `drain_s`.
 
     Port 0 takes a free one, which `port` then tells. `setting` names the port in errors. `spell`
     words the refusal of what is no HTTP at all.
@@ -67,7 +67,7 @@ class Listener:
     def url(self) -> str:
         return f"http://{self._host}:{self._port}"
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
         """Raises SettingError: the port is taken, or not allowed."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
@@ -82,6 +82,18 @@ class Listener:
             await self._runner.cleanup()
             raise self._cannot_listen(error) from error
         self._port = self._server.sockets[0].getsockname()[1]
+
+    def stop_accepting(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def stop(self) -> None:
+        self.stop_accepting()
+        await self._runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        """Raises SettingError."""
+        await self.start()
         return self
 
     async def __aexit__(
@@ -90,9 +102,7 @@ class Listener:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._server is not None:
-            self._server.close()
-        await self._runner.cleanup()
+        await self.stop()
 
     def _new_connection(self) -> web.RequestHandler:
         manager = self._runner.server

@@ -1,0 +1,236 @@
+"""What an operator sets: `gateway.toml`, then DVLLM_GATEWAY__SECTION__FIELD, then flags."""
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from decentralized_vllm.protocol.errors import SettingError
+
+FILE_NAME = "gateway.toml"
+ENV_PREFIX = "DVLLM_GATEWAY__"
+GIB = 1 << 30
+
+
+def _listed(value: Any) -> Any:
+    """In the environment and in flags a list is written with commas."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        ip_network(text)
+    return texts
+
+
+TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+NetworkList = Annotated[TextList, AfterValidator(_networks)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Seconds = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChainSection(_Section):
+    """Where the chain is, and which deployment on it."""
+
+    eth_node_url: TextList = ("http://127.0.0.1:8545",)
+    ws_url: str | None = Field(None, description="websocket of the chain; without it, polling")
+    contract_address: str = Field("", description="of the InferenceCoordinator")
+    chain_id: int | None = Field(None, description="refuse any other chain")
+    first_block: int = Field(0, ge=0, description="of the deployment")
+    confirmations: Count = Field(1, description="blocks until what is mined counts")
+    poll_s: float = Field(1.0, gt=0)
+
+
+class KeySection(_Section):
+    """The key that pays for jobs: a keystore, or on local chains a raw key. One per process."""
+
+    keystore: Path | None = None
+    passphrase_file: Path | None = Field(None, description="without it, a prompt asks")
+    private_key: SecretStr | None = Field(None, description="local chains only")
+    lock_dir: Path = Field(
+        Path(platformdirs.user_data_dir("dvllm")) / "locks",
+        description="where this user's processes see which keys are in use",
+    )
+    max_top_up: str = Field(
+        "100", description="whole tokens that may move from the key's wallet into its credit"
+    )
+
+
+class ListenSection(_Section):
+    """The ports. 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    dvllm_port: Port = 8001
+    dvllm_ws_port: Port = 8546
+    unified_port: Port = Field(8088, description="all APIs, and /v1")
+    admin_host: str = Field("127.0.0.1", description="keep it where only operators reach it")
+    admin_port: Port = 9464
+
+
+class HttpSection(_Section):
+    """How callers reach the listeners, and what each may hold of them."""
+
+    public_origins: TextList = Field(
+        (), description="URLs this gateway is called by; what wallets sign must name one of them"
+    )
+    trusted_proxies: NetworkList = Field((), description="may say for whom they ask")
+    cors_origins: TextList = Field((), description="pages of browsers that may call; * for any")
+    default_dialect: str | None = Field(None, description="for paths that several APIs have")
+    connections_per_address: Count = 100
+    sockets_per_address: Count = 10
+
+
+class ContentSection(_Section):
+    """Where prompts and models are put: a Kubo-compatible API, or a store of the gateway's own."""
+
+    ipfs_host: str | None = None
+    ipfs_port: Annotated[int, Field(ge=1, le=65_535)] = 5001
+    max_upload_bytes: int = Field(150 * GIB, ge=1 << 20)
+
+
+class NodeSection(_Section):
+    """The operator's own worker, whose resources the gateway shows and sets."""
+
+    node_url: str | None = None
+    private_endpoints: bool | None = Field(
+        None, description="talk to nodes on private addresses; None: on local chains only"
+    )
+
+
+class AuthSection(_Section):
+    operators: TextList = Field(
+        (), description="accounts (wallets, or names) that may have the scopes node and deploy"
+    )
+    secret_file: Path | None = Field(
+        None, description="keys the hashes of API keys; shared by gateways with one database"
+    )
+
+
+class LimitsSection(_Section):
+    """Budgets of an account over all APIs, like `100/minute`; see `rates` for each API's own."""
+
+    inference: str = "100/minute"
+    reads: str = "10000/hour"
+    wallet: str = "10/minute"
+    deploy: str = "10/hour"
+    tokens: str = "1000000/minute"
+    redis_url: SecretStr | None = Field(None, description="count together with other gateways")
+
+
+class TasksSection(_Section):
+    at_once: Count = Field(4096, description="tasks that are not over")
+    at_once_per_account: Count = 8
+    submit_wait_s: Seconds = Field(15.0, description="for a block, before a task's number is told")
+    drain_s: Seconds = Field(30.0, description="streams may end this long after SIGTERM")
+
+
+class GatewaySettings(BaseSettings):
+    """One gateway. Built by `load_settings` only."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    data_dir: Path = Path(platformdirs.user_data_dir("dvllm-gateway"))
+    database: SecretStr | None = Field(
+        None, description="postgresql://… or a path; None: SQLite in data_dir"
+    )
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_requests: bool = True
+
+    chain: ChainSection = ChainSection()
+    key: KeySection = KeySection()
+    listen: ListenSection = ListenSection()
+    http: HttpSection = HttpSection()
+    content: ContentSection = ContentSection()
+    node: NodeSection = NodeSection()
+    auth: AuthSection = AuthSection()
+    limits: LimitsSection = LimitsSection()
+    tasks: TasksSection = TasksSection()
+    rates: dict[str, dict[str, str]] = Field(
+        {}, description="of one API: rates.dvllm.submit = '100/hour'"
+    )
+
+    @property
+    def database_location(self) -> Path | str:
+        if self.database is None:
+            return self.data_dir / "gateway.sqlite"
+        return self.database.get_secret_value()
+
+    @property
+    def secret_path(self) -> Path:
+        return self.auth.secret_file or self.data_dir / "server-secret"
+
+    @property
+    def uploads_dir(self) -> Path:
+        return self.data_dir / "uploads"
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log may show."""
+        given = (self.key.private_key, self.database, self.limits.redis_url)
+        return [secret.get_secret_value() for secret in given if secret is not None]
+
+
+def default_file() -> Path:
+    """`gateway.toml` here if there is one, else the one in the user's folder."""
+    here = Path(FILE_NAME)
+    return here if here.is_file() else Path(platformdirs.user_config_dir("dvllm")) / FILE_NAME
+
+
+def load_settings(path: Path | None, flags: dict[str, Any]) -> GatewaySettings:
+    """`flags` is nested as the sections are, and wins. Raises SettingError naming the field."""
+    if path is not None and not path.is_file():
+        raise SettingError("--config", f"there is no file {path}")
+
+    class FromFile(GatewaySettings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            toml = TomlConfigSettingsSource(settings_cls, path or default_file())
+            return init_settings, env_settings, toml
+
+    try:
+        return FromFile(**flags)
+    except ValidationError as error:
+        raise _first_problem(error) from None
+    except ValueError as error:  # not TOML, or a section given as text in the environment
+        raise SettingError(FILE_NAME, f"can not be read: {error}") from None
+
+
+def _first_problem(error: ValidationError) -> SettingError:
+    """Names the field and never its value, which may be a key."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    name = ".".join(str(part) for part in first["loc"]) or FILE_NAME
+    return SettingError(name, first["msg"])
