@@ -1,17 +1,16 @@
 """Every operation of this dialect, and what together makes it a dialect."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from aiohttp import web
 
 from dvllm_gateway.dialects.dvllm import accounts, models, node, schemas
 from dvllm_gateway.dialects.dvllm.errors import DvllmErrors
 from dvllm_gateway.dialects.dvllm.models import ModelHandlers
 from dvllm_gateway.dialects.dvllm.tasks import TaskHandlers
 from dvllm_gateway.http.operation import Dialect, Operation
+from dvllm_gateway.http.websocket import SocketServer
 from dvllm_gateway.services.durations import Durations
-from dvllm_gateway.services.ports import Core, Rate
+from dvllm_gateway.services.ports import Rate
 from dvllm_gateway.services.principals import Scope
 from dvllm_gateway.services.uploads import Uploads
 
@@ -29,11 +28,11 @@ RATES: Mapping[str, Rate] = {
 
 @dataclass(frozen=True, slots=True)
 class DvllmOptions:
-    """What this dialect needs beside the core. `sockets` adds the routes of its WebSocket."""
+    """What this dialect needs beside the core. `socket` is its WebSocket."""
 
     uploads: Uploads
     durations: Durations
-    sockets: Callable[[web.Application, Core], None] | None = None
+    socket: SocketServer | None = None
     submit_wait_s: float = SUBMIT_WAIT_S
     rates: Mapping[str, Rate] = RATES
 
@@ -52,7 +51,7 @@ def dvllm_dialect(options: DvllmOptions) -> Dialect:
         ),
         errors=DvllmErrors(),
         rates=options.rates,
-        extra_routes=options.sockets,
+        socket=options.socket,
     )
 
 

@@ -39,11 +39,6 @@ class DvllmSockets:
         self._audience = Audience()
         self.server = SocketServer(self._conversation, per_address=per_address)
 
-    def add_routes(self, app: web.Application, _: Core) -> None:
-        """At `/` as documented, and at `/ws` for mounts below a prefix."""
-        app.router.add_get("/", self.server.handle)
-        app.router.add_get("/ws", self.server.handle)
-
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
