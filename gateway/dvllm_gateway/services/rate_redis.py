@@ -53,6 +53,7 @@ class SturdyWindows:
     """Counts in `shared`, and in `own` for a while when that does not answer.
 
     Each gateway then allows what all together should: better than to refuse or allow everything.
+    `retry_s` is how long Redis is left alone.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class SturdyWindows:
     ) -> None:
         self._shared = shared
         self._own = own
-        self._retry_s = retry_s
+        self.retry_s = retry_s
         self._clock = clock
         self._away_until_s: float | None = None
 
@@ -96,7 +97,7 @@ class SturdyWindows:
             log.warning(
                 "redis is away: each gateway counts for itself", extra={"error": str(error)}
             )
-        self._away_until_s = self._clock() + self._retry_s
+        self._away_until_s = self._clock() + self.retry_s
 
     def _note_back(self) -> None:
         if self._away_until_s is not None:
