@@ -11,6 +11,7 @@ from eth_account.signers.local import LocalAccount
 from decentralized_vllm.chain.confirmer import SenderSettings
 from decentralized_vllm.chain.deployment import Deployment, deploy
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
+from decentralized_vllm.chain.log_source import coordinator_logs
 from decentralized_vllm.chain.network import ChainSettings, Network, connect
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.sender import OutboxSender
@@ -122,7 +123,7 @@ async def feeding(
             hints=network.hints,
             database=database,
             chain=str(network.identity),
-            coordinator=network.coordinator.address,
+            source=coordinator_logs(network.coordinator.address),
             name="test",
             start_block=None if start_block is None else BlockNumber(start_block),
             settings=settings or FeedSettings(poll_s=0.02, rollback_patience_s=0.3),

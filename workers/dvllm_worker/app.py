@@ -10,6 +10,7 @@ from functools import partial
 from importlib.metadata import version as package_version
 
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
+from decentralized_vllm.chain.log_source import coordinator_logs
 from decentralized_vllm.content.server.gateway import gateway_routes
 from decentralized_vllm.protocol.events import VersionAnnounced
 from decentralized_vllm.protocol.ids import Address
@@ -224,7 +225,7 @@ class _Assembly:
             hints=self._network.hints,
             database=self._desk.database,
             chain=str(self._network.identity),
-            coordinator=self._network.coordinator.address,
+            source=coordinator_logs(self._network.coordinator.address),
             name=f"node {self._desk.address[:10]}",
             settings=FeedSettings(
                 confirmations=chain.confirmations,

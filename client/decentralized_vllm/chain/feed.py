@@ -1,4 +1,4 @@
-"""The coordinator's events from a durable cursor on: nothing lost, nothing twice, re-orgs told.
+"""A contract's events from a durable cursor on: nothing lost, nothing twice, re-orgs told.
 
 Truth is getLogs over overlapping ranges, checked against block hashes; hints only wake it.
 """
@@ -15,14 +15,15 @@ from decentralized_vllm.chain.blocks import Header, as_header, header_request, l
 from decentralized_vllm.chain.feed_position import FeedPosition
 from decentralized_vllm.chain.heads import HeadHints
 from decentralized_vllm.chain.health import CheckedEndpoint
-from decentralized_vllm.chain.log_decoder import RawLog, decode_log, known_topics, log_position
+from decentralized_vllm.chain.log_decoder import RawLog, log_position
 from decentralized_vllm.chain.log_reader import LogReader
+from decentralized_vllm.chain.log_source import LogSource
 from decentralized_vllm.chain.rpc import Rpc, jittered_backoff_s
 from decentralized_vllm.chain.store.cursors import FeedTable
-from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.chain.store.database import Transactions
 from decentralized_vllm.protocol.errors import ChainUnavailable, WrongChain
 from decentralized_vllm.protocol.events import ChainEvent, Cursor, EventBatch
-from decentralized_vllm.protocol.ids import Address, BlockNumber
+from decentralized_vllm.protocol.ids import BlockNumber
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,9 @@ class LogFeed:
         *,
         rpc: Rpc,
         hints: HeadHints,
-        database: Database,
+        database: Transactions,
         chain: str,
-        coordinator: Address,
+        source: LogSource,
         name: str,
         start_block: BlockNumber | None = None,
         settings: FeedSettings | None = None,
@@ -73,11 +74,10 @@ class LogFeed:
         self._hints = hints
         self._database = database
         self._settings = settings or FeedSettings()
-        self._table = FeedTable(chain, f"{name}:{coordinator}"[:60])
+        self._table = FeedTable(chain, f"{name}:{source.address}"[:60])
         self._start_block = start_block
-        self._reader = LogReader(
-            coordinator, known_topics(), max_span=self._settings.max_span_blocks
-        )
+        self._decode = source.decode
+        self._reader = LogReader(source, max_span=self._settings.max_span_blocks)
         self._position: FeedPosition | None = None
         self._behind_since_s: float | None = None
         self._rescanned_at_s = time.monotonic()
@@ -174,7 +174,7 @@ class LogFeed:
 
     def _fresh(self, position: FeedPosition, logs: Sequence[RawLog]) -> tuple[ChainEvent, ...]:
         """Decodes what was not delivered yet, and counts it as delivered."""
-        events = [decode_log(entry) for entry in logs if position.note(log_position(entry))]
+        events = [self._decode(entry) for entry in logs if position.note(log_position(entry))]
         return tuple(event for event in events if event is not None)
 
     async def _rewind_if_patience_ends(

@@ -7,9 +7,9 @@ from typing import Any
 from decentralized_vllm.chain.blocks import Header, as_header, header_request
 from decentralized_vllm.chain.health import CheckedEndpoint
 from decentralized_vllm.chain.log_decoder import RawLog
+from decentralized_vllm.chain.log_source import LogSource
 from decentralized_vllm.chain.rpc_errors import RpcError
 from decentralized_vllm.protocol.errors import ChainUnavailable
-from decentralized_vllm.protocol.ids import Address
 
 SUCCESSES_TO_GROW = 8
 
@@ -30,9 +30,9 @@ class LogReader:
     any code; so any failure of a range of several blocks halves the next one.
     """
 
-    def __init__(self, address: Address, topics: Sequence[str], *, max_span: int) -> None:
-        self._address = address
-        self._topics = list(topics)
+    def __init__(self, source: LogSource, *, max_span: int) -> None:
+        self._address = source.address
+        self._topics = list(source.topics)
         self._max_span = max_span
         self._span = max_span
         self._successes = 0
@@ -92,7 +92,7 @@ class LogReader:
     def _request(self, first: int, last: int) -> tuple[str, Sequence[Any]]:
         query = {
             "address": self._address,
-            "topics": [self._topics],
+            "topics": self._topics,
             "fromBlock": hex(first),
             "toBlock": hex(last),
         }

@@ -124,6 +124,16 @@ class VersionAnnounced:
     serves_from_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class TokensTransferred:
+    """Of the payment token; the zero address sends what is minted."""
+
+    position: LogPosition
+    sender: Address
+    recipient: Address
+    amount_wei: Wei
+
+
 JobEvent = (
     InferenceRequested
     | InferenceCompleted
@@ -136,7 +146,7 @@ JobEvent = (
     | JobCancelled
     | NoShow
 )
-ChainEvent = JobEvent | EarningsMatured | VersionAnnounced
+ChainEvent = JobEvent | EarningsMatured | VersionAnnounced | TokensTransferred
 
 
 @dataclass(frozen=True, slots=True)

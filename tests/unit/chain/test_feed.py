@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
 from decentralized_vllm.chain.heads import HeadHints
+from decentralized_vllm.chain.log_source import coordinator_logs
 from decentralized_vllm.chain.store import tables
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.protocol.events import EventBatch, JobOpened
@@ -51,7 +52,7 @@ def feed_on(
         hints=HeadHints(),
         database=database,
         chain="1:0x0",
-        coordinator=COORDINATOR,
+        source=coordinator_logs(COORDINATOR),
         name="test",
         start_block=1,
         settings=settings,

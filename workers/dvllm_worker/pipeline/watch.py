@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 from decentralized_vllm.protocol.digests import request_digest
 from decentralized_vllm.protocol.events import (
     ChainEvent,
-    EarningsMatured,
     InferenceCompleted,
     InferenceRequested,
     JobCancelled,
+    JobEvent,
     JobExpired,
     JobFailed,
     JobLeased,
     JobOpened,
-    VersionAnnounced,
 )
 from decentralized_vllm.protocol.ids import Address, JobId
 from dvllm_worker.pipeline.rows import JobKey, JobRow, Marker
@@ -40,7 +39,7 @@ def changes_of(events: Iterable[ChainEvent]) -> dict[JobId, JobChange]:
     """Folds events in chain order; those that change neither holder nor end are left out."""
     changes: dict[JobId, JobChange] = {}
     for event in events:
-        if isinstance(event, EarningsMatured | VersionAnnounced):
+        if not isinstance(event, JobEvent):
             continue
         marker = Marker(event.position.block_number, event.position.log_index)
         known = changes.get(event.job_id, JobChange(event.job_id, marker))

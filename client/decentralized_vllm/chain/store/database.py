@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
@@ -27,6 +27,12 @@ from decentralized_vllm.protocol.errors import (
 BUSY_TIMEOUT_MS = 5000
 
 T = TypeVar("T")
+
+
+class Transactions(Protocol):
+    """What runs `work` in one transaction, as `Database` does."""
+
+    async def transaction(self, work: Callable[[Connection], T]) -> T: ...
 
 
 class Database:
