@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from decentralized_vllm.chain.grouping import Grouped
+from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import ChainUnavailable
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from decentralized_vllm.chain.confirmation import View
 from decentralized_vllm.chain.confirmer import SenderSettings
-from decentralized_vllm.chain.grouping import Grouped
 from decentralized_vllm.chain.outbox import Outbox
 from decentralized_vllm.chain.outgoing import Outgoing
 from decentralized_vllm.chain.preparation import gas_limit, simulated_gas
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.submission import Draft, Submission
+from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import DvllmError, InsufficientGas, TransactionFailed
 from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.transactions import Call

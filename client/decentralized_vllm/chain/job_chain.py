@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from decentralized_vllm.chain.blocks import header_request, latest_header
 from decentralized_vllm.chain.contracts.coordinator import Coordinator
-from decentralized_vllm.chain.grouping import Grouped
 from decentralized_vllm.chain.job_history import JobHistory
 from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import UnknownJob
 from decentralized_vllm.protocol.events import InferenceRequested, JobEvent
 from decentralized_vllm.protocol.ids import JobId, VersionNumber

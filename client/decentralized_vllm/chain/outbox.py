@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from decentralized_vllm.chain.confirmation import Sent
-from decentralized_vllm.chain.grouping import Grouped
 from decentralized_vllm.chain.outgoing import Attempt, Outgoing, State
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.chain.store.outbox import NewTransaction, OutboxTable
 from decentralized_vllm.chain.waiters import Waiters
+from decentralized_vllm.grouping import Grouped
 
 
 class Outbox:

@@ -1,6 +1,7 @@
 """The embedded store: blocks in files, pins in SQLite, one process at a time."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -151,8 +152,8 @@ class LocalStore(PinningStore):
             self._files.delete(cid.multihash)
             self._reserve(-size)
 
-    def _pin(self, cid: Cid) -> None:
-        self._pins.add(cid)
+    def _pin(self, cids: Sequence[Cid]) -> None:
+        self._pins.add(cids)
 
     def _unpin(self, cid: Cid) -> None:
         self._pins.remove(cid)

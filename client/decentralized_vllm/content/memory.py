@@ -1,6 +1,7 @@
 """A store in memory, for tests and for what need not last."""
 
 import threading
+from collections.abc import Sequence
 
 from decentralized_vllm.content.cid import ParsedCid
 from decentralized_vllm.content.profiles import V1, ImportProfile
@@ -51,8 +52,8 @@ class MemoryStore(PinningStore):
     async def _block_is_bad(self, cid: ParsedCid) -> None:
         self.blocks.pop(cid.multihash, None)
 
-    def _pin(self, cid: Cid) -> None:
-        self._pins.add(cid)
+    def _pin(self, cids: Sequence[Cid]) -> None:
+        self._pins.update(cids)
 
     def _unpin(self, cid: Cid) -> None:
         self._pins.discard(cid)

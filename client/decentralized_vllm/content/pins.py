@@ -1,5 +1,6 @@
 """The list of pinned roots, in SQLite."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from decentralized_vllm.content.sqlite_file import SqliteFile
@@ -18,8 +19,9 @@ class PinTable:
             hint="the blocks are unharmed; move the file away and pin again",
         )
 
-    def add(self, cid: Cid) -> None:
-        self._db.run("INSERT OR IGNORE INTO pins VALUES (?)", cid)
+    def add(self, cids: Sequence[Cid]) -> None:
+        """All or none."""
+        self._db.run_many("INSERT OR IGNORE INTO pins VALUES (?)", [(cid,) for cid in cids])
 
     def remove(self, cid: Cid) -> None:
         self._db.run("DELETE FROM pins WHERE cid = ?", cid)

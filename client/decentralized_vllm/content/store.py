@@ -2,11 +2,10 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from decentralized_vllm.content.cid import RAW, ParsedCid, check_block, parse_cid
 from decentralized_vllm.content.dag_builder import FileBuilder
@@ -15,11 +14,10 @@ from decentralized_vllm.content.importer import TreeImport, bytes_to_import
 from decentralized_vllm.content.profiles import V1, ImportProfile
 from decentralized_vllm.content.reachable import reachable_blocks
 from decentralized_vllm.content.reads import VerifyingReads, parse_to_store
+from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import ContentUnavailable
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import Progress
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +41,17 @@ class Import:
 
     async def flush(self) -> None:
         """Returns when everything given to `sink` is durable."""
-        await asyncio.to_thread(self._store._flush, self._written)
+        await asyncio.to_thread(self.flush_now)
+
+    def flush_now(self) -> None:
+        """As `flush`, for whoever is in a thread."""
+        self._store._flush(self._written)
         self._written = []
 
     async def pin(self, root: Cid) -> None:
         """Makes what came in durable, then pins its root."""
-        await to_its_end(lambda: self.pin_now(root))
-
-    def pin_now(self, root: Cid) -> None:
-        """As `pin`, for whoever is in a thread."""
-        self._store._flush(self._written)
-        self._written = []
-        self._store._pin(parse_cid(root).text())
+        await self.flush()
+        await self._store._pin_together(parse_cid(root).text())
 
 
 class PinningStore(VerifyingReads):
@@ -63,6 +60,7 @@ class PinningStore(VerifyingReads):
     def __init__(self, profile: ImportProfile = V1) -> None:
         self.profile = profile
         self._gate = ImportGate()
+        self._pins_to_write = Grouped(self._write_pins)
 
     @abstractmethod
     def _read_block(self, cid: ParsedCid) -> bytes:
@@ -83,7 +81,8 @@ class PinningStore(VerifyingReads):
         """Deletes the blocks whose multihash is not in `keep`; the multihashes they had."""
 
     @abstractmethod
-    def _pin(self, cid: Cid) -> None: ...
+    def _pin(self, cids: Sequence[Cid]) -> None:
+        """All or none; durable when it returns."""
 
     @abstractmethod
     def _unpin(self, cid: Cid) -> None: ...
@@ -113,7 +112,9 @@ class PinningStore(VerifyingReads):
 
     async def add_bytes(self, data: bytes, *, profile: ImportProfile | None = None) -> Cid:
         async with self.importing() as run:
-            return await to_its_end(lambda: _add_now(run, data, profile or self.profile))
+            root = await asyncio.to_thread(_written, run, data, profile or self.profile)
+            await self._pin_together(root)
+        return root
 
     async def add_path(
         self,
@@ -137,7 +138,8 @@ class PinningStore(VerifyingReads):
         """Raises ContentUnavailable unless the whole tree is here. Durable when it returns."""
         root = parse_cid(cid)
         async with self._gate.adding():
-            await to_its_end(lambda: self._pin_tree(root))
+            await asyncio.to_thread(self._flush_tree, root)
+            await self._pin_together(root.text())
 
     async def unpin(self, cid: Cid) -> None:
         """Not pinned is no error: the outcome is the same."""
@@ -166,9 +168,26 @@ class PinningStore(VerifyingReads):
                 pass
         return self._delete_all_but(keep)
 
-    def _pin_tree(self, root: ParsedCid) -> None:
+    def _flush_tree(self, root: ParsedCid) -> None:
         self._flush(self._tree_blocks(root))
-        self._pin(root.text())
+
+    async def _pin_together(self, cid: Cid) -> None:
+        """Pins that come at the same time are one commit.
+
+        A cancelled caller waits for it all the same, and keeps the gate closed meanwhile: the
+        collector must not come between a tree and its pin.
+        """
+        pinning = asyncio.ensure_future(self._pins_to_write(cid))
+        try:
+            await asyncio.wait([pinning])
+        except asyncio.CancelledError:
+            await asyncio.wait([pinning])
+            raise
+        pinning.result()
+
+    async def _write_pins(self, cids: Sequence[Cid]) -> list[Exception | None]:
+        await asyncio.to_thread(self._pin, cids)
+        return [None] * len(cids)
 
     def _tree_blocks(self, root: ParsedCid) -> list[ParsedCid]:
         blocks = list(reachable_blocks(root, self._read_checked, set()))
@@ -183,21 +202,10 @@ class PinningStore(VerifyingReads):
         return block
 
 
-async def to_its_end(work: Callable[[], T]) -> T:
-    """One trip to a thread. A cancelled caller waits for it too, lest the collector comes between
-    a block and its pin."""
-    running = asyncio.get_running_loop().run_in_executor(None, work)
-    try:
-        await asyncio.wait([running])
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
-    return running.result()
-
-
-def _add_now(run: Import, data: bytes, profile: ImportProfile) -> Cid:
+def _written(run: Import, data: bytes, profile: ImportProfile) -> Cid:
+    """In one trip to a thread: most files are as small as a prompt."""
     builder = FileBuilder(profile, run.sink)
     builder.feed(data)
     root = builder.finish().cid.text()
-    run.pin_now(root)
+    run.flush_now()
     return root

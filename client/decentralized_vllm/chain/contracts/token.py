@@ -1,11 +1,18 @@
-"""The payment token: ERC-20 with EIP-2612 permit, and the faucet that local chains have."""
+"""The payment token: ERC-20 with EIP-2612 and EIP-3009, and the faucet that local chains have."""
 
 from decentralized_vllm.chain.codec import contract_abi
 from decentralized_vllm.chain.contracts.reader import ContractReader
 from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.protocol.authorizations import AuthorizationKind, SignedAuthorization
 from decentralized_vllm.protocol.ids import Address, Wei
-from decentralized_vllm.protocol.permits import TokenDomain
+from decentralized_vllm.protocol.permits import SignedPermit, TokenDomain
 from decentralized_vllm.protocol.transactions import Call
+
+_SIGNED_TRANSFER = "(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"
+_AUTHORIZED = {
+    AuthorizationKind.RECEIVE: f"receiveWithAuthorization{_SIGNED_TRANSFER}",
+    AuthorizationKind.TRANSFER: f"transferWithAuthorization{_SIGNED_TRANSFER}",
+}
 
 
 class Token:
@@ -41,6 +48,42 @@ class Token:
     def approve(self, spender: Address, amount_wei: Wei) -> Call:
         return self._contract.call(
             "approve(address,uint256)", spender, amount_wei, label="approve spending"
+        )
+
+    def transfer_from(self, owner: Address, to: Address, amount_wei: Wei) -> Call:
+        """Out of what the owner approved or permitted to the sender of this call."""
+        return self._contract.call(
+            "transferFrom(address,address,uint256)",
+            owner,
+            to,
+            amount_wei,
+            label="transfer permitted tokens",
+        )
+
+    def permit(self, owner: Address, spender: Address, permit: SignedPermit) -> Call:
+        return self._contract.call(
+            "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)",
+            owner,
+            spender,
+            *permit.arguments,
+            label="permit spending",
+        )
+
+    def transfer_authorized(self, signed: SignedAuthorization) -> Call:
+        """A RECEIVE reverts with CallerIsNotPayee unless its payee sends it."""
+        what = signed.authorization
+        return self._contract.call(
+            _AUTHORIZED[what.kind],
+            what.owner,
+            what.to,
+            what.value_wei,
+            what.valid_after_s,
+            what.valid_before_s,
+            what.nonce,
+            signed.v,
+            signed.r,
+            signed.s,
+            label="transfer authorized tokens",
         )
 
     def faucet(self, to: Address, amount_wei: Wei) -> Call:
