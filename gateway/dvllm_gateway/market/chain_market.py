@@ -1,0 +1,152 @@
+"""The port Market over the library: what tasks do with the network, by one key."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from functools import partial
+
+from decentralized_vllm.chain.network import Network
+from decentralized_vllm.content.car import encode_block, encode_header
+from decentralized_vllm.content.cid import parse_cid
+from decentralized_vllm.content.memory import MemoryStore
+from decentralized_vllm.protocol.errors import TransactionFailed
+from decentralized_vllm.protocol.ids import Address, Cid, JobId
+from decentralized_vllm.protocol.ports import TransactionSender
+from decentralized_vllm.requester.node_door import NodeDoor
+from decentralized_vllm.requester.node_sources import NodeSources
+from decentralized_vllm.requester.offers import offer_blocks
+from dvllm_gateway.ids import TaskId
+from dvllm_gateway.market.answers import AnswerDesk
+from dvllm_gateway.market.failures import as_gateway_errors
+from dvllm_gateway.market.follower import Follower
+from dvllm_gateway.market.relay import NodeEars
+from dvllm_gateway.market.submitter import Submitter
+from dvllm_gateway.market.terms import TermsBook
+from dvllm_gateway.market.till import Till
+from dvllm_gateway.services.task_jobs import Job, JobWatch
+from dvllm_gateway.services.task_market import Answer, Delivery, NodeWord, Order, Quote
+from dvllm_gateway.services.tasks import TaskRequest
+
+
+class Offers:
+    """Hands prompts to whoever holds the lease, as soon as that is known."""
+
+    def __init__(self, nodes: NodeSources, door: NodeDoor) -> None:
+        self._nodes = nodes
+        self._door = door
+
+    async def follow(self, order: Order, watch: JobWatch) -> None:
+        """Until cancelled."""
+        job, lease = watch.value, None
+        while True:
+            if isinstance(job, Job) and job.lease not in (None, lease):
+                lease = job.lease
+                await self._offer(order, job)
+            job = await watch.after(job)
+
+    async def _offer(self, order: Order, job: Job) -> None:
+        assert job.node is not None
+        car = partial(car_of, order.document)
+        await offer_blocks(self._nodes, self._door, job.id, job.node, car)
+
+
+async def car_of(document: bytes) -> bytes:
+    store = MemoryStore()
+    cid = await store.add_bytes(document)
+    pieces = [encode_header(parse_cid(cid))]
+    async for each, block in store.blocks_below(cid):
+        pieces.append(encode_block(each, block))
+    return b"".join(pieces)
+
+
+class ChainMarket:
+    """What goes on behind a submission runs in `group`, until the watch is forgotten."""
+
+    def __init__(
+        self,
+        network: Network,
+        sender: TransactionSender,
+        me: Address,
+        *,
+        terms: TermsBook,
+        till: Till,
+        submitter: Submitter,
+        follower: Follower,
+        offers: Offers,
+        answers: AnswerDesk,
+        ears: NodeEars,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self._network = network
+        self._sender = sender
+        self._me = me
+        self._terms = terms
+        self._till = till
+        self._submitter = submitter
+        self._follower = follower
+        self._offers = offers
+        self._answers = answers
+        self._ears = ears
+        self._group = group
+        self._behind: dict[JobWatch, list[asyncio.Task[None]]] = {}
+
+    @property
+    def sender(self) -> Address:
+        return self._me
+
+    async def quote(self, request: TaskRequest) -> Quote:
+        quote = await self._terms.quote(request)
+        self._till.require(quote.escrow_wei)
+        return quote
+
+    async def submit(self, order: Order, watch: JobWatch) -> None:
+        await self._submitter.send(order, watch)
+        self._behind.setdefault(watch, []).extend(
+            (
+                self._in_background(self._submitter.confirm(order, watch)),
+                self._in_background(self._offers.follow(order, watch)),
+            )
+        )
+
+    async def is_submitted(self, task_id: TaskId) -> bool:
+        return await self._submitter.is_sent(task_id)
+
+    async def cancel(self, job: Job) -> None:
+        key = f"cancel:{job.id}:{job.request_tx[:18]}"
+        with as_gateway_errors():
+            try:
+                await self._sender.send(self._network.requester_calls.cancel_job(job.id), key=key)
+                await self._sender.wait(key)
+            except TransactionFailed:
+                pass  # a node took it, or it is over: the chain tells
+
+    async def delivery(self, job: Job) -> Delivery:
+        return await self._answers.delivery(job, self._reread)
+
+    async def published(self, job: Job, cid: Cid) -> Answer:
+        return await self._answers.published(job, cid)
+
+    def listen(self, job: Job) -> AsyncIterator[NodeWord]:
+        return self._ears.listen(job)
+
+    def forget(self, watch: JobWatch) -> None:
+        for task in self._behind.pop(watch, ()):
+            task.cancel()
+        self._follower.forget(watch)
+
+    def close(self) -> None:
+        """Ends what goes on behind submissions; it goes on when the market is opened again."""
+        for watch in list(self._behind):
+            self.forget(watch)
+
+    async def _reread(self, job_id: JobId) -> None:
+        await reread(self._network, self._follower, job_id)
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        return self._group.create_task(work)
+
+
+async def reread(network: Network, follower: Follower, job_id: JobId) -> None:
+    """Looks for events of a job that were missed. Raises UnknownJob, ChainUnavailable."""
+    watch = follower.watch_of(job_id)
+    if watch is not None:
+        follower.adopt(watch, await network.jobs.events(job_id))

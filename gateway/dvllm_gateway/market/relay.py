@@ -1,0 +1,53 @@
+"""What a node tells of a job while it works, as the services understand it."""
+
+from collections.abc import AsyncIterator
+
+from decentralized_vllm.protocol.ids import Cid
+from decentralized_vllm.requester.node_door import NodeDoor, ServerEvent
+from decentralized_vllm.requester.node_sources import NodeSources
+from dvllm_gateway.market.failures import as_gateway_errors
+from dvllm_gateway.services.task_jobs import Job
+from dvllm_gateway.services.task_market import (
+    AnswerBegins,
+    AnswerGoesOn,
+    AnswerPublished,
+    NodeWord,
+)
+
+MAX_TOKENS_AT_ONCE = 1 << 20
+_READABLE = frozenset({"published", "submitting", "submitted", "final"})
+
+
+class NodeEars:
+    def __init__(self, nodes: NodeSources, door: NodeDoor) -> None:
+        self._nodes = nodes
+        self._door = door
+
+    async def listen(self, job: Job) -> AsyncIterator[NodeWord]:
+        """Ends at once for a node without an endpoint. Raises NetworkUnavailable."""
+        with as_gateway_errors():
+            if job.node is None:
+                return
+            endpoint = await self._nodes.endpoint_of(job.node)
+            if endpoint is None:
+                return
+            async for event in self._door.events(endpoint, job.id):
+                word = word_of(event)
+                if word is not None:
+                    yield word
+
+
+def word_of(event: ServerEvent) -> NodeWord | None:
+    """None for what is of no interest, or no sense."""
+    fields = event.fields
+    if event.name == "text":
+        text, n_tokens = fields.get("text"), fields.get("n_tokens")
+        if isinstance(text, str) and isinstance(n_tokens, int):
+            return AnswerGoesOn(text, max(0, min(n_tokens, MAX_TOKENS_AT_ONCE)))
+    elif event.name == "stage":
+        stage, cid = fields.get("stage"), fields.get("response_cid")
+        if stage == "generating":
+            return AnswerBegins()
+        if stage in _READABLE and isinstance(cid, str):
+            return AnswerPublished(Cid(cid))
+    return None

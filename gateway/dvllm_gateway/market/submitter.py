@@ -1,0 +1,142 @@
+"""Puts a task's prompt on chain, once for ever, and ties its job to the one who watches it."""
+
+import logging
+
+from decentralized_vllm.chain.network import Network
+from decentralized_vllm.chain.request_history import transaction_events
+from decentralized_vllm.chain.sender import OutboxSender
+from decentralized_vllm.protocol.errors import (
+    CeilingTooLow,
+    DvllmError,
+    InsufficientFunds,
+    InsufficientGas,
+    PermanentError,
+    TransactionFailed,
+)
+from decentralized_vllm.protocol.events import InferenceRequested
+from decentralized_vllm.protocol.ids import ZERO_ADDRESS, TxHash
+from decentralized_vllm.protocol.transactions import Call
+from decentralized_vllm.requester.submission import AddsBytes
+from dvllm_gateway.errors import GatewayError, PermanentGatewayError, TransactionRejected
+from dvllm_gateway.ids import TaskId
+from dvllm_gateway.market.failures import as_gateway_errors, gateway_error
+from dvllm_gateway.market.follower import Follower
+from dvllm_gateway.market.terms import TermsBook
+from dvllm_gateway.market.till import Till
+from dvllm_gateway.services.retries import Retries
+from dvllm_gateway.services.task_jobs import JobWatch, Rejected
+from dvllm_gateway.services.task_market import Order
+
+log = logging.getLogger(__name__)
+
+
+class Submitter:
+    def __init__(
+        self,
+        network: Network,
+        sender: OutboxSender,
+        store: AddsBytes,
+        till: Till,
+        terms: TermsBook,
+        follower: Follower,
+    ) -> None:
+        self._network = network
+        self._sender = sender
+        self._store = store
+        self._till = till
+        self._terms = terms
+        self._follower = follower
+
+    async def is_sent(self, task_id: TaskId) -> bool:
+        with as_gateway_errors():
+            return await self._sender.knows(_key(task_id))
+
+    async def send(self, order: Order, watch: JobWatch) -> None:
+        """Durable when it returns. Raises GatewayError, and nothing was sent then."""
+        if await self.is_sent(order.task_id):
+            self._till.promised_before(order.task_id, order.escrow_wei)
+        else:
+            with as_gateway_errors():
+                await self._store.add_bytes(order.document)
+            await self._till.promise(order.task_id, order.escrow_wei)
+        try:
+            tx_hash = await self._sent(order)
+        except BaseException:
+            self._till.settled(order.task_id)
+            raise
+        self._follower.follow(tx_hash, watch)
+
+    async def confirm(self, order: Order, watch: JobWatch) -> None:
+        """Until cancelled: sees that the job, or why there is none, gets to `watch`.
+
+        Again whenever a re-organisation drops the request: then the sender sends it again.
+        """
+        while True:
+            await self._until_told(order, watch)
+            await watch.until(lambda now: now is None)
+
+    async def _until_told(self, order: Order, watch: JobWatch) -> None:
+        retries = Retries()
+        while True:
+            try:
+                receipt = await self._sender.wait(_key(order.task_id))
+                self._till.settled(order.task_id)
+                self._follower.follow(receipt.tx_hash, watch)
+                await self._follower.reaches(receipt.block_number)
+                if watch.value is None:
+                    await self._catch_up(receipt.tx_hash, watch)
+            except TransactionFailed as error:
+                self._till.settled(order.task_id)
+                watch.set(Rejected(_rejection(error)))
+            except DvllmError as error:
+                log.info(
+                    "task_not_confirmed", extra={"task_id": order.task_id, "reason": str(error)}
+                )
+            if watch.value is not None:
+                return
+            await retries.pause()
+
+    async def _catch_up(self, tx_hash: TxHash, watch: JobWatch) -> None:
+        """It was mined before this process began to follow the chain."""
+        coordinator = self._network.coordinator.address
+        for event in await transaction_events(self._network.rpc, coordinator, tx_hash):
+            if isinstance(event, InferenceRequested):
+                self._follower.adopt(watch, await self._network.jobs.events(event.job_id))
+
+    async def _sent(self, order: Order) -> TxHash:
+        try:
+            with as_gateway_errors():
+                return await self._sender.send(self._call(order), key=_key(order.task_id))
+        except GatewayError as error:
+            self._learn(order, error.__cause__)
+            raise
+
+    def _learn(self, order: Order, reason: BaseException | None) -> None:
+        """What the chain refuses a submission for tells that something known is old."""
+        match reason:
+            case CeilingTooLow():
+                self._terms.forget(order.model_id)
+            case InsufficientGas():
+                self._till.short_of_gas()
+            case InsufficientFunds():
+                self._till.look_soon()
+
+    def _call(self, order: Order) -> Call:
+        return self._network.requester_calls.submit_prompt_capped(
+            order.prompt_cid,
+            order.model_id,
+            ceiling_wei=order.ceiling_wei,
+            share=order.share,
+            node=order.node or ZERO_ADDRESS,
+        )
+
+
+def _key(task_id: TaskId) -> str:
+    return f"task:{task_id}"
+
+
+def _rejection(error: PermanentError) -> PermanentGatewayError:
+    known = gateway_error(error)
+    if isinstance(known, PermanentGatewayError):
+        return known
+    return TransactionRejected("the transaction failed")
