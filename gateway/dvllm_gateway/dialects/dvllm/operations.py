@@ -1,7 +1,7 @@
 """Every operation of this dialect, and what together makes it a dialect."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dvllm_gateway.dialects.dvllm import accounts, models, node, schemas
 from dvllm_gateway.dialects.dvllm.errors import DvllmErrors
@@ -34,7 +34,7 @@ class DvllmOptions:
     durations: Durations
     socket: SocketServer | None = None
     submit_wait_s: float = SUBMIT_WAIT_S
-    rates: Mapping[str, Rate] = RATES
+    rates: Mapping[str, Rate] = field(default_factory=lambda: RATES)
 
 
 def dvllm_dialect(options: DvllmOptions) -> Dialect:
