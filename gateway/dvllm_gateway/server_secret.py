@@ -21,7 +21,7 @@ def server_secret(path: Path) -> bytes:
         _check_private(path)
         return _parse(path.read_text(encoding="ascii"), path)
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError("server_secret_file", f"{path}: {error}") from error
+        raise SettingError("auth.secret_file", f"{path}: {error}") from error
 
 
 def _make(path: Path) -> None:
@@ -43,7 +43,7 @@ def _make(path: Path) -> None:
 def _check_private(path: Path) -> None:
     if path.stat().st_mode & 0o077:
         raise SettingError(
-            "server_secret_file", f"{path} can be read by others", hint=f"chmod 600 {path}"
+            "auth.secret_file", f"{path} can be read by others", hint=f"chmod 600 {path}"
         )
 
 
@@ -53,5 +53,5 @@ def _parse(text: str, path: Path) -> bytes:
     except ValueError:
         secret = b""
     if len(secret) < SECRET_BYTES:
-        raise SettingError("server_secret_file", f"{path} must hold {2 * SECRET_BYTES} hex digits")
+        raise SettingError("auth.secret_file", f"{path} must hold {2 * SECRET_BYTES} hex digits")
     return secret

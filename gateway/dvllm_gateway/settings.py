@@ -137,6 +137,7 @@ class LimitsSection(_Section):
     reads: str = "10000/hour"
     wallet: str = "10/minute"
     deploy: str = "10/hour"
+    auth: TextList = Field(("20/minute", "100/hour"), description="logins; each of them holds")
     tokens: str = "1000000/minute"
     redis_url: SecretStr | None = Field(None, description="count together with other gateways")
 

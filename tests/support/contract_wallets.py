@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import SignableMessage
 from eth_account.signers.local import LocalAccount
@@ -14,6 +15,7 @@ from tests.support.anvil import Anvil
 # The "deterministic deployment proxy", which every anvil brings: salt and code in, CREATE2.
 FACTORY = Address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
 MAGIC = bytes.fromhex("1626ba7e")
+UNDEPLOYED_SUFFIX = bytes.fromhex("6492") * 16
 
 RETURN_WORD = bytes.fromhex("60005260206000f3")  # the word on the stack
 LOOP_FOR_EVER = bytes.fromhex("5b600056")
@@ -58,6 +60,11 @@ class Undeployed:
         creation = creation_of(code)
         packed = b"\xff" + to_canonical_address(FACTORY) + salt + keccak(creation)
         return cls(Address(to_checksum_address(keccak(packed)[-20:])), salt + creation)
+
+    def wrap(self, signature: bytes, factory: Address = FACTORY) -> bytes:
+        """By EIP-6492."""
+        content = encode(["address", "bytes", "bytes"], [factory, self.deployment, signature])
+        return content + UNDEPLOYED_SUFFIX
 
 
 def put_code(anvil: Anvil, address: Address, code: bytes) -> Address:

@@ -38,13 +38,13 @@ class ApiKeyService:
         policy: ScopePolicy,
         server_secret: bytes,
         *,
-        cache: PrincipalCache,
+        cache: PrincipalCache | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._policy = policy
         self._server_secret = server_secret
-        self._cache = cache
+        self._cache = cache or PrincipalCache()
         self._clock = clock
 
     async def create(self, account: AccountId, scopes: frozenset[Scope]) -> NewApiKey:

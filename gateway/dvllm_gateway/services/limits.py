@@ -48,14 +48,14 @@ class Budgets:
         return ("inference", (self.inference,)) if spends else ("reads", (self.reads,))
 
 
-def read_rate(text: str) -> Rate:
-    """`100/minute`, `10 per 2 hours`. Raises SettingError."""
+def read_rate(text: str, setting: str) -> Rate:
+    """`100/minute`, `10 per 2 hours`. Raises SettingError naming `setting`."""
     try:
         item = parse(text)
     except ValueError:
-        raise SettingError("limits", f"{text!r} is not like 100/minute") from None
+        raise SettingError(setting, f"{text!r} is not like 100/minute") from None
     if item.amount < 1 or item.get_expiry() < 1:
-        raise SettingError("limits", f"{text!r} allows nothing")
+        raise SettingError(setting, f"{text!r} allows nothing")
     return Rate(item.amount, item.get_expiry())
 
 

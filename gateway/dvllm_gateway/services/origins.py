@@ -25,7 +25,7 @@ class PublicOrigins:
         """Raises SettingError."""
         found = tuple(dict.fromkeys(_setting(url) for url in urls))
         if not found:
-            raise SettingError("public_origins", "is empty")
+            raise SettingError("http.public_origins", "is empty")
         return cls(found, frozenset(name for origin in found for name in _authorities(origin)))
 
     @property
@@ -49,7 +49,7 @@ class PublicOrigins:
 def _setting(url: str) -> str:
     origin = _origin(url)
     if origin is None:
-        raise SettingError("public_origins", f"{url!r} is not like https://gateway.example")
+        raise SettingError("http.public_origins", f"{url!r} is not like https://gateway.example")
     return origin
 
 

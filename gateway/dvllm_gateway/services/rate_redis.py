@@ -17,7 +17,7 @@ from dvllm_gateway.services.rate_windows import Window, Windows
 
 log = logging.getLogger("dvllm_gateway.limits")
 
-TIMEOUT_S = 0.5
+TIMEOUT_S = 2.0
 RETRY_S = 5.0
 MAX_CONNECTIONS = 64
 
@@ -34,7 +34,7 @@ async def redis_windows(url: str) -> AsyncIterator[Windows]:
             socket_connect_timeout=TIMEOUT_S,
         )
     except ValueError as error:
-        raise SettingError("redis_url", "is not like redis://127.0.0.1:6379/0") from error
+        raise SettingError("limits.redis_url", "is not like redis://127.0.0.1:6379/0") from error
     options: dict[str, Any] = {"connection_pool": pool}  # typed narrower than it is documented
     storage = RedisStorage(
         "async+redis://",

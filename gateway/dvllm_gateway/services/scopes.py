@@ -1,9 +1,11 @@
 """Which scopes an account may have."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Self
 
-from dvllm_gateway.errors import Forbidden
-from dvllm_gateway.ids import AccountId
+from decentralized_vllm.protocol.errors import SettingError
+from dvllm_gateway.errors import Forbidden, InvalidRequest
+from dvllm_gateway.ids import AccountId, read_account_id
 from dvllm_gateway.services.principals import Scope
 
 DEFAULT_SCOPES = frozenset({Scope.READ, Scope.INFER})
@@ -17,6 +19,14 @@ class ScopePolicy:
     def __init__(self, operators: Collection[AccountId] = ()) -> None:
         self._operators = frozenset(operators)
 
+    @classmethod
+    def of(cls, operators: Iterable[str]) -> Self:
+        """Addresses and names as a person writes them. Raises SettingError."""
+        try:
+            return cls([read_account_id(text) for text in operators])
+        except InvalidRequest as error:
+            raise SettingError("auth.operators", error.message) from error
+
     def grantable(self, account: AccountId) -> frozenset[Scope]:
         return _OF_OPERATORS if account in self._operators else _OF_ANYONE
 
@@ -26,5 +36,9 @@ class ScopePolicy:
         refused = scopes - self.grantable(account)
         if refused:
             names = ", ".join(sorted(refused))
-            raise Forbidden(f"this account may not have the scope {names}", field="scopes")
+            raise Forbidden(
+                f"this account may not have the scope {names}",
+                details="deploy and node are for the accounts that auth.operators names",
+                field="scopes",
+            )
         return scopes

@@ -46,10 +46,10 @@ async def test_count__two_gateways__share_what_is_left(redis_url: str) -> None:
 
 async def test_count__many_gateways_at_once__never_more_than_allowed(redis_url: str) -> None:
     async with redis_windows(redis_url) as here, redis_windows(redis_url) as there:
-        attempts = [spend(windows) for _ in range(50) for windows in (here, there)]
+        attempts = [spend(windows) for _ in range(20) for windows in (here, there)]
         outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     assert sum(isinstance(outcome, int) for outcome in outcomes) == TABLE.n_calls
-    assert sum(isinstance(outcome, RateLimited) for outcome in outcomes) == 95
+    assert sum(isinstance(outcome, RateLimited) for outcome in outcomes) == 35
 
 
 async def test_count__window_over__allowed_when_it_was_said(redis_url: str) -> None:
@@ -85,7 +85,7 @@ async def test_windows__redis_never_there__counted_in_the_process() -> None:
 
 
 async def test_windows__no_redis_url__named() -> None:
-    with pytest.raises(SettingError, match="redis_url"):
+    with pytest.raises(SettingError, match=r"limits\.redis_url"):
         async with redis_windows("memcached://127.0.0.1"):
             pytest.fail("it was opened")
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
 import pytest
-from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
@@ -15,13 +14,13 @@ from dvllm_gateway.errors import NetworkUnavailable
 from dvllm_gateway.market.wallet_contracts import ContractWallets
 from tests.support.anvil import Anvil, development_account, running_anvil
 from tests.support.contract_wallets import (
-    FACTORY,
     IDENTITY_PRECOMPILE,
     INVALID,
     LOOP_FOR_EVER,
     RETURN_MAGIC_AND_MORE,
     RETURN_ONE,
     REVERT_WITH_MAGIC,
+    UNDEPLOYED_SUFFIX,
     Undeployed,
     deploy,
     new_wallet_address,
@@ -36,7 +35,6 @@ MESSAGE = encode_defunct(text="a request")
 DIGEST = digest_of(MESSAGE)
 SIGNATURE = sign(OWNER, MESSAGE)
 WALLET_CODE = owned_by(Address(OWNER.address))
-UNDEPLOYED_SUFFIX = bytes.fromhex("6492") * 16
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +47,6 @@ def anvil() -> Iterator[Anvil]:
 async def contracts(anvil: Anvil) -> AsyncIterator[ContractWallets]:
     async with Rpc([anvil.url]) as rpc:
         yield ContractWallets(rpc)
-
-
-def wrapped(wallet: Undeployed, signature: bytes, factory: Address = FACTORY) -> bytes:
-    content = encode(["address", "bytes", "bytes"], [factory, wallet.deployment, signature])
-    return content + UNDEPLOYED_SUFFIX
 
 
 async def test_accepts__wallet_whose_owner_signed__true(
@@ -93,7 +86,7 @@ async def test_accepts__precompile_that_echoes_the_question__false(
 ) -> None:
     assert not await contracts.accepts(IDENTITY_PRECOMPILE, DIGEST, SIGNATURE)
     assert not await contracts.accepts(
-        IDENTITY_PRECOMPILE, DIGEST, wrapped(Undeployed.of(WALLET_CODE), SIGNATURE)
+        IDENTITY_PRECOMPILE, DIGEST, Undeployed.of(WALLET_CODE).wrap(SIGNATURE)
     )
 
 
@@ -101,7 +94,7 @@ async def test_accepts__undeployed_wallet__asked_as_if_it_were_there_and_nothing
     anvil: Anvil, contracts: ContractWallets
 ) -> None:
     wallet = Undeployed.of(WALLET_CODE, salt=b"\x01" * 32)
-    assert await contracts.accepts(wallet.address, DIGEST, wrapped(wallet, SIGNATURE))
+    assert await contracts.accepts(wallet.address, DIGEST, wallet.wrap(SIGNATURE))
     assert anvil.call("eth_getCode", wallet.address, "latest") == "0x"
     assert not await contracts.accepts(wallet.address, DIGEST, SIGNATURE)
 
@@ -110,14 +103,14 @@ async def test_accepts__undeployed_wallet_with_a_signature_of_another__false(
     contracts: ContractWallets,
 ) -> None:
     wallet = Undeployed.of(WALLET_CODE, salt=b"\x02" * 32)
-    signature = wrapped(wallet, sign(STRANGER, MESSAGE))
+    signature = wallet.wrap(sign(STRANGER, MESSAGE))
     assert not await contracts.accepts(wallet.address, DIGEST, signature)
 
 
 async def test_accepts__deployment_that_lands_elsewhere__false(contracts: ContractWallets) -> None:
     """Who names a victim's address can not put own code there."""
     own = Undeployed.of(owned_by(Address(STRANGER.address)))
-    signature = wrapped(own, sign(STRANGER, MESSAGE))
+    signature = own.wrap(sign(STRANGER, MESSAGE))
     assert not await contracts.accepts(Address(OWNER.address), DIGEST, signature)
 
 
@@ -126,13 +119,13 @@ async def test_accepts__undeployed_contract_that_does_not_say_yes__false(
     contracts: ContractWallets, code: bytes
 ) -> None:
     wallet = Undeployed.of(code)
-    assert not await contracts.accepts(wallet.address, DIGEST, wrapped(wallet, SIGNATURE))
+    assert not await contracts.accepts(wallet.address, DIGEST, wallet.wrap(SIGNATURE))
 
 
 async def test_accepts__factory_that_loops__false(anvil: Anvil, contracts: ContractWallets) -> None:
     factory = put_code(anvil, new_wallet_address(), LOOP_FOR_EVER)
     wallet = Undeployed.of(WALLET_CODE, salt=b"\x03" * 32)
-    assert not await contracts.accepts(wallet.address, DIGEST, wrapped(wallet, SIGNATURE, factory))
+    assert not await contracts.accepts(wallet.address, DIGEST, wallet.wrap(SIGNATURE, factory))
 
 
 async def test_accepts__wrapped_signature_of_a_deployed_wallet__unwrapped(
@@ -141,7 +134,7 @@ async def test_accepts__wrapped_signature_of_a_deployed_wallet__unwrapped(
     wallet = Undeployed.of(WALLET_CODE, salt=b"\x04" * 32)
     deploy(anvil, wallet, Address(development_account(0).address))
     assert anvil.call("eth_getCode", wallet.address, "latest") == "0x" + WALLET_CODE.hex()
-    assert await contracts.accepts(wallet.address, DIGEST, wrapped(wallet, SIGNATURE))
+    assert await contracts.accepts(wallet.address, DIGEST, wallet.wrap(SIGNATURE))
     assert await contracts.accepts(wallet.address, DIGEST, SIGNATURE)
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.errors import RateLimited
-from dvllm_gateway.services.account_limits import Places
 from dvllm_gateway.services.limits import Budgets, RateLimits, read_rate
 from dvllm_gateway.services.ports import Rate
 from dvllm_gateway.services.rate_storage import SweptMemoryStorage, memory_windows
@@ -158,28 +157,10 @@ async def test_storage__too_many_counters__forgets_the_oldest() -> None:
     [("100/minute", Rate(100, 60)), ("10 per 2 hours", Rate(10, 7200)), ("1/second", Rate(1, 1))],
 )
 def test_read_rate__as_people_write_it__read(text: str, rate: Rate) -> None:
-    assert read_rate(text) == rate
+    assert read_rate(text, "limits.reads") == rate
 
 
 @pytest.mark.parametrize("text", ["", "100", "lots", "0/minute", "-1/minute", "5/fortnight"])
 def test_read_rate__no_rate__refused(text: str) -> None:
-    with pytest.raises(SettingError, match="limits"):
-        read_rate(text)
-
-
-def test_places__taken_by_one__are_free_for_others_and_afterwards() -> None:
-    places = Places(2, "connections")
-    with places.taken("a"), places.taken("a"), places.taken("b"):
-        with pytest.raises(RateLimited, match="2 connections") as caught, places.taken("a"):
-            pytest.fail("a third place was given")
-        assert caught.value.retry_after_s == 5
-        assert places.taken_by("a") == 2
-    assert (places.taken_by("a"), places.taken_by("b")) == (0, 0)
-
-
-def test_places__body_fails__place_is_free_again() -> None:
-    places = Places(1, "connections")
-    with pytest.raises(RuntimeError), places.taken("a"):
-        raise RuntimeError
-    with places.taken("a"):
-        assert places.taken_by("a") == 1
+    with pytest.raises(SettingError, match=r"limits\.reads"):
+        read_rate(text, "limits.reads")

@@ -40,7 +40,7 @@ def test_server_secret__file_of_something_else__refused(tmp_path: Path, content:
     path = tmp_path / "server_secret"
     path.write_bytes(content)
     path.chmod(0o600)
-    with pytest.raises(SettingError, match="server_secret_file"):
+    with pytest.raises(SettingError, match=r"auth\.secret_file"):
         server_secret(path)
 
 
@@ -53,5 +53,5 @@ def test_server_secret__operators_own__may_be_longer(tmp_path: Path) -> None:
 
 def test_server_secret__folder_in_its_place__refused(tmp_path: Path) -> None:
     os.chmod(tmp_path, 0o700)
-    with pytest.raises(SettingError, match="server_secret_file"):
+    with pytest.raises(SettingError, match=r"auth\.secret_file"):
         server_secret(tmp_path)
