@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from aiohttp import BodyPartReader, ClientPayloadError, MultipartReader, StreamReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from dvllm_gateway.errors import InvalidRequest, PayloadTooLarge
 from dvllm_gateway.http.bodies import Pace, check_announced, refuse_packed, require_content_type
@@ -14,6 +15,8 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_PARTS = 1024
 
 _READ_BYTES = 256 * 1024
+# What aiohttp's reader raises at a stranger's bytes.
+_MALFORMED = (ValueError, AssertionError, ClientPayloadError, HttpProcessingError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,10 @@ class _CountedContent:
             async with self._pace.timeout(self._n_bytes):
                 return self._counted(await self._content.read(n_bytes))
 
-    async def readline(self) -> bytes:
+    async def readline(self, **bounds: int) -> bytes:
         with waiting():
             async with self._pace.timeout(self._n_bytes):
-                return self._counted(await self._content.readline())
+                return self._counted(await self._content.readline(**bounds))
 
     def at_eof(self) -> bool:
         return self._content.at_eof()
@@ -99,7 +102,7 @@ def _reader(request: web.Request, max_bytes: int) -> MultipartReader:
 async def _next_part(reader: MultipartReader) -> BodyPartReader | None:
     try:
         part = await reader.next()
-    except (ValueError, AssertionError, ClientPayloadError, web.HTTPException):
+    except _MALFORMED:
         raise InvalidRequest("the form is malformed") from None
     if part is not None and not isinstance(part, BodyPartReader):
         raise InvalidRequest("forms within forms are not taken")
@@ -126,5 +129,5 @@ async def _value(part: BodyPartReader, name: str) -> str:
 async def _read_chunk(part: BodyPartReader) -> bytes:
     try:
         return await part.read_chunk(_READ_BYTES)
-    except (ValueError, AssertionError, ClientPayloadError, web.HTTPException):
+    except _MALFORMED:
         raise InvalidRequest("the form is malformed or breaks off") from None

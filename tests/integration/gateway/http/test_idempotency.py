@@ -1,0 +1,102 @@
+"""A key makes a costly call happen once, whatever becomes of its caller."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.toy_dialect import Served, served_toy
+
+
+@pytest.fixture
+async def toy(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served_toy(tmp_path) as served:
+        yield served
+
+
+async def ask(toy: Served, path: str, numbers: list[int], key: str = "k1") -> tuple[int, Any, Any]:
+    headers = {**toy.own, "Idempotency-Key": key}
+    return await toy.ask("POST", path, json={"numbers": numbers}, headers=headers)
+
+
+async def test_key__used_again__replays_the_reply(toy: Served) -> None:
+    first = await ask(toy, "/toys/sums", [1, 2])
+    second = await ask(toy, "/toys/sums", [1, 2])
+
+    assert toy.toy.n_sums == 1
+    assert first[:2] == second[:2] == (200, {"total": 3, "nameOfField": 0})
+    assert second[2]["X-Toy"] == "yes"
+    assert second[2]["Idempotent-Replayed"] == "true"
+
+
+async def test_key__of_somebody_else__is_another(toy: Served) -> None:
+    await ask(toy, "/toys/sums", [1])
+    await ask(toy, "/toys/sums", [1], key="k2")
+
+    assert toy.toy.n_sums == 2
+
+
+async def test_key__with_another_body__is_409(toy: Served) -> None:
+    await ask(toy, "/toys/sums", [1])
+    status, body, headers = await ask(toy, "/toys/sums", [2])
+
+    assert (status, body["oops"]) == (409, "conflict")
+    assert headers["x-should-retry"] == "false"
+    assert toy.toy.n_sums == 1
+
+
+async def test_key__at_another_operation__is_409(toy: Served) -> None:
+    await ask(toy, "/toys/sums", [1])
+
+    assert (await ask(toy, "/toys/refused", [1]))[0] == 409
+
+
+async def test_key__while_the_first_call_runs__is_409_and_then_replays(toy: Served) -> None:
+    first = asyncio.create_task(ask(toy, "/toys/later", [5]))
+    while not toy.toy.n_sums:
+        await asyncio.sleep(0.01)
+    assert (await ask(toy, "/toys/later", [5]))[0] == 409
+    toy.toy.may_end.set()
+
+    assert (await first)[1] == (await ask(toy, "/toys/later", [5]))[1]
+    assert toy.toy.n_sums == 1
+
+
+async def test_key__whose_caller_hung_up__has_its_reply_later(toy: Served) -> None:
+    first = asyncio.create_task(ask(toy, "/toys/later", [5]))
+    while not toy.toy.n_sums:
+        await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await asyncio.sleep(0.1)
+    assert not toy.toy.was_closed.is_set()
+    toy.toy.may_end.set()
+    await toy.options.background.drain(5)
+
+    assert (await ask(toy, "/toys/later", [5]))[:2] == (200, {"total": 5, "nameOfField": 0})
+    assert toy.toy.n_sums == 1
+
+
+async def test_key__of_a_refused_call__may_be_used_again(toy: Served) -> None:
+    assert (await ask(toy, "/toys/refused", []))[0] == 503
+    assert (await ask(toy, "/toys/refused", []))[0] == 503
+
+    assert toy.toy.n_sums == 2
+
+
+async def test_key__of_a_call_that_failed_with_a_task__replays_the_failure(toy: Served) -> None:
+    first = await ask(toy, "/toys/lost", [])
+    second = await ask(toy, "/toys/lost", [])
+
+    assert first[0] == second[0] == 502
+    assert first[1]["said"] == second[1]["said"]
+    assert second[2]["x-should-retry"] == "false"
+    assert toy.toy.n_sums == 1
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_key__of_no_sensible_length__is_400(toy: Served, key: str) -> None:
+    assert (await ask(toy, "/toys/sums", [], key=key))[0] == 400
+    assert toy.toy.n_sums == 0

@@ -1,0 +1,211 @@
+"""Several APIs on one port: by path, by prefix, by Host."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from decentralized_vllm.content.server.guard import ConnectionCounter
+from dvllm_gateway.http.cors import allow_origins
+from dvllm_gateway.http.listeners import Listener
+from dvllm_gateway.http.mounts import unified_app
+from dvllm_gateway.http.operation import Dialect
+from dvllm_gateway.http.options import HttpOptions
+from dvllm_gateway.http.websocket import SocketServer
+from tests.support.auth_parts import AuthParts
+from tests.support.toy_dialect import Toy, toy_core, toy_dialect
+
+PAGE = "https://page.example"
+
+
+class Unified:
+    def __init__(self, url: str, session: aiohttp.ClientSession, toy: Toy) -> None:
+        self.url = url
+        self.session = session
+        self.toy = toy
+
+    async def ask(
+        self, path: str, *, host: str | None = None, method: str = "GET", **headers: str
+    ) -> tuple[int, Any, Any]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if host is not None:
+            named["Host"] = host
+        async with self.session.request(
+            method, self.url + path, headers=named, allow_redirects=False
+        ) as response:
+            is_json = response.content_type == "application/json"
+            body = await response.json() if is_json else await response.text()
+            return response.status, body, response.headers
+
+
+def dialects(toy: Toy) -> list[Dialect]:
+    """Two with paths of their own, and one path that both have."""
+    red = toy_dialect(toy, name="red", socket=SocketServer(toy.converse))
+    blue = toy_dialect(toy, name="blue")
+    shared = red.operations[4]
+    both = replace(shared, path="/both/{name:.+}")
+    also = replace(shared, path="/both/{other}", name="getOther", handler=toy.forget)
+    return [
+        replace(red, operations=(*red.operations, both)),
+        replace(blue, operations=(*blue.operations, also)),
+    ]
+
+
+@pytest.fixture
+async def unified(tmp_path: Path) -> AsyncIterator[Unified]:
+    toy, options = Toy(), HttpOptions()
+    async with toy_core(tmp_path, AuthParts()) as core:
+        app = unified_app(core, dialects(toy), options)
+        allow_origins(app, [PAGE])
+        async with (
+            Listener(
+                app,
+                host="127.0.0.1",
+                port=0,
+                setting="listen.unified_port",
+                connections=ConnectionCounter(),
+            ) as listener,
+            aiohttp.ClientSession() as session,
+        ):
+            yield Unified(listener.url, session, toy)
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        ("/reds/things/a", None),
+        ("/red/reds/things/a", None),
+        ("/reds/things/a", "red.localhost"),
+        ("/reds/things/a", "RED.localhost:8088"),
+    ],
+)
+async def test_operation__by_any_mount__is_the_same(
+    unified: Unified, path: str, host: str | None
+) -> None:
+    status, body, headers = await unified.ask(path, host=host)
+
+    assert (status, body) == (200, {"name": "a", "limit": 10})
+    assert headers["X-Request-Id"]
+    assert headers["X-RateLimit-Limit"] == "1000"
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "status"),
+    [
+        ("/blue/reds/things/a", None, 404),
+        ("/reds/things/a", "blue.localhost", 404),
+        ("/nothing", None, 404),
+        ("/red/nothing", None, 404),
+        ("/reds/sums", None, 405),
+        ("/red/reds/sums", None, 405),
+        ("/reds/sums", "red.localhost", 405),
+        ("/reds/broken", None, 500),
+    ],
+)
+async def test_refusal__by_any_mount__is_an_api_s_own(
+    unified: Unified, path: str, host: str | None, status: int
+) -> None:
+    got, body, headers = await unified.ask(path, host=host)
+
+    assert got == status
+    assert set(body) == {"oops", "said", "request"}
+    assert body["request"] == headers["X-Request-Id"]
+    if status == 405:
+        assert headers["Allow"] == "POST"
+
+
+async def test_path__that_two_have__answers_the_prefixes(unified: Unified) -> None:
+    status, body, _ = await unified.ask("/both/x")
+
+    assert status == 404
+    assert "/red" in body["said"] and "/blue" in body["said"]
+    assert (await unified.ask("/red/both/x"))[0] == 200
+    assert (await unified.ask("/blue/both/x"))[0] == 204
+
+
+async def test_path__that_two_have__goes_to_the_default(tmp_path: Path) -> None:
+    toy = Toy()
+    async with toy_core(tmp_path, AuthParts()) as core:
+        app = unified_app(core, dialects(toy), HttpOptions(), default_dialect="blue")
+        async with (
+            Listener(
+                app, host="127.0.0.1", port=0, setting="x", connections=ConnectionCounter()
+            ) as listener,
+            aiohttp.ClientSession() as session,
+        ):
+            assert (await Unified(listener.url, session, toy).ask("/both/x"))[0] == 204
+
+
+async def test_docs__show_every_operation_without_foreign_parts(unified: Unified) -> None:
+    status, page, headers = await unified.ask("/docs")
+
+    assert status == 200
+    for dialect in dialects(Toy()):
+        for operation in dialect.operations:
+            assert operation.summary in page
+        assert f"/{dialect.name}/openapi.json" in page
+    assert "<script" not in page
+    assert "http" + "s://" not in page
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+async def test_root__leads_to_the_docs(unified: Unified) -> None:
+    status, _, headers = await unified.ask("/")
+
+    assert (status, headers["Location"]) == (302, "/docs")
+
+
+@pytest.mark.parametrize(
+    ("path", "host"), [("/red/ws", None), ("/", "red.localhost"), ("/ws", "red.localhost")]
+)
+async def test_socket__follows_its_mounts(unified: Unified, path: str, host: str | None) -> None:
+    headers = {} if host is None else {"Host": host}
+    async with unified.session.ws_connect(unified.url + path, headers=headers) as socket:
+        assert await socket.receive_str(timeout=5) == '{"hello":true}'
+
+
+# ---------------------------------------------------------------- pages of browsers
+@pytest.mark.parametrize("path", ["/reds/things/a", "/red/reds/things/a", "/nothing"])
+async def test_page__that_is_listed__may_read_every_reply(unified: Unified, path: str) -> None:
+    _, _, headers = await unified.ask(path, Origin=PAGE)
+
+    assert headers["Access-Control-Allow-Origin"] == PAGE
+    assert headers["Vary"] == "Origin"
+
+
+async def test_page__that_is_listed__may_read_a_stream(unified: Unified) -> None:
+    await unified.toy.frames.put(b"1")
+    await unified.toy.frames.put(None)
+    _, _, headers = await unified.ask("/reds/stream", Origin=PAGE)
+
+    assert headers["Content-Type"] == "text/event-stream"
+    assert headers["Access-Control-Allow-Origin"] == PAGE
+
+
+async def test_page__that_is_listed__may_ask_beforehand(unified: Unified) -> None:
+    status, _, headers = await unified.ask(
+        "/reds/sums",
+        method="OPTIONS",
+        Origin=PAGE,
+        Access_Control_Request_Method="POST",
+        Access_Control_Request_Headers="authorization",
+    )
+
+    assert status == 204
+    assert headers["Access-Control-Allow-Origin"] == PAGE
+    assert "POST" in headers["Access-Control-Allow-Methods"]
+    assert "Authorization" in headers["Access-Control-Allow-Headers"]
+
+
+async def test_page__that_is_a_stranger__may_read_nothing(unified: Unified) -> None:
+    origin = "https://page.example.evil.example"
+    _, _, headers = await unified.ask("/reds/things/a", Origin=origin)
+    _, _, preflight = await unified.ask(
+        "/reds/sums", method="OPTIONS", Origin=origin, Access_Control_Request_Method="POST"
+    )
+
+    assert "Access-Control-Allow-Origin" not in headers
+    assert "Access-Control-Allow-Origin" not in preflight

@@ -1,0 +1,122 @@
+"""WebSockets of every API: what is said, what is refused, and who is let go."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support.toy_dialect import Served, served_toy
+
+
+@pytest.fixture
+async def toy(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served_toy(tmp_path, sockets_per_address=2) as served:
+        yield served
+
+
+async def text_of(socket: aiohttp.ClientWebSocketResponse) -> str:
+    return str(await socket.receive_str(timeout=5))
+
+
+async def test_socket__that_is_opened__hears_and_is_heard(toy: Served) -> None:
+    async with toy.session.ws_connect(toy.url + "/ws") as socket:
+        assert await text_of(socket) == '{"hello":true}'
+        await socket.send_str('{"a":1}')
+
+        assert await text_of(socket) == "{'a': 1}"
+
+
+async def test_socket__that_an_address_has_too_many_of__is_429_before_the_upgrade(
+    toy: Served,
+) -> None:
+    async with (
+        toy.session.ws_connect(toy.url + "/ws"),
+        toy.session.ws_connect(toy.url + "/ws"),
+    ):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await toy.session.ws_connect(toy.url + "/ws")
+
+    assert refused.value.status == 429
+    assert refused.value.headers is not None and refused.value.headers["Retry-After"]
+    async with toy.session.ws_connect(toy.url + "/ws") as socket:  # there is room again
+        assert await text_of(socket)
+
+
+async def test_socket__asked_for_without_an_upgrade__is_400_in_the_api_s_words(
+    toy: Served,
+) -> None:
+    status, body, _ = await toy.ask("GET", "/ws")
+
+    assert (status, body["oops"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("frame", ["no json", "[1]", "[" * 100_000, '{"a":NaN}'])
+async def test_frame__that_is_malformed__is_answered_and_the_third_ends_it(
+    toy: Served, frame: str
+) -> None:
+    async with toy.session.ws_connect(toy.url + "/ws") as socket:
+        await text_of(socket)
+        for _ in range(3):
+            await socket.send_str(frame)
+            assert await text_of(socket) == '{"oops":"invalid_request"}'
+        await socket.receive(timeout=5)
+
+        assert socket.close_code == 1003
+
+
+async def test_frame__larger_than_a_megabyte__ends_the_socket(toy: Served) -> None:
+    async with toy.session.ws_connect(toy.url + "/ws") as socket:
+        await text_of(socket)
+        await socket.send_str('{"a":"' + "x" * 1_000_001 + '"}')
+        await socket.receive(timeout=5)
+
+        assert socket.close_code == 1009
+
+
+async def test_frame__that_is_refused__leaves_the_socket_open(toy: Served) -> None:
+    async with toy.session.ws_connect(toy.url + "/ws") as socket:
+        await text_of(socket)
+        await socket.send_str('{"refuse":1}')
+        assert await text_of(socket) == '{"oops":"no_capacity"}'
+        await socket.send_str('{"a":1}')
+
+        assert await text_of(socket) == "{'a': 1}"
+
+
+async def test_reader__that_falls_behind__is_let_go_with_1013(toy: Served) -> None:
+    async with toy.session.ws_connect(toy.url + "/ws") as socket:
+        await text_of(socket)
+        (client,) = toy.toy.clients
+        for _ in range(300):  # without a pause, so that nothing can be written in between
+            client.send(b'{"news":1}')
+        while not socket.closed:
+            await socket.receive(timeout=5)
+
+        assert socket.close_code == 1013
+    metrics = toy.options.metrics.registry
+    labels = {"kind": "socket"}
+    assert metrics.get_sample_value("dvllm_gateway_slow_readers_total", labels) == 1
+
+
+async def test_client__that_leaves__is_forgotten(toy: Served) -> None:
+    async with toy.session.ws_connect(toy.url + "/ws") as socket:
+        await text_of(socket)
+    registry = toy.options.metrics.registry
+    async with asyncio.timeout(5):
+        while registry.get_sample_value("dvllm_gateway_sockets", {"dialect": "toy"}) != 0:
+            await asyncio.sleep(0.01)
+
+
+async def test_ping__that_stays_unanswered__ends_the_socket(tmp_path: Path) -> None:
+    async with (
+        served_toy(tmp_path, ping_every_s=0.4) as toy,
+        toy.session.ws_connect(toy.url + "/ws", autoping=False) as socket,
+    ):
+        await text_of(socket)
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.PING
+        registry = toy.options.metrics.registry
+        async with asyncio.timeout(5):
+            while registry.get_sample_value("dvllm_gateway_sockets", {"dialect": "toy"}) != 0:
+                await asyncio.sleep(0.01)
