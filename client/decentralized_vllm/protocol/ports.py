@@ -1,6 +1,6 @@
 """What the core needs from outside. Ports say what they are for, adapters what they are."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -86,8 +86,8 @@ class Engine(Protocol):
 
     def identity(self) -> EngineIdentity: ...
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
-        """Streams one answer; closing the iterator cancels it.
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        """Streams one answer; closing the generator cancels it.
 
         Raises EngineUnavailable (crash, hang) and EngineRefused.
         """

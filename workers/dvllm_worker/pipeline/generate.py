@@ -1,10 +1,8 @@
 """Generate: run the engine and put the signed answer on this disk before anyone hears of it."""
 
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import cast
 
 from decentralized_vllm.protocol.errors import ContentTooLarge, EngineUnavailable
 from decentralized_vllm.protocol.generation import (
@@ -94,9 +92,7 @@ class Generate:
 
     async def _listen(self, loaded: LoadedJob, engine: Engine, watch: Stopwatch) -> Transcript:
         transcript = Transcript([], [])
-        # Every engine answers with an async generator; closing it cancels the request.
-        chunks = cast(AsyncGenerator[GenerationChunk, None], engine.generate(loaded.request))
-        async with aclosing(chunks):
+        async with aclosing(engine.generate(loaded.request)) as chunks:
             async for chunk in chunks:
                 watch.on_token()
                 check_prompt_length(loaded.job, chunk.n_prompt_tokens)
