@@ -117,6 +117,10 @@ class WorkerNetwork:
     async def fund(self, worker: WorkerProcess) -> None:
         await self._fund(worker.address)
 
+    async def give_tokens(self, to: Address, amount_wei: Wei) -> None:
+        async with sending(self.network, OWNER, self.folder) as sender:
+            await self._do(sender, self.network.token.transfer(to, amount_wei))
+
     # ------------------------------------------------------------ jobs
 
     async def submit(self, prompt: bytes | Cid = PROMPT, *, node: Address | None = None) -> JobId:
@@ -179,8 +183,7 @@ class WorkerNetwork:
         await sender.wait(key)
 
     async def _fund(self, to: Address) -> None:
-        async with sending(self.network, OWNER, self.folder) as sender:
-            await self._do(sender, self.network.token.transfer(to, Wei(2 * STAKE_WEI)))
+        await self.give_tokens(to, Wei(2 * STAKE_WEI))
 
 
 @asynccontextmanager
