@@ -118,25 +118,29 @@ class DvllmConversation:
 
     async def _login(self, login: KeyAuth | WalletAuth) -> None:
         if isinstance(login, KeyAuth):
-            await self._admit(self._core.auth.identify_key(login.token))
-            self._key = login.token
+            if await self._admit(self._core.auth.identify_key(login.token)):
+                self._key = login.token
         else:
             headers = _headers_of(login)
             request = self._request
             assert request is not None
             await self._admit(self._core.auth.identify(_credentials(request, headers)))
 
-    async def _admit(self, identifying: Awaitable[Principal | None]) -> None:
+    async def _admit(self, identifying: Awaitable[Principal | None]) -> bool:
+        """Whether it is somebody; the client is told."""
         try:
             principal = await identifying
-        except Unauthenticated:
+        except Unauthenticated as error:
             self._n_failed += 1
+            self._client.send(self.refusal(error))
             if self._n_failed >= MAX_FAILED_LOGINS:
                 self._client.close(CLOSE_UNAUTHENTICATED, "too many failed logins")
-            raise
-        if principal is not None:
-            self.account = principal.account
-            self._say("auth_ok", {"account": principal.account})
+            return False
+        if principal is None:
+            return False
+        self.account, self._key = principal.account, None
+        self._say("auth_ok", {"account": principal.account})
+        return True
 
     async def _count(self) -> None:
         """Frames count as calls do. Raises RateLimited."""

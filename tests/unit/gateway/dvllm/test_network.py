@@ -1,0 +1,228 @@
+"""Peers, health and resources as the background finds them."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from decentralized_vllm.protocol.errors import ChainUnavailable
+from decentralized_vllm.protocol.ids import Address, BlockNumber
+from dvllm_gateway.errors import NetworkUnavailable, NoCapacity
+from dvllm_gateway.services import health_watch, node_resources
+from dvllm_gateway.services.events import EventName, NodeChanged, Payload
+from dvllm_gateway.services.health_watch import HealthWatch, Part
+from dvllm_gateway.services.network import Health, Peer
+from dvllm_gateway.services.network_view import NetworkView
+from dvllm_gateway.services.node_resources import NOTHING, HostResources, OperatorNode
+from dvllm_gateway.services.peer_book import ListedNode, PeerBook, Presence
+from dvllm_gateway.services.resources import Allocation, Resources, Shares
+from tests.support.gateway_core import NOON_MS, OWNER, WORKER
+from tests.support.waiting import wait_until
+
+NEAR = ListedNode(WORKER, "http://192.0.2.1:8090", "192.0.2.1:8090")
+FAR = ListedNode(OWNER, "http://192.0.2.2:8090", "192.0.2.2:8090")
+
+
+@dataclass
+class World:
+    """Which nodes are listed, and how each is."""
+
+    listed: tuple[ListedNode, ...] = (NEAR, FAR)
+    how: dict[Address, Presence] = field(default_factory=dict)
+    is_silent: bool = False
+    told: list[tuple[EventName, Payload]] = field(default_factory=list)
+    now: int = NOON_MS
+
+    async def nodes(self) -> tuple[ListedNode, ...]:
+        if self.is_silent:
+            raise NetworkUnavailable("the chain does not answer")
+        return self.listed
+
+    async def presence(self, node: ListedNode) -> Presence:
+        return self.how.get(node.operator, Presence.OFFLINE)
+
+    async def announce(self, name: EventName, payload: Payload) -> None:
+        self.told.append((name, payload))
+
+    def book(self) -> PeerBook:
+        return PeerBook(self, self, self.announce, now_ms=lambda: self.now)
+
+
+async def test_peers__one_answers__connected_and_seen() -> None:
+    world = World(how={WORKER: Presence.BUSY})
+    book = world.book()
+    await book.go_round()
+    assert book.peers == (
+        Peer(WORKER, "192.0.2.1:8090", True, NOON_MS),
+        Peer(OWNER, "192.0.2.2:8090", False, None),
+    )
+    assert book.n_connected == 1
+    assert world.told == [(EventName.NODE_CHANGED, NodeChanged(WORKER, "busy"))]
+
+
+async def test_peers__one_falls_silent__last_seen_stays() -> None:
+    world = World(how={WORKER: Presence.ONLINE})
+    book = world.book()
+    await book.go_round()
+    world.how, world.now = {}, NOON_MS + 10_000
+    await book.go_round()
+    await book.go_round()
+    assert book.peers[0] == Peer(WORKER, "192.0.2.1:8090", False, NOON_MS)
+    assert [payload.status for _, payload in world.told] == ["online", "offline"]  # type: ignore[union-attr]
+
+
+async def test_peers__deregistered_or_moved__forgotten() -> None:
+    world = World(how={WORKER: Presence.ONLINE, OWNER: Presence.ONLINE})
+    book = world.book()
+    await book.go_round()
+    world.listed = (replace(NEAR, endpoint="http://192.0.2.9:1", host_and_port="192.0.2.9:1"),)
+    world.how = {}
+    await book.go_round()
+    assert book.peers == (Peer(WORKER, "192.0.2.9:1", False, None),)
+
+
+async def test_peers__chain_is_away__known_ones_are_asked_all_the_same() -> None:
+    world = World()
+    book = world.book()
+    await book.go_round()
+    world.is_silent, world.how = True, {WORKER: Presence.ONLINE}
+    with pytest.raises(NetworkUnavailable):
+        await book.go_round()
+    assert book.peers[0].is_connected
+
+
+def watch(**silent: bool) -> HealthWatch:
+    async def head() -> BlockNumber:
+        if silent.get("chain"):
+            raise ChainUnavailable("no")
+        return BlockNumber(7)
+
+    def check(part: str):  # type: ignore[no-untyped-def]
+        async def ask() -> None:
+            if silent.get(part):
+                raise NetworkUnavailable("no")
+
+        return ask
+
+    return HealthWatch(head, {Part.STORE: check("store"), Part.DATABASE: check("database")})
+
+
+@pytest.mark.parametrize(
+    ("silent", "health"),
+    [
+        ((), Health.HEALTHY),
+        (("chain",), Health.DEGRADED),
+        (("store",), Health.DEGRADED),
+        (("chain", "store"), Health.UNHEALTHY),
+        (("database",), Health.UNHEALTHY),
+    ],
+)
+async def test_health__by_what_is_silent(silent: tuple[str, ...], health: Health) -> None:
+    found = watch(**dict.fromkeys(silent, True))
+    await found.look()
+    assert found.health is health
+    assert found.block_number == (0 if "chain" in silent else 7)
+
+
+async def test_health__before_the_first_look__unhealthy() -> None:
+    assert watch().health is Health.UNHEALTHY
+
+
+async def test_health__a_part_hangs__silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_watch, "PATIENCE_S", 0.01)
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    async def head() -> BlockNumber:
+        return BlockNumber(1)
+
+    found = HealthWatch(head, {Part.STORE: hang})
+    await found.look()
+    assert found.silent == {Part.STORE}
+
+
+class Machine:
+    def measure(self) -> Shares:
+        return Shares(45.2, 67.8, 0.0, 3.1)
+
+
+async def test_host__without_a_node__measured_and_nothing_to_allot() -> None:
+    host = HostResources(Machine())
+    running = asyncio.create_task(host.run())
+    await wait_until(lambda: host.machine != NOTHING, what="a measurement")
+    running.cancel()
+    assert await host.read() == Resources(NOTHING, Shares(45.2, 67.8, 0.0, 3.1), NOTHING)
+    with pytest.raises(NoCapacity):
+        await host.change(Allocation(cpu=1))
+
+
+@dataclass
+class Reading:
+    resources: Resources
+    machine: Shares
+
+
+@dataclass
+class Node:
+    """A node that answers while `is_there`."""
+
+    allocation: Shares = field(default_factory=lambda: Shares(90, 80, 0, 70))
+    is_there: bool = True
+
+    async def read(self) -> Reading:
+        if not self.is_there:
+            raise NetworkUnavailable("the operator's node does not answer")
+        usage = Shares(8.5, 12.3, 0, 3.1)
+        resources = Resources(self.allocation, usage, Shares(90, 80, 0, 70))
+        return Reading(resources, Shares(45.2, 67.8, 0, 50))
+
+    async def change(self, wish: Allocation) -> Reading:
+        self.allocation = replace(self.allocation, cpu=wish.cpu or self.allocation.cpu)
+        return await self.read()
+
+
+async def test_node__changed__read_again_and_announced() -> None:
+    world, node = World(), Node()
+    resources = OperatorNode(node, world.announce)
+    assert (await resources.read()).usage.cpu == 8.5
+    changed = await resources.change(Allocation(cpu=15))
+    assert changed.allocation == Shares(15, 80, 0, 70) == (await resources.read()).allocation
+    assert world.told == [(EventName.RESOURCES_CHANGED, Shares(15, 80, 0, 70))]
+    assert resources.machine == Shares(45.2, 67.8, 0, 50)
+
+
+async def test_node__falls_silent__its_old_figures_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_resources, "MEASURE_EVERY_S", 0.01)
+    node = Node()
+    resources = OperatorNode(node, World().announce)
+    running = asyncio.create_task(resources.run())
+    await wait_until(lambda: resources.machine != NOTHING, what="a reading")
+    node.is_there = False
+    await wait_until(lambda: resources.machine == NOTHING, what="the silence to be noticed")
+    with pytest.raises(NetworkUnavailable):
+        await resources.read()
+    running.cancel()
+
+
+async def test_view__status__what_was_found_last() -> None:
+    world, health = World(how={WORKER: Presence.ONLINE}), watch()
+    book = world.book()
+    await book.go_round()
+    await health.look()
+    gauge = HostResources(Machine())
+
+    async def read_owner() -> Address:
+        return OWNER
+
+    view = NetworkView(
+        health=health, peers=book, gauge=gauge, read_owner=read_owner, version="1.2.3"
+    )
+    status = await view.status()
+    assert (status.health, status.block_number, status.n_peers) == (Health.HEALTHY, 7, 1)
+    assert (status.version, status.usage) == ("1.2.3", NOTHING)
+    assert status.uptime_s >= 0
+    assert await view.peers() == book.peers
+    assert await view.owner() == OWNER
