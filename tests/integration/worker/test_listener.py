@@ -75,7 +75,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     app = worker_app(
         gateway_routes(own),
         BlockDoor(rows, own, arrivals),
-        EventStream(rows, hub, callers),
+        EventStream(rows, hub, callers, appears_within_s=0.5),
         StatusPage(lambda: status),
         ResourceDoor(allotment, meter, callers, [Address(OPERATOR.address)]),
     )
@@ -232,6 +232,26 @@ async def test_events__signed_for_another_path__refused(door: Door) -> None:
 async def test_events__unknown_job__not_found(door: Door) -> None:
     async with door.session.get(door.url + PATH, headers=door.signed(PATH)) as answer:
         assert answer.status == 404
+
+
+async def test_events__job_appears_a_moment_later__told_from_the_start(door: Door) -> None:
+    asking = asyncio.create_task(
+        door.session.get(door.url + PATH, headers=door.signed(PATH)).__aenter__()
+    )
+    await asyncio.sleep(0.1)
+    held = door.hold(Cid("x"))
+    door.hub.on_stage(held)
+    door.hub.on_stage(replace(held, stage=Stage.FINAL))
+    assert await events_of(await asking) == ["stage", "stage", "end"]
+
+
+async def test_events__job_appears_and_is_somebody_elses__refused(door: Door) -> None:
+    asking = asyncio.create_task(
+        door.session.get(door.url + PATH, headers=door.signed(PATH, STRANGER)).__aenter__()
+    )
+    await asyncio.sleep(0.1)
+    door.hub.on_stage(door.hold(Cid("x")))
+    assert (await asking).status == 403
 
 
 async def test_events__more_listeners_than_allowed__refused(door: Door) -> None:

@@ -9,6 +9,7 @@ from decentralized_vllm.protocol.ids import JobId
 from dvllm_worker.http.hub import (
     JOBS_REMEMBERED,
     LISTENERS_PER_JOB,
+    MAX_EARLY,
     QUEUE_LENGTH,
     JobHub,
     Notice,
@@ -98,6 +99,32 @@ async def test_on_text__answer_made_again__starts_empty() -> None:
     hub.on_text(J1, "second", 1)
     hub.on_stage(row(1, Stage.FINAL))
     assert [n.data["text"] for n in await collect(hub) if n.name == "text"] == ["second"]
+
+
+async def test_appears__job_is_heard_of__returns_and_forgets() -> None:
+    hub = JobHub()
+    waiting = [asyncio.create_task(hub.appears(J1, within_s=60)) for _ in range(3)]
+    await asyncio.sleep(0)
+    hub.on_stage(row(2))
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    hub.on_stage(row(1))
+    await asyncio.gather(*waiting)
+    assert (hub._early, hub._n_early) == ({}, 0)
+
+
+async def test_appears__never__returns_in_time_and_too_many_at_once() -> None:
+    hub = JobHub()
+    await hub.appears(J1, within_s=0.01)
+    waiting = [
+        asyncio.create_task(hub.appears(JobId(n), within_s=60)) for n in range(10, 10 + MAX_EARLY)
+    ]
+    await asyncio.sleep(0)
+    await hub.appears(J1, within_s=60)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert (hub._early, hub._n_early) == ({}, 0)
 
 
 async def test_many_jobs__old_ones_are_forgotten() -> None:

@@ -14,6 +14,7 @@ from dvllm_worker.pipeline.stages import CLOSED, Stage
 JOBS_REMEMBERED = 512
 LISTENERS_PER_JOB = 8
 QUEUE_LENGTH = 512
+MAX_EARLY = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,38 @@ class JobHub:
 
     def __init__(self) -> None:
         self._channels: OrderedDict[JobId, _Channel] = OrderedDict()
+        self._early: dict[JobId, set[asyncio.Event]] = {}
+        self._n_early = 0
+
+    async def appears(self, job_id: JobId, *, within_s: float) -> None:
+        """Until a job is heard of for the first time, or the time is up.
+
+        Whoever submitted it sees it in the same block as this node, and asks perhaps a moment
+        earlier. When too many wait, it returns at once.
+        """
+        if self._n_early >= MAX_EARLY:
+            return
+        heard = asyncio.Event()
+        self._early.setdefault(job_id, set()).add(heard)
+        self._n_early += 1
+        try:
+            async with asyncio.timeout(within_s):
+                await heard.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._forget_early(job_id, heard)
+
+    def _forget_early(self, job_id: JobId, heard: asyncio.Event) -> None:
+        self._n_early -= 1
+        waiting = self._early[job_id]
+        waiting.remove(heard)
+        if not waiting:
+            del self._early[job_id]
 
     def on_stage(self, row: JobRow) -> None:
+        for heard in self._early.get(row.job_id, ()):
+            heard.set()
         channel = self._channel(row)
         if row.stage is Stage.GENERATING:
             channel.text, channel.n_tokens = [], 0  # a restart makes a new answer
