@@ -10,7 +10,7 @@ from dvllm_gateway.services.api_keys import ApiKeyService
 from dvllm_gateway.services.auth import Authentication
 from dvllm_gateway.services.limits import Budgets, RateLimits, read_rate
 from dvllm_gateway.services.origins import PublicOrigins
-from dvllm_gateway.services.rate_storage import memory_windows
+from dvllm_gateway.services.rate_storage import MemoryWindows
 from dvllm_gateway.services.scopes import ScopePolicy
 from dvllm_gateway.services.siwe import WalletLogins
 from dvllm_gateway.services.wallet_signature import ContractWallets, SignedRequests, Wallets
@@ -55,7 +55,7 @@ async def rate_limits(settings: LimitsSection) -> AsyncIterator[RateLimits]:
     """Raises SettingError."""
     budgets = _budgets(settings)
     if settings.redis_url is None:
-        yield RateLimits(memory_windows(), budgets)
+        yield RateLimits(MemoryWindows(), budgets)
         return
     try:
         from dvllm_gateway.services.rate_redis import redis_windows

@@ -32,7 +32,7 @@ from dvllm_gateway.services.idempotency import StoredIdempotency
 from dvllm_gateway.services.limits import RateLimits
 from dvllm_gateway.services.ports import Core, Rate
 from dvllm_gateway.services.principals import Scope
-from dvllm_gateway.services.rate_storage import memory_windows
+from dvllm_gateway.services.rate_storage import MemoryWindows
 from dvllm_gateway.state import SqlIdempotencyStore, open_database
 from tests.support.auth_parts import AuthParts
 
@@ -271,7 +271,7 @@ async def toy_core(folder: Path, auth: AuthParts) -> AsyncIterator[Core]:
             keys=auth.keys,
             auth=auth.auth,
             credit=nothing,
-            limits=RateLimits(memory_windows()),
+            limits=RateLimits(MemoryWindows()),
             events=nothing,
             idempotency=StoredIdempotency(SqlIdempotencyStore(database)),
         )

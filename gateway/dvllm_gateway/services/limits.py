@@ -8,7 +8,7 @@ from limits import parse
 from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.errors import RateLimited
 from dvllm_gateway.services.ports import LimitState, Rate
-from dvllm_gateway.services.rate_windows import Window, Windows
+from dvllm_gateway.services.rate_windows import Counted, Window, Windows
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -59,12 +59,6 @@ def read_rate(text: str, setting: str) -> Rate:
     return Rate(item.amount, item.get_expiry())
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    key: str
-    rate: Rate
-
-
 class RateLimits:
     """The port Limits."""
 
@@ -82,39 +76,37 @@ class RateLimits:
         self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
     ) -> LimitState:
         counted = self._counted(dialect, rate_class, rate, caller, spends=spends)
-        return _tightest([window.state() for window in await self._read(counted)])
+        return _tightest([window.state() for window in await self._windows.read(counted)])
 
     async def count_tokens(self, caller: str, n_tokens: int) -> LimitState:
         """A number above the whole limit counts as the whole limit: else it could never pass."""
         return await self._take(self._tokens(caller), min(n_tokens, self._budgets.tokens.n_calls))
 
     async def token_state(self, caller: str) -> LimitState:
-        return _tightest([window.state() for window in await self._read(self._tokens(caller))])
+        return _tightest(
+            [window.state() for window in await self._windows.read(self._tokens(caller))]
+        )
 
-    async def _take(self, counted: Sequence[_Counted], n: int) -> LimitState:
+    async def _take(self, counted: Sequence[Counted], n: int) -> LimitState:
         """All are looked at before any is counted, so that a refused call costs nothing."""
-        windows = await self._read(counted)
+        windows = await self._windows.read(counted)
         if not all(window.allows(n) for window in windows):
             raise _refusal(windows, n)
-        for one in counted:
-            if not await self._windows.take(one.key, one.rate, n):  # other gateways were quicker
-                raise _refusal(await self._read(counted), n)
+        if not await self._windows.take(counted, n):  # other gateways were quicker
+            raise _refusal(await self._windows.read(counted), n)
         return _tightest([window.state(n) for window in windows])
-
-    async def _read(self, counted: Sequence[_Counted]) -> list[Window]:
-        return [await self._windows.read(one.key, one.rate) for one in counted]
 
     def _counted(
         self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
-    ) -> list[_Counted]:
+    ) -> list[Counted]:
         budget, rates = self._budgets.of(rate_class, spends=spends)
         return [
-            _Counted(f"dialect/{dialect}/{rate_class}/{caller}", rate),
-            *(_Counted(f"budget/{budget}/{caller}", rate) for rate in rates),
+            Counted(f"dialect/{dialect}/{rate_class}/{caller}", rate),
+            *(Counted(f"budget/{budget}/{caller}", rate) for rate in rates),
         ]
 
-    def _tokens(self, caller: str) -> list[_Counted]:
-        return [_Counted(f"tokens/{caller}", self._budgets.tokens)]
+    def _tokens(self, caller: str) -> list[Counted]:
+        return [Counted(f"tokens/{caller}", self._budgets.tokens)]
 
 
 def _refusal(windows: Sequence[Window], n: int) -> RateLimited:

@@ -1,8 +1,9 @@
 """Rates counted in Redis, for several gateways together. Needs the extra `redis`."""
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,9 +12,8 @@ from limits.errors import StorageError
 from redis.asyncio import BlockingConnectionPool
 
 from decentralized_vllm.protocol.errors import SettingError
-from dvllm_gateway.services.ports import Rate
-from dvllm_gateway.services.rate_storage import LibraryWindows, memory_windows
-from dvllm_gateway.services.rate_windows import Window, Windows
+from dvllm_gateway.services.rate_storage import LibraryWindow, MemoryWindows
+from dvllm_gateway.services.rate_windows import Counted, Window, Windows
 
 log = logging.getLogger("dvllm_gateway.limits")
 
@@ -44,9 +44,22 @@ async def redis_windows(url: str) -> AsyncIterator[Windows]:
         **options,
     )
     try:
-        yield SturdyWindows(LibraryWindows(storage), memory_windows())
+        yield SturdyWindows(RedisWindows(LibraryWindow(storage)), MemoryWindows())
     finally:
         await pool.aclose()
+
+
+class RedisWindows:
+    """Asks for several counters at the same time: each takes a way to Redis and back."""
+
+    def __init__(self, window: LibraryWindow) -> None:
+        self._window = window
+
+    async def read(self, counted: Sequence[Counted]) -> list[Window]:
+        return await asyncio.gather(*(self._window.read(one) for one in counted))
+
+    async def take(self, counted: Sequence[Counted], n_calls: int) -> bool:
+        return all(await asyncio.gather(*(self._window.take(one, n_calls) for one in counted)))
 
 
 class SturdyWindows:
@@ -70,24 +83,24 @@ class SturdyWindows:
         self._clock = clock
         self._away_until_s: float | None = None
 
-    async def read(self, key: str, rate: Rate) -> Window:
+    async def read(self, counted: Sequence[Counted]) -> list[Window]:
         if self._is_worth_asking():
             try:
-                window = await self._shared.read(key, rate)
+                windows = await self._shared.read(counted)
             except StorageError as error:
                 self._note_away(error)
             else:
                 self._note_back()
-                return window
-        return await self._own.read(key, rate)
+                return windows
+        return await self._own.read(counted)
 
-    async def take(self, key: str, rate: Rate, n_calls: int) -> bool:
+    async def take(self, counted: Sequence[Counted], n_calls: int) -> bool:
         if self._is_worth_asking():
             try:
-                return await self._shared.take(key, rate, n_calls)
+                return await self._shared.take(counted, n_calls)
             except StorageError as error:
                 self._note_away(error)
-        return await self._own.take(key, rate, n_calls)
+        return await self._own.take(counted, n_calls)
 
     def _is_worth_asking(self) -> bool:
         return self._away_until_s is None or self._clock() >= self._away_until_s

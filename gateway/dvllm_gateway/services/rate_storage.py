@@ -2,12 +2,12 @@
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 from limits.aio.storage import MemoryStorage
 
-from dvllm_gateway.services.ports import Rate
-from dvllm_gateway.services.rate_windows import Window, Windows
+from dvllm_gateway.services.rate_windows import Counted, Window
 
 MAX_COUNTERS = 1_000_000
 
@@ -24,27 +24,41 @@ class SlidingCounters(Protocol):
     ) -> bool: ...
 
 
-class LibraryWindows:
-    """Raises what the storage raises."""
+class LibraryWindow:
+    """One counter at a time. Raises what the storage raises."""
 
     def __init__(self, storage: SlidingCounters) -> None:
         self._storage = storage
 
-    async def read(self, key: str, rate: Rate) -> Window:
-        read = await self._storage.get_sliding_window(_named(key, rate), rate.window_s)
+    async def read(self, one: Counted) -> Window:
+        window_s = one.rate.window_s
+        read = await self._storage.get_sliding_window(_name(one), window_s)
         previous, previous_ttl_s, current, current_ttl_s = read
         # A window's counter lives for two windows, so that it can be the previous one in the next.
-        rest_s = current_ttl_s - rate.window_s if current_ttl_s > 0 else previous_ttl_s
-        return Window(rate, previous, current, max(0.0, rest_s))
+        rest_s = current_ttl_s - window_s if current_ttl_s > 0 else previous_ttl_s
+        return Window(one.rate, previous, current, max(0.0, rest_s))
 
-    async def take(self, key: str, rate: Rate, n_calls: int) -> bool:
+    async def take(self, one: Counted, n_calls: int) -> bool:
+        rate = one.rate
         return await self._storage.acquire_sliding_window_entry(
-            _named(key, rate), rate.n_calls, rate.window_s, n_calls
+            _name(one), rate.n_calls, rate.window_s, n_calls
         )
 
 
-def memory_windows() -> Windows:
-    return LibraryWindows(SweptMemoryStorage())
+class MemoryWindows:
+    """Of this process. Never waits, so nothing comes between reading and taking."""
+
+    def __init__(self) -> None:
+        self._window = LibraryWindow(SweptMemoryStorage())
+
+    async def read(self, counted: Sequence[Counted]) -> list[Window]:
+        return [await self._window.read(one) for one in counted]
+
+    async def take(self, counted: Sequence[Counted], n_calls: int) -> bool:
+        for one in counted:
+            if not await self._window.take(one, n_calls):
+                return False
+        return True
 
 
 class SweptMemoryStorage(MemoryStorage):
@@ -82,6 +96,6 @@ class SweptMemoryStorage(MemoryStorage):
                 self._by_age.append(key)
 
 
-def _named(key: str, rate: Rate) -> str:
+def _name(one: Counted) -> str:
     """A changed rate starts to count anew."""
-    return f"{rate.n_calls}/{rate.window_s}/{key}"
+    return f"{one.rate.n_calls}/{one.rate.window_s}/{one.key}"

@@ -1,5 +1,6 @@
 """Sliding window counters, as figures: how much of a rate is used, and when there is room again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import Protocol
@@ -45,8 +46,19 @@ class Window:
         return LimitState(self.rate.n_calls, remaining, max(reset_s, after.wait_s(1)))
 
 
-class Windows(Protocol):
-    async def read(self, key: str, rate: Rate) -> Window: ...
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One of the rates that a call is counted by; `key` names the counter."""
 
-    async def take(self, key: str, rate: Rate, n_calls: int) -> bool:
-        """Counts them if the rate allows them all; False, and nothing is counted, if not."""
+    key: str
+    rate: Rate
+
+
+class Windows(Protocol):
+    async def read(self, counted: Sequence[Counted]) -> list[Window]: ...
+
+    async def take(self, counted: Sequence[Counted], n_calls: int) -> bool:
+        """Counts them by each. False if one of them does not allow it any more.
+
+        That one is not counted then, but others may be: whoever takes has read before.
+        """

@@ -12,14 +12,15 @@ from dvllm_gateway.errors import RateLimited
 from dvllm_gateway.services.limits import Budgets, RateLimits
 from dvllm_gateway.services.ports import Rate
 from dvllm_gateway.services.rate_redis import SturdyWindows, redis_windows
-from dvllm_gateway.services.rate_storage import memory_windows
-from dvllm_gateway.services.rate_windows import Windows
+from dvllm_gateway.services.rate_storage import MemoryWindows
+from dvllm_gateway.services.rate_windows import Counted, Windows
 from tests.support.redis_server import needs_redis, running_redis
 
 pytestmark = needs_redis
 
 HOUR_S = 3600
 TABLE = Rate(5, HOUR_S)
+ONE = Counted("key", TABLE)
 
 
 @pytest.fixture
@@ -91,11 +92,11 @@ async def test_windows__no_redis_url__named() -> None:
 
 
 async def test_windows__memory_and_redis__agree(redis_url: str) -> None:
-    memory = memory_windows()
+    memory = MemoryWindows()
     async with redis_windows(redis_url) as redis:
         for n_calls in (1, 3, 2, 1, 5):
             for windows in (memory, redis):
-                await windows.take("key", TABLE, n_calls)
-        read = [await windows.read("key", TABLE) for windows in (memory, redis)]
+                await windows.take([ONE], n_calls)
+        read = [(await windows.read([ONE]))[0] for windows in (memory, redis)]
     assert [window.used() for window in read] == [5, 5]
     assert all(0 < window.rest_s <= HOUR_S for window in read)

@@ -8,7 +8,7 @@ from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.errors import RateLimited
 from dvllm_gateway.services.limits import Budgets, RateLimits, read_rate
 from dvllm_gateway.services.ports import Rate
-from dvllm_gateway.services.rate_storage import SweptMemoryStorage, memory_windows
+from dvllm_gateway.services.rate_storage import MemoryWindows, SweptMemoryStorage
 
 HOUR_S = 3600
 TABLE = Rate(5, HOUR_S)
@@ -16,7 +16,7 @@ WIDE = Rate(1000, HOUR_S)
 
 
 def limits(**budgets: Rate) -> RateLimits:
-    return RateLimits(memory_windows(), Budgets(**budgets))  # type: ignore[arg-type]
+    return RateLimits(MemoryWindows(), Budgets(**budgets))  # type: ignore[arg-type]
 
 
 async def spend(limits: RateLimits, *, dialect: str = "dvllm", rate: Rate = TABLE) -> int:
@@ -57,7 +57,7 @@ async def test_count__budget_over_all_dialects__is_the_tighter_limit() -> None:
 
 
 async def test_count__refused_by_the_budget__costs_nothing_of_the_table_and_the_reverse() -> None:
-    windows = memory_windows()
+    windows = MemoryWindows()
     by_budget = RateLimits(windows, Budgets(inference=Rate(1, HOUR_S)))
     await spend(by_budget)
     for _ in range(10):
@@ -83,7 +83,7 @@ async def test_count__reads_and_spending__have_different_budgets() -> None:
 
 @pytest.mark.parametrize(("rate_class", "n_calls"), [("wallet", 10), ("deploy", 10), ("auth", 20)])
 async def test_count__class_with_a_budget_of_its_own__has_it(rate_class: str, n_calls: int) -> None:
-    desk = RateLimits(memory_windows())
+    desk = RateLimits(MemoryWindows())
     for _ in range(n_calls):
         await desk.count("dvllm", rate_class, WIDE, "ip:1.2.3.4", spends=False)
     with pytest.raises(RateLimited):
@@ -92,7 +92,7 @@ async def test_count__class_with_a_budget_of_its_own__has_it(rate_class: str, n_
 
 async def test_count__logins__both_rates_hold() -> None:
     budgets = Budgets(auth=(Rate(10, 60), Rate(3, HOUR_S)))
-    desk = RateLimits(memory_windows(), budgets)
+    desk = RateLimits(MemoryWindows(), budgets)
     states = [await desk.count("dvllm", "auth", WIDE, "ip:::", spends=False) for _ in range(3)]
     assert [(state.limit, state.remaining) for state in states] == [(3, 2), (3, 1), (3, 0)]
 
