@@ -2,7 +2,9 @@
 # Every target that shows or measures something takes JSON=1: one JSON object as the last line on standard output.
 
 PYTHON ?= python3
-PIP_FLAGS ?= --disable-pip-version-check --quiet
+# pip would compile every module it installs, though few are ever imported: Python compiles those, once.
+PIP_FLAGS ?= --disable-pip-version-check --quiet --no-compile
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 # These tests mostly wait for blocks, so a few files at a time fit two cores.
 PARALLEL ?= -n 3 --dist loadfile
@@ -20,8 +22,12 @@ export SOLCX_BINARY_PATH := $(CURDIR)/.solcx
 export FOUNDRY_OFFLINE := true
 FORGE = FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim forge
 
+# What a target prints stays together, where make can do that (4.0 and later).
+SIDE_BY_SIDE := -j4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 .DELETE_ON_ERROR:
-.PHONY: help demo devnet check test test-all analysis fmt gas gas-update bench contracts integration clean
+.PHONY: help demo devnet check test test-all analysis fmt gas gas-update bench clean
+.PHONY: contracts forge-test abi-check gas-check ape-test integration
 .DEFAULT_GOAL := help
 
 help:
@@ -43,17 +49,28 @@ check: .venv/.stamp node_modules/.stamp ## format, lint, types, import rules, un
 	solhint --disc --quiet --max-warnings 0 'contracts/**/*.sol'
 	$(BIN)/pytest -q tests/unit
 
-contracts: .venv/.stamp node_modules/.stamp .venv-contracts/.stamp ## contract tests, interface drift and gas
+contracts: forge-test ape-test abi-check gas-check ## contract tests, interface drift and gas
+
+forge-test: node_modules/.stamp
 	$(FORGE) build --quiet
 	$(FORGE) test --summary
+
+abi-check: .venv/.stamp forge-test  # one forge at a time: they share a cache
 	$(BIN)/python scripts/export_abi.py --check
-	.venv-contracts/bin/ape test -q tests/contracts/ape --network ethereum:local:foundry
+
+gas-check: .venv/.stamp node_modules/.stamp
 	$(BIN)/python -m tests.bench.gas --check
+
+ape-test: .venv-contracts/.stamp
+	.venv-contracts/bin/ape test -q tests/contracts/ape --network ethereum:local:foundry
 
 integration: .venv/.stamp node_modules/.stamp .venv-vllm/.stamp .venv-kubo/.stamp
 	$(BIN)/pytest -q -m "not long" $(PARALLEL) tests/integration tests/faults tests/e2e
 
-test: check contracts integration ## everything that needs no GPU
+# Installations and checks go side by side. Tests of running networks have deadlines to meet, so they go alone.
+test: ## everything that needs no GPU
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) check contracts .venv-vllm/.stamp .venv-kubo/.stamp
+	@$(MAKE) --no-print-directory integration
 
 test-all: test analysis ## also the long ones: coverage, long fuzz, symbolic checks, other people's clients
 	FOUNDRY_PROFILE=long $(FORGE) test --summary
