@@ -32,6 +32,7 @@ class SenderSettings:
     max_in_flight: unmined at once; nodes drop more than 16 or so of one key when they are full.
     lost_after_blocks: nonce used and no receipt for so long means another transaction took it.
     behind_patience_s: how long a head below a known block counts as an endpoint that lags.
+    keep_settled_s: chain time for which a settled transaction still answers `send` and `wait`.
     """
 
     confirmations: int = 1
@@ -40,6 +41,7 @@ class SenderSettings:
     max_gas: int = 8_000_000
     lost_after_blocks: int = 15
     behind_patience_s: float = 10.0
+    keep_settled_s: int = 7 * 24 * 3600
     poll_s: float = 2.0
     patience: Patience = field(default_factory=Patience)
     fees: FeePolicy = field(default_factory=FeePolicy)
@@ -149,12 +151,13 @@ class Confirmer:
     async def _send_under_new_nonce(self, outgoing: Outgoing, view: View) -> None:
         log.warning("nonce_lost", extra={"key": outgoing.key, "nonce": outgoing.nonce})
         if outgoing.latest.is_cancellation:
-            await self._outbox.save([outgoing.given_up(MISSED_DEADLINE)])
+            await self._outbox.save([outgoing.given_up(MISSED_DEADLINE, view.block_time_s)])
             return
         try:
             limit = await self._gas_limit(outgoing)
         except PermanentError as error:
-            await self._outbox.save([outgoing.given_up(f"its nonce was lost, and now: {error}")])
+            lost = outgoing.given_up(f"its nonce was lost, and now: {error}", view.block_time_s)
+            await self._outbox.save([lost])
             return
         sent = await self._submission.store_under_new_nonce(
             outgoing, gas_limit=limit, view=view, forgets_attempts=False
@@ -170,10 +173,11 @@ class Confirmer:
 
     async def _settle_deep(self, view: View) -> None:
         deep = view.block_number - self._settings.finality_blocks
-        await self._outbox.save(
+        await self._outbox.settle(
             [
-                o.settled()
+                o.settled(view.block_time_s)
                 for o in self._outbox.mined()
                 if o.inclusion and o.inclusion.block_number <= deep
-            ]
+            ],
+            forget_before_s=view.block_time_s - self._settings.keep_settled_s,
         )

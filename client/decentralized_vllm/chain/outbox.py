@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from sqlalchemy import Connection
+
 from decentralized_vllm.chain.confirmation import Sent
 from decentralized_vllm.chain.outgoing import Attempt, Outgoing, State
 from decentralized_vllm.chain.store.database import Database
@@ -81,6 +83,20 @@ class Outbox:
             return
         await self._database.transaction(lambda tx: self._table.update(tx, changed))
         for outgoing in changed:
+            self._show(outgoing)
+        self.changed.look()
+
+    async def settle(self, deep: Sequence[Outgoing], *, forget_before_s: int) -> None:
+        """Saves what is settled, and forgets what was settled before `forget_before_s`."""
+        if not deep:
+            return
+
+        def record(tx: Connection) -> None:
+            self._table.update(tx, deep)
+            self._table.prune(tx, forget_before_s)
+
+        await self._database.transaction(record)
+        for outgoing in deep:
             self._show(outgoing)
         self.changed.look()
 

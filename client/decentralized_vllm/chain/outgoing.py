@@ -40,7 +40,10 @@ class Inclusion:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """`failure` says why it did not have its effect; `revert_data` is what the contract said."""
+    """`failure` says why it did not have its effect; `revert_data` is what the contract said.
+
+    `settled_s` is the chain time at which it was settled.
+    """
 
     id: int
     key: str
@@ -53,6 +56,7 @@ class Outgoing:
     inclusion: Inclusion | None = None
     failure: str | None = None
     revert_data: bytes | None = None
+    settled_s: int | None = None
 
     @property
     def latest(self) -> Attempt:
@@ -81,15 +85,15 @@ class Outgoing:
             revert_data=revert_data,
         )
 
-    def settled(self) -> "Outgoing":
-        return replace(self, state=State.SETTLED)
+    def settled(self, at_s: int) -> "Outgoing":
+        return replace(self, state=State.SETTLED, settled_s=at_s)
 
     def back_to_pending(self) -> "Outgoing":
         """After the block it was mined in was abandoned."""
         return replace(self, state=State.PENDING, inclusion=None, failure=None, revert_data=None)
 
-    def given_up(self, failure: str, revert_data: bytes | None = None) -> "Outgoing":
-        return replace(self, state=State.SETTLED, failure=failure, revert_data=revert_data)
+    def given_up(self, failure: str, at_s: int) -> "Outgoing":
+        return replace(self, state=State.SETTLED, failure=failure, settled_s=at_s)
 
     def receipt(self) -> Receipt:
         mined = self.inclusion

@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, select
 
 from decentralized_vllm.chain import intake as intake_module
 from decentralized_vllm.chain.confirmation import Patience
 from decentralized_vllm.chain.fees import FeePolicy
 from decentralized_vllm.chain.network import Network
+from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.chain.store.tables import outbox_attempt, outbox_transaction
 from decentralized_vllm.protocol.errors import (
     ChainUnavailable,
     ContractRevert,
@@ -386,3 +389,25 @@ async def test_settle__deep_enough__no_longer_watched_but_still_known(
         assert sender._outbox.is_empty
         assert await sender.wait("old") == receipt
         assert await sender.send(prompt_call(network), key="old") == tx_hash
+
+
+async def test_settle__settled_for_longer_than_they_are_kept__forgotten(
+    anvil: Anvil, network: Network, tmp_path: Path
+) -> None:
+    settings = replace(quick_settings(network), finality_blocks=4, keep_settled_s=100)
+    async with sending(network, REQUESTER, tmp_path, settings=settings) as sender:
+        for name, seconds in (("old", 60), ("younger", 60), ("newest", 0)):
+            await submit(network, sender, name)
+            anvil.mine(6)
+            await wait_until(lambda: sender._outbox.is_empty, what=f"{name} settled")
+            anvil.call("evm_increaseTime", seconds)
+        with pytest.raises(TransactionFailed, match="nothing was sent"):
+            await sender.wait("old")
+        assert await sender.wait("younger") != await sender.wait("newest")
+    async with Database(tmp_path / f"{REQUESTER.address}.sqlite") as database:
+        assert await database.transaction(keys_of_attempts) == ["newest", "younger"]
+
+
+def keys_of_attempts(tx: Connection) -> list[str]:
+    rows = select(outbox_transaction.c.key).join(outbox_attempt)
+    return sorted(tx.execute(rows).scalars())

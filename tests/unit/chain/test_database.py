@@ -6,10 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, select
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, insert, select
 
 from decentralized_vllm.chain.store import database as database_module
 from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.chain.store.schema import UPGRADES
 from decentralized_vllm.protocol.errors import SettingError, StorageBusy
 
 metadata = MetaData()
@@ -100,6 +101,19 @@ async def test_add_tables__written_by_another_release__refused(
         await database.add_tables("test", written, metadata)
         with pytest.raises(SettingError, match=f"database: .*{age} release"):
             await database.add_tables("test", 3 - written, metadata)
+
+
+async def test_add_tables__older_ones_with_a_known_way_up__led_up_once(tmp_path: Path) -> None:
+    steps = {2: ["ALTER TABLE things ADD COLUMN note TEXT"], 3: ["UPDATE things SET note = 'old'"]}
+    newer = MetaData(info={UPGRADES: steps})
+    noted = Table("things", newer, Column("number", Integer), Column("note", Text))
+    async with Database(tmp_path / "x.sqlite") as database:
+        await database.add_tables("test", 1, metadata)
+        await database.transaction(add(1))
+        for _ in range(2):
+            await database.add_tables("test", 3, newer)
+            rows = await database.transaction(lambda tx: tx.execute(select(noted)).all())
+            assert [tuple(row) for row in rows] == [(1, "old")]
 
 
 async def test_open__file_that_is_no_database__setting_error(tmp_path: Path) -> None:

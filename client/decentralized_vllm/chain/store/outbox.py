@@ -13,6 +13,8 @@ from decentralized_vllm.chain.store.tables import outbox_transaction as transact
 from decentralized_vllm.protocol.ids import Address, BlockNumber, TxHash, Wei
 from decentralized_vllm.protocol.transactions import Call
 
+PRUNED_AT_ONCE = 200  # so that nobody waits for the database meanwhile
+
 
 @dataclass(frozen=True, slots=True)
 class NewTransaction:
@@ -79,6 +81,16 @@ class OutboxTable:
     def update(self, tx: Connection, changed: Sequence[Outgoing]) -> None:
         tx.execute(_UPDATE, [{"row_id": o.id, **_mutable_values(o)} for o in changed])
 
+    def prune(self, tx: Connection, settled_before_s: int) -> None:
+        """Forgets some of what was settled earlier than that; the next call forgets the rest."""
+        old = select(transactions.c.id).where(
+            *self._ours, transactions.c.settled_s < settled_before_s
+        )
+        row_ids = tx.execute(old.limit(PRUNED_AT_ONCE)).scalars().all()
+        if row_ids:
+            tx.execute(delete(attempts).where(attempts.c.transaction_id.in_(row_ids)))
+            tx.execute(delete(transactions).where(transactions.c.id.in_(row_ids)))
+
     @property
     def _ours(self) -> tuple[ColumnElement[bool], ...]:
         return transactions.c.chain == self.chain, transactions.c.sender == self.sender
@@ -142,6 +154,7 @@ def _outgoing(row: Row[Any], attempts_: tuple[Attempt, ...]) -> Outgoing:
         inclusion=_inclusion(row),
         failure=row.failure,
         revert_data=row.revert_data,
+        settled_s=row.settled_s,
     )
 
 
@@ -170,6 +183,7 @@ def _mutable_values(outgoing: Outgoing) -> dict[str, Any]:
         "block_hash": mined and mined.block_hash,
         "gas_used": mined and mined.gas_used,
         "gas_price_wei": mined and mined.gas_price_wei,
+        "settled_s": outgoing.settled_s,
     }
 
 
@@ -184,6 +198,7 @@ _MUTABLE = (
     "block_hash",
     "gas_used",
     "gas_price_wei",
+    "settled_s",
 )
 _UPDATE = (
     update(transactions)

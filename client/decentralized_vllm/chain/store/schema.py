@@ -1,6 +1,6 @@
 """Which version of a component's tables a database holds."""
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select, update
 
 from decentralized_vllm.protocol.errors import SettingError
 
@@ -12,8 +12,12 @@ _versions = Table(
 )
 
 
+UPGRADES = "upgrades"
+"""Key of a MetaData's `info`: version → the statements that lead to it from the one before."""
+
+
 def apply_schema(connection: Connection, component: str, version: int, tables: MetaData) -> None:
-    """Creates the tables, or checks that the ones there are of this version."""
+    """Creates the tables, or leads those that are there up to this version."""
     _versions.metadata.create_all(connection)
     query = select(_versions.c.version).where(_versions.c.component == component)
     found = connection.execute(query).scalar_one_or_none()
@@ -21,10 +25,25 @@ def apply_schema(connection: Connection, component: str, version: int, tables: M
         tables.create_all(connection)
         connection.execute(insert(_versions).values(component=component, version=version))
     elif found != version:
-        age = "a newer" if found > version else "an older"
-        raise SettingError(
-            "database",
-            f"its tables of {component} are version {found}, written by {age} release "
-            f"(this one writes {version})",
-            hint="use the release that wrote it, or another file",
-        )
+        _upgrade(connection, component, range(found + 1, version + 1), tables)
+
+
+def _upgrade(connection: Connection, component: str, steps: range, tables: MetaData) -> None:
+    known = tables.info.get(UPGRADES, {})
+    if not steps or any(step not in known for step in steps):
+        raise _other_release(component, found=steps.start - 1, written=steps.stop - 1)
+    for step in steps:
+        for statement in known[step]:
+            connection.exec_driver_sql(statement)
+    ours = _versions.c.component == component
+    connection.execute(update(_versions).where(ours).values(version=steps[-1]))
+
+
+def _other_release(component: str, *, found: int, written: int) -> SettingError:
+    age = "a newer" if found > written else "an older"
+    return SettingError(
+        "database",
+        f"its tables of {component} are version {found}, written by {age} release "
+        f"(this one writes {written})",
+        hint="use the release that wrote it, or another file",
+    )

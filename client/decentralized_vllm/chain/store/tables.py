@@ -12,10 +12,19 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-COMPONENT = "chain"
-SCHEMA_VERSION = 1
+from decentralized_vllm.chain.store.schema import UPGRADES
 
-metadata = MetaData()
+COMPONENT = "chain"
+SCHEMA_VERSION = 2
+
+_UPGRADES = {
+    2: (
+        "ALTER TABLE outbox_transaction ADD COLUMN settled_s BIGINT",
+        "CREATE INDEX ix_outbox_transaction_settled_s ON outbox_transaction (settled_s)",
+    )
+}
+
+metadata = MetaData(info={UPGRADES: _UPGRADES})
 
 # The blocks up to which a feed was applied, newest last: the cursor and its history.
 feed_block = Table(
@@ -61,6 +70,8 @@ outbox_transaction = Table(
     Column("block_hash", String(66), nullable=True),
     Column("gas_used", BigInteger, nullable=True),
     Column("gas_price_wei", BigInteger, nullable=True),
+    # Chain time; null also for what was settled under version 1, which is kept for ever.
+    Column("settled_s", BigInteger, nullable=True, index=True),
     UniqueConstraint("chain", "sender", "key"),
 )
 
