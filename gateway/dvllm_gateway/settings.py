@@ -75,9 +75,8 @@ class KeySection(_Section):
         Path(platformdirs.user_data_dir("dvllm")) / "locks",
         description="where this user's processes see which keys are in use",
     )
-    max_top_up: str = Field(
-        "100", description="whole tokens that may move from the key's wallet into its credit"
-    )
+    credit_low: str = Field("20", description="tokens; below, credit is filled from the wallet")
+    credit_full: str = Field("100", description="tokens; up to here")
 
 
 class ListenSection(_Section):
@@ -182,6 +181,11 @@ class GatewaySettings(BaseSettings):
         if self.database is None:
             return self.data_dir / "gateway.sqlite"
         return self.database.get_secret_value()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other gateways may use this database at the same time."""
+        return self.database is not None and "postgresql" in self.database.get_secret_value()
 
     @property
     def secret_path(self) -> Path:

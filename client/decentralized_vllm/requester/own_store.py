@@ -32,6 +32,15 @@ class OwnStore:
     async def read_bytes(self, cid: Cid, *, max_bytes: int) -> bytes:
         return await (await self._opened()).read_bytes(cid, max_bytes=max_bytes)
 
+    async def unpin(self, cid: Cid) -> None:
+        await (await self._opened()).unpin(cid)
+
+    async def check(self) -> None:
+        """Raises ContentUnavailable when a Kubo-compatible API does not answer."""
+        store = await self._opened()
+        if isinstance(store, KuboStore):
+            await store.version()
+
     async def blocks_below(
         self, cid: Cid, *, limits: ContentLimits
     ) -> AsyncIterator[tuple[ParsedCid, bytes]]:

@@ -1,0 +1,78 @@
+"""The settings in the words of those parts that trade on the network."""
+
+from pathlib import Path
+
+from decentralized_vllm import ClientSettings
+from decentralized_vllm.protocol.errors import InvalidAmount, SettingError
+from decentralized_vllm.protocol.ids import Wei
+from decentralized_vllm.protocol.units import parse_tokens
+from dvllm_gateway.market.desk import TradeSettings
+from dvllm_gateway.market.till import TillSettings
+from dvllm_gateway.services.event_bus import BusSettings
+from dvllm_gateway.services.task_service import TaskLimits
+from dvllm_gateway.settings import GatewaySettings
+from dvllm_gateway.state import database_url
+
+# Events of gateways with the same database are looked for so often.
+LOOK_FOR_EVENTS_EVERY_S = 0.5
+
+
+def client_settings(settings: GatewaySettings) -> ClientSettings:
+    """Without the key, which is loaded beside. Raises SettingError."""
+    chain, content = settings.chain, settings.content
+    if not chain.contract_address:
+        raise SettingError(
+            "chain.contract_address",
+            "is missing",
+            hint="the coordinator's address, in gateway.toml or --contract",
+        )
+    return ClientSettings(
+        eth_node_url=chain.eth_node_url,
+        contract_address=chain.contract_address,
+        ipfs_host=content.ipfs_host,
+        ipfs_port=content.ipfs_port,
+        ws_url=chain.ws_url,
+        chain_id=chain.chain_id,
+        data_dir=settings.data_dir,
+        private_endpoints=settings.node.private_endpoints,
+        first_block=chain.first_block,
+        poll_s=chain.poll_s,
+    )
+
+
+def trade_settings(settings: GatewaySettings) -> TradeSettings:
+    """Raises SettingError."""
+    key = settings.key
+    return TradeSettings(
+        outbox=_outbox(settings),
+        lock_dir=key.lock_dir,
+        confirmations=settings.chain.confirmations,
+        till=TillSettings(
+            low_wei=_tokens(key.credit_low, "key.credit_low"),
+            full_wei=_tokens(key.credit_full, "key.credit_full"),
+        ),
+    )
+
+
+def bus_settings(settings: GatewaySettings) -> BusSettings:
+    return BusSettings(looks_every_s=LOOK_FOR_EVENTS_EVERY_S if settings.is_shared else None)
+
+
+def task_limits(settings: GatewaySettings) -> TaskLimits:
+    return TaskLimits(
+        live=settings.tasks.at_once, live_per_account=settings.tasks.at_once_per_account
+    )
+
+
+def _outbox(settings: GatewaySettings) -> Path | str:
+    """Gateways that take turns with a key share its unsent transactions."""
+    if not settings.is_shared:
+        return settings.data_dir / "outbox.sqlite"
+    return database_url(settings.database_location).render_as_string(hide_password=False)
+
+
+def _tokens(text: str, setting: str) -> Wei:
+    try:
+        return parse_tokens(text)
+    except InvalidAmount as error:
+        raise SettingError(setting, error.message) from error
