@@ -93,7 +93,20 @@ UPLOADED = {
 KEYS = {"keys": [{"keyId": "", "scopes": [""], "createdAt": TIME, "lastUsedAt": None}]}
 CHALLENGE = {"message": "", "nonce": "", "expiresAt": TIME}
 VERIFIED = {"apiKey": "", "keyId": "", "scopes": [""]}
-CREDIT = {"available": "", "reserved": "", "availableWei": "", "reservedWei": ""}
+CREDIT = {
+    "available": "",
+    "reserved": "",
+    "availableWei": "",
+    "reservedWei": "",
+    "payee": "",
+}
+TOPPED_UP = {
+    "transactionHash": "",
+    "account": "",
+    "amount": "",
+    "amountWei": "",
+    "status": "credited",
+}
 
 
 def check_shape(body: Any, documented: Any, *, at: str = "body") -> None:

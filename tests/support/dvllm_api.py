@@ -65,7 +65,9 @@ async def running_api(folder: Path) -> AsyncIterator[Api]:
     uploads = Uploads(root, max_bytes=MAX_UPLOAD_BYTES, spare_bytes=0)
     uploads.clean()
     sockets = DvllmSockets(core, RATES["status"])
-    options = DvllmOptions(uploads, durations, socket=sockets.server, submit_wait_s=0.1)
+    options = DvllmOptions(
+        uploads, durations, socket=sockets.server, submit_wait_s=0.1, top_ups=memory.top_ups
+    )
     app = dialect_app(core, dvllm_dialect(options), HttpOptions(), socket_paths=("/", SOCKET_PATH))
     running = asyncio.create_task(sockets.run())
     async with TestServer(app) as server, aiohttp.ClientSession() as session:

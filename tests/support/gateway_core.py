@@ -47,6 +47,7 @@ from dvllm_gateway.services.tasks import (
     TaskState,
     TextChunk,
 )
+from dvllm_gateway.services.top_ups import SignedPayment, TopUp
 
 NOON_MS = 1_704_110_400_000  # 2024-01-01T12:00:00Z
 WORKER = Address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
@@ -377,6 +378,19 @@ class MemoryIdempotency:
 
 
 @dataclass
+class MemoryTopUps:
+    is_credited: bool = True
+    payments: list[SignedPayment] = field(default_factory=list)
+
+    async def payee(self) -> Address:
+        return OWNER
+
+    async def relay(self, payment: SignedPayment) -> TopUp:
+        self.payments.append(payment)
+        return TopUp(TxHash("0x" + "ab" * 32), ASKER, Wei(15 * 10**17), self.is_credited)
+
+
+@dataclass
 class MemoryCore:
     """The parts by themselves, and together as `core`."""
 
@@ -385,6 +399,7 @@ class MemoryCore:
     resources: MemoryResources = field(default_factory=MemoryResources)
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     events: MemoryEvents = field(default_factory=MemoryEvents)
+    top_ups: MemoryTopUps = field(default_factory=MemoryTopUps)
 
     @property
     def core(self) -> Core:

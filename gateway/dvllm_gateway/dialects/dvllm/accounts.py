@@ -1,18 +1,18 @@
 """Handlers of logins, keys and credit, which the document does not have."""
 
-from eth_utils.address import to_checksum_address
-
-from decentralized_vllm.protocol.ids import Address
 from dvllm_gateway.dialects.dvllm import rendering, schemas
 from dvllm_gateway.dialects.dvllm.callers import caller_of
+from dvllm_gateway.dialects.dvllm.payments import TopUpBody
 from dvllm_gateway.dialects.dvllm.wire import iso_time
+from dvllm_gateway.errors import NotFound
 from dvllm_gateway.http.operation import Call, Reply
-from dvllm_gateway.ids import KeyId
+from dvllm_gateway.ids import KeyId, read_address
 from dvllm_gateway.services.principals import Scope
+from dvllm_gateway.services.top_ups import TopUps
 
 
 async def post_challenge(call: Call[schemas.ChallengeBody, None]) -> Reply:
-    challenge = await call.core.auth.challenge(Address(to_checksum_address(call.body.address)))
+    challenge = await call.core.auth.challenge(read_address(call.body.address))
     return Reply(
         schemas.ChallengeReply(
             message=challenge.message,
@@ -43,6 +43,20 @@ async def delete_key(call: Call[None, None]) -> Reply:
     return Reply(None, status=204)
 
 
-async def get_credit(call: Call[None, None]) -> Reply:
-    balance = await call.core.credit.balance(caller_of(call).account)
-    return Reply(rendering.credit_reply(balance))
+class CreditHandlers:
+    """`top_ups` None takes none."""
+
+    def __init__(self, top_ups: TopUps | None) -> None:
+        self._top_ups = top_ups
+
+    async def get(self, call: Call[None, None]) -> Reply:
+        balance = await call.core.credit.balance(caller_of(call).account)
+        payee = None if self._top_ups is None else await self._top_ups.payee()
+        return Reply(rendering.credit_reply(balance, payee))
+
+    async def top_up(self, call: Call[TopUpBody, None]) -> Reply:
+        """Whoever brings it: what a wallet signed is its own account's."""
+        if self._top_ups is None:
+            raise NotFound("this gateway takes no top-ups")
+        made = await self._top_ups.relay(call.body.payment())
+        return Reply(rendering.top_up_reply(made), status=201 if made.is_credited else 202)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dvllm_gateway.dialects.dvllm import accounts, models, node, schemas
+from dvllm_gateway.dialects.dvllm import accounts, models, node, payments, schemas
+from dvllm_gateway.dialects.dvllm.accounts import CreditHandlers
 from dvllm_gateway.dialects.dvllm.errors import DvllmErrors
 from dvllm_gateway.dialects.dvllm.models import ModelHandlers
 from dvllm_gateway.dialects.dvllm.tasks import TaskHandlers
@@ -12,6 +13,7 @@ from dvllm_gateway.http.websocket import SocketServer
 from dvllm_gateway.services.durations import Durations
 from dvllm_gateway.services.ports import Rate
 from dvllm_gateway.services.principals import Scope
+from dvllm_gateway.services.top_ups import TopUps
 from dvllm_gateway.services.uploads import Uploads
 
 NAME = "dvllm"
@@ -23,16 +25,19 @@ RATES: Mapping[str, Rate] = {
     "models": Rate(1_000, _HOUR_S),
     "status": Rate(10_000, _HOUR_S),
     "auth": Rate(20, 60),
+    "wallet": Rate(10, 60),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class DvllmOptions:
-    """What this dialect needs beside the core. `socket` is its WebSocket."""
+    """What this dialect needs beside the core. `socket` is its WebSocket; `top_ups` None takes
+    none."""
 
     uploads: Uploads
     durations: Durations
     socket: SocketServer | None = None
+    top_ups: TopUps | None = None
     submit_wait_s: float = SUBMIT_WAIT_S
     rates: Mapping[str, Rate] = field(default_factory=lambda: RATES)
 
@@ -48,6 +53,7 @@ def dvllm_dialect(options: DvllmOptions) -> Dialect:
             *_model_operations(ModelHandlers(options.uploads)),
             *_login_operations(),
             *_account_operations(),
+            *_credit_operations(CreditHandlers(options.top_ups)),
         ),
         errors=DvllmErrors(),
         rates=options.rates,
@@ -211,14 +217,30 @@ def _account_operations() -> tuple[Operation, ...]:
             scope=Scope.WALLET,
             replies={204: None},
         ),
+    )
+
+
+def _credit_operations(handlers: CreditHandlers) -> tuple[Operation, ...]:
+    return (
         Operation(
             name="getCredit",
             method="GET",
             path="/api/credit",
-            handler=accounts.get_credit,
+            handler=handlers.get,
             rate_class="status",
-            summary="The caller's prepaid credit",
+            summary="The caller's prepaid credit, and whom a top-up pays",
             scope=Scope.READ,
             replies={200: schemas.CreditReply},
+        ),
+        Operation(
+            name="topUp",
+            method="POST",
+            path="/api/credit/top-ups",
+            handler=handlers.top_up,
+            rate_class="wallet",
+            summary="Puts a signed payment (EIP-3009 or EIP-2612) on chain; 202 when not yet mined",
+            scope=Scope.READ,
+            body=payments.TopUpBody,
+            replies={201: payments.TopUpReply, 202: payments.TopUpReply},
         ),
     )

@@ -2,13 +2,16 @@
 
 from datetime import datetime
 
+from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.units import format_tokens
 from dvllm_gateway.dialects.dvllm import schemas
+from dvllm_gateway.dialects.dvllm.payments import TopUpReply
 from dvllm_gateway.dialects.dvllm.wire import iso_time, iso_time_or_none, job_number
 from dvllm_gateway.services.network import Model, Peer, Status
 from dvllm_gateway.services.ports import ApiKey, Balance, PublishedModel, UnsignedTransaction
 from dvllm_gateway.services.resources import Resources, Shares
 from dvllm_gateway.services.tasks import TaskFilter, TaskRecord, TaskState
+from dvllm_gateway.services.top_ups import TopUp
 
 TASK_PREFIX = "task_"
 
@@ -152,12 +155,23 @@ def key_item(key: ApiKey) -> schemas.KeyItem:
     )
 
 
-def credit_reply(balance: Balance) -> schemas.CreditReply:
+def credit_reply(balance: Balance, payee: Address | None) -> schemas.CreditReply:
     return schemas.CreditReply(
         available=format_tokens(balance.available_wei),
         reserved=format_tokens(balance.reserved_wei),
         available_wei=str(balance.available_wei),
         reserved_wei=str(balance.reserved_wei),
+        payee=payee,
+    )
+
+
+def top_up_reply(top_up: TopUp) -> TopUpReply:
+    return TopUpReply(
+        transaction_hash=top_up.tx_hash,
+        account=top_up.account,
+        amount=format_tokens(top_up.amount_wei),
+        amount_wei=str(top_up.amount_wei),
+        status="credited" if top_up.is_credited else "pending",
     )
 
 

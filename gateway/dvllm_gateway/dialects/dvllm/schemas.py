@@ -287,9 +287,13 @@ class KeysReply(Wire):
 
 
 class CreditReply(Wire):
-    """Amounts in tokens as exact decimal text, and the same in wei."""
+    """Amounts in tokens as exact decimal text, and the same in wei.
+
+    `payee` is whom a top-up pays; null where top-ups are not taken.
+    """
 
     available: str
     reserved: str
     available_wei: str
     reserved_wei: str
+    payee: str | None

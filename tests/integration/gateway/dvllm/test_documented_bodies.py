@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from decentralized_vllm.protocol.authorizations import SignedAuthorization
 from decentralized_vllm.protocol.ids import JobId
 from dvllm_gateway.errors import Kind, NetworkUnavailable, NoCapacity
 from dvllm_gateway.services.tasks import Failure, TaskState
+from dvllm_gateway.services.top_ups import PermittedTransfer
 from tests.support import documented_dvllm as documented
 from tests.support.documented_dvllm import check_shape
 from tests.support.dvllm_api import Api
@@ -15,6 +17,7 @@ from tests.support.gateway_core import (
     MODEL,
     NOON_MS,
     OTHER,
+    OWNER,
     TERMS,
     WORKER,
     completed,
@@ -376,3 +379,65 @@ async def test_credit__exact_text(api: Api) -> None:
     check_shape(body, documented.CREDIT)
     assert body["available"] == "145.5"
     assert body["availableWei"] == "145500000000000000000"
+    assert body["payee"] == OWNER
+
+
+AUTHORIZATION = {
+    "type": "ReceiveWithAuthorization",
+    "from": WORKER,
+    "to": OWNER,
+    "value": str(2**256 - 1),
+    "validAfter": 0,
+    "validBefore": 2**31,
+    "nonce": "0x" + "0a" * 32,
+}
+SIGNED = "0x" + "01" * 32 + "02" * 32 + "1b"
+
+
+async def test_top_up__authorization__handed_on_whole(api: Api) -> None:
+    body = {"authorization": AUTHORIZATION, "signature": SIGNED}
+    status, answer = await api.post("/api/credit/top-ups", body, key=api.key)
+    assert status == 201
+    check_shape(answer, documented.TOPPED_UP)
+    assert (answer["amount"], answer["status"]) == ("1.5", "credited")
+    signed = api.memory.top_ups.payments[0]
+    assert isinstance(signed, SignedAuthorization)
+    assert (signed.v, signed.r, signed.s) == (27, b"\x01" * 32, b"\x02" * 32)
+    what = signed.authorization
+    assert (what.owner, what.to, what.value_wei) == (WORKER, OWNER, 2**256 - 1)
+    assert (what.valid_after_s, what.valid_before_s, what.nonce) == (0, 2**31, b"\x0a" * 32)
+
+
+async def test_top_up__permit_not_mined_yet__202(api: Api) -> None:
+    api.memory.top_ups.is_credited = False
+    permit = {"owner": WORKER.lower(), "value": "5", "deadline": 7}
+    status, answer = await api.post(
+        "/api/credit/top-ups", {"permit": permit, "signature": SIGNED}, key=api.key
+    )
+    assert (status, answer["status"]) == (202, "pending")
+    payment = api.memory.top_ups.payments[0]
+    assert isinstance(payment, PermittedTransfer)
+    assert (payment.owner, payment.permit.value_wei, payment.permit.deadline_s) == (WORKER, 5, 7)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"signature": SIGNED},
+        {
+            "authorization": AUTHORIZATION,
+            "permit": {"owner": WORKER, "value": "5", "deadline": 7},
+            "signature": SIGNED,
+        },
+        {"authorization": {**AUTHORIZATION, "value": 5}, "signature": SIGNED},
+        {"authorization": {**AUTHORIZATION, "value": "-5"}, "signature": SIGNED},
+        {"authorization": {**AUTHORIZATION, "value": "5.0"}, "signature": SIGNED},
+        {"authorization": {**AUTHORIZATION, "nonce": "0x12"}, "signature": SIGNED},
+        {"authorization": {**AUTHORIZATION, "to": OWNER.replace("F", "f")}, "signature": SIGNED},
+        {"authorization": AUTHORIZATION, "signature": "0x1234"},
+    ],
+)
+async def test_top_up__malformed__e005(api: Api, body: dict[str, object]) -> None:
+    status, answer = await api.post("/api/credit/top-ups", body, key=api.key)
+    assert (status, answer["error"]["code"]) == (400, "E005")
+    assert api.memory.top_ups.payments == []
