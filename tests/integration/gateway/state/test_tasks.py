@@ -69,7 +69,7 @@ async def test_create__same_task_twice__holds_the_money_once(
     tasks: SqlTaskStore, accounts: SqlAccountStore
 ) -> None:
     record = await made(tasks, new_task())
-    with pytest.raises(Exception, match="IntegrityError|UniqueViolation"):
+    with pytest.raises(Exception, match=r"IntegrityError|UniqueViolation"):
         await tasks.create(record, ASSIGNMENT)
     assert await accounts.balance(ALICE) == Balance(Wei(9_000), Wei(1_000))
 
