@@ -1,7 +1,9 @@
 """Tokens per second through chain and store against the same vLLM server asked directly.
 
-32 answers at once, the two ways in turn; the ratio is that of the medians. A job's clock runs from
-the head of the block with the requests to the head of the block with the last delivery.
+Both ways 96 answers are wanted and 32 are made at once: what is done makes room for the next, so
+that start and end, when fewer are in the making, weigh little. The clock runs from the request (on
+chain: the head of the first block with one) to the last answer (the head of the block with its
+delivery). The two ways take turns; the ratio is the median of those of the rounds.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ from tests.bench.figures import Figure, at_least, show
 from tests.bench.heads import following_heads
 from tests.bench.market import ROOT, Market, open_market
 
+N_JOBS = 96
 N_AT_ONCE = 32
 N_ROUNDS = 3
 MAX_TOKENS = 256
@@ -62,7 +65,7 @@ async def running_server() -> AsyncIterator[str]:
         child = await ChildProcess.start(server_command(model, port), Path(logs))
         try:
             await wait_until_ready(child, lambda: is_healthy(url), START_TIMEOUT_S)
-            await direct(url)
+            await direct(url, N_AT_ONCE)
             yield url
         finally:
             await child.stop()
@@ -76,12 +79,18 @@ async def is_healthy(url: str) -> bool:
         return False
 
 
-async def direct(url: str) -> float:
-    """Tokens per second of so many chats at once."""
+async def direct(url: str, n_jobs: int = N_JOBS) -> float:
+    """Tokens per second of so many chats, as many at once as the node has slots."""
+    slots = asyncio.Semaphore(N_AT_ONCE)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(timeout=timeout) as session:
+
+        async def in_turn(number: int) -> int:
+            async with slots:
+                return await ask(session, url, number)
+
         started_s = time.perf_counter()
-        counts = await asyncio.gather(*(ask(session, url, n) for n in range(N_AT_ONCE)))
+        counts = await asyncio.gather(*(in_turn(number) for number in range(n_jobs)))
         return sum(counts) / (time.perf_counter() - started_s)
 
 
@@ -98,25 +107,22 @@ async def ask(session: aiohttp.ClientSession, url: str, number: int) -> int:
 
 
 async def through_the_network(market: Market) -> float:
-    prompts = await market.publish_prompts(N_AT_ONCE, MAX_TOKENS)
+    prompts = await market.publish_prompts(N_JOBS, MAX_TOKENS)
     async with following_heads(market.network.plan.ws_url) as heads:
         first = await market.submit(prompts)
-        done = await market.deliveries(first, N_AT_ONCE)
+        done = await market.deliveries(first, N_JOBS)
     last = max(event.position.block_number for event in done)
     answers = await market.answers(done)
     n_tokens = sum(answer.usage.n_output_tokens for answer in answers.values())
     return n_tokens / (heads.seen_at[last] - heads.seen_at[first])
 
 
-async def measure() -> tuple[float, float]:
+async def measure() -> list[tuple[float, float]]:
+    """Of each round: tokens per second asked directly, and through the network."""
     async with running_server() as url:
-        engine = {"kind": "vllm", "url": url, "served_model": SERVED_AS, "slots": 64}
-        async with open_market(engine, slots=64, model="smollm2") as market:
-            rounds = [
-                (await direct(url), await through_the_network(market)) for _ in range(N_ROUNDS)
-            ]
-    asked, worked = zip(*rounds, strict=True)
-    return statistics.median(asked), statistics.median(worked)
+        engine = {"kind": "vllm", "url": url, "served_model": SERVED_AS, "slots": N_AT_ONCE}
+        async with open_market(engine, slots=N_JOBS, model="smollm2") as market:
+            return [(await direct(url), await through_the_network(market)) for _ in range(N_ROUNDS)]
 
 
 def main() -> None:
@@ -124,13 +130,14 @@ def main() -> None:
         print(f"no vLLM in {VLLM_PYTHON}: left out (make .venv-vllm/.stamp installs it)")
         print("{}")
         sys.exit(0)
-    asked, worked = asyncio.run(measure())
+    rounds = asyncio.run(measure())
+    ratio = statistics.median(worked / asked for asked, worked in rounds)
     show(
-        f"Tokens per second ({N_AT_ONCE} at once, up to {MAX_TOKENS} each)",
+        f"Tokens per second ({N_JOBS} answers, {N_AT_ONCE} at once, up to {MAX_TOKENS} each)",
         [
-            Figure("direct_tokens_per_s", asked, "/s"),
-            Figure("network_tokens_per_s", worked, "/s"),
-            Figure("tokens_ratio", worked / asked, "", at_least(0.95)),
+            Figure("direct_tokens_per_s", statistics.median(asked for asked, _ in rounds), "/s"),
+            Figure("network_tokens_per_s", statistics.median(worked for _, worked in rounds), "/s"),
+            Figure("tokens_ratio", ratio, "", at_least(0.95)),
         ],
     )
 
