@@ -8,12 +8,14 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 
 from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.chain.rpc_errors import RpcError
 from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.signatures import digest_of
 from dvllm_gateway.errors import NetworkUnavailable
 from dvllm_gateway.market.wallet_contracts import ContractWallets
 from tests.support.anvil import Anvil, development_account, running_anvil
 from tests.support.contract_wallets import (
+    FACTORY,
     IDENTITY_PRECOMPILE,
     INVALID,
     LOOP_FOR_EVER,
@@ -156,3 +158,21 @@ async def test_accepts__chain_away__says_so_and_does_not_refuse_the_wallet() -> 
             chain.close()
             with pytest.raises(NetworkUnavailable):
                 await contracts.accepts(wallet, DIGEST, SIGNATURE)
+
+
+async def test_accepts__no_answer_in_time__says_so(anvil: Anvil) -> None:
+    async with Rpc([anvil.url]) as rpc:
+        with pytest.raises(NetworkUnavailable):
+            await ContractWallets(rpc, timeout_s=0.0).accepts(FACTORY, DIGEST, SIGNATURE)
+
+
+async def test_accepts__endpoint_that_refuses_to_answer_so_often__says_so(
+    anvil: Anvil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> object:
+        raise RpcError(429, "too many requests")
+
+    async with Rpc([anvil.url], attempts=1) as rpc:
+        monkeypatch.setattr(rpc, "call", refuse)
+        with pytest.raises(NetworkUnavailable):
+            await ContractWallets(rpc).accepts(FACTORY, DIGEST, SIGNATURE)

@@ -7,7 +7,8 @@ import pytest
 
 from dvllm_gateway.errors import Forbidden, NotFound, Unauthenticated
 from dvllm_gateway.ids import AccountId, KeyId
-from dvllm_gateway.services.principals import Method, Scope
+from dvllm_gateway.services.principal_cache import MAX_KEYS, PrincipalCache
+from dvllm_gateway.services.principals import Method, Principal, Scope
 from dvllm_gateway.services.stores import StoredKey
 from dvllm_gateway.state.memory_auth import MemoryApiKeyStore
 from tests.support.auth_parts import NOW_S, AuthParts, bearer
@@ -195,3 +196,12 @@ async def test_identify__no_longer_an_operator__key_loses_the_scopes() -> None:
     made = await before.keys.create(TEAM, frozenset({Scope.READ, Scope.NODE}))
     after = AuthParts(key_store=before.key_store)
     assert (await after.auth.identify_key(made.secret)).scopes == {Scope.READ}
+
+
+def test_cache__full__lets_the_oldest_go() -> None:
+    cache = PrincipalCache()
+    someone = Principal(TEAM, frozenset(), Method.API_KEY)
+    for number in range(MAX_KEYS + 1):
+        cache.put(KeyId(str(number)), bytes(32), someone)
+    assert cache.get(KeyId("0")) is None
+    assert cache.get(KeyId("1")) is not None
