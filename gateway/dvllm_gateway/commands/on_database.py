@@ -1,37 +1,17 @@
-"""What commands over the gateway's database share: how they open it, fail and print.
+"""Commands over the gateway's database, which may be used while the gateway runs."""
 
-They may be used while the gateway runs.
-"""
-
-import asyncio
-import functools
-import json
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import click
 
-from decentralized_vllm.protocol.errors import DvllmError
+from dvllm_gateway.commands._shared import Result, gateway_command
 from dvllm_gateway.errors import GatewayError
 from dvllm_gateway.ids import AccountId, read_account_id
-from dvllm_gateway.state import Database, open_database
+from dvllm_gateway.settings import GatewaySettings
+from dvllm_gateway.state import open_database
 
-Result = Mapping[str, Any]
 Work = Callable[..., Coroutine[Any, Any, Result]]
-
-DATABASE_VARIABLE = "DVLLM_GATEWAY__DATABASE"
-
-_OPTIONS = (
-    click.option(
-        "--database",
-        envvar=DATABASE_VARIABLE,
-        show_envvar=True,
-        required=True,
-        metavar="PATH|URL",
-        help="The gateway's database.",
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-)
 
 
 def database_command(
@@ -40,39 +20,14 @@ def database_command(
     """Makes `work(database, **options)` a command. Its result is printed by `say`, or as JSON."""
 
     def decorate(work: Work) -> click.Command:
-        @functools.wraps(work)
-        def run(database: str, as_json: bool, **options: Any) -> None:
-            try:
-                result = asyncio.run(_worked(database, work, options))
-            except (DvllmError, GatewayError) as error:
-                _fail(error, as_json=as_json)
-            click.echo(json.dumps(result) if as_json else say(result))
+        async def run(settings: GatewaySettings, **options: Any) -> Result:
+            async with open_database(settings.database_location) as database:
+                result = await work(database, **options)
+            return result
 
-        command = click.command(name=name, help=help_text)(run)
-        for option in reversed(_OPTIONS):
-            command = option(command)
-        return command
+        return gateway_command(name=name, say=say, help_text=help_text)(run)
 
     return decorate
-
-
-async def _worked(location: str, work: Work, options: Mapping[str, Any]) -> Result:
-    async with open_database(location) as database:
-        return await _with(database, work, options)
-
-
-async def _with(database: Database, work: Work, options: Mapping[str, Any]) -> Result:
-    return await work(database, **options)
-
-
-def _fail(error: DvllmError | GatewayError, *, as_json: bool) -> NoReturn:
-    """One line for a person, or one object for a program; never a traceback."""
-    if as_json:
-        told = {"error": type(error).__name__, "message": error.message}
-        click.echo(json.dumps(told))
-        raise SystemExit(1)
-    hint = error.hint if isinstance(error, DvllmError) else error.details
-    raise click.ClickException(f"{error.message}\n  -> {hint}" if hint else error.message)
 
 
 class AccountName(click.ParamType[AccountId]):
