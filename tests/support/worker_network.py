@@ -99,11 +99,15 @@ class WorkerNetwork:
             sections[section] = {**sections.get(section, {}), **fields}
         return sections
 
-    async def enlist(self, worker: WorkerProcess, *, slots: int = 64) -> None:
+    async def enlist(
+        self, worker: WorkerProcess, *, slots: int = 64, endpoint: str | None = None
+    ) -> None:
         """Registers, stakes and joins, past the commands under test."""
         network = self.network
         version = await network.coordinator.current_version(MODEL_ID)
-        profile = NodeProfile(1024, 0, 100, endpoint=worker.url, slots=slots)
+        profile = NodeProfile(
+            1024, 0, 100, endpoint=worker.url if endpoint is None else endpoint, slots=slots
+        )
         await self._fund(worker.address)
         async with sending(network, worker.account, self.folder) as sender:
             for call in (
