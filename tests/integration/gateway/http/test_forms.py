@@ -112,7 +112,7 @@ async def test_form__of_very_many_parts__is_400(toy: Served) -> None:
 
 async def test_form__whose_sender_vanishes__ends(toy: Served) -> None:
     host, port = toy.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    _, writer = await asyncio.open_connection(host, int(port))
     writer.write(
         b"POST /toys/form HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n"
         b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"

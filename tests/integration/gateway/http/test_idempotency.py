@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.toy_dialect import Served, served_toy
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -55,8 +56,7 @@ async def test_key__at_another_operation__is_409(toy: Served) -> None:
 
 async def test_key__while_the_first_call_runs__is_409_and_then_replays(toy: Served) -> None:
     first = asyncio.create_task(ask(toy, "/toys/later", [5]))
-    while not toy.toy.n_sums:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: toy.toy.n_sums > 0, what="the handler")
     assert (await ask(toy, "/toys/later", [5]))[0] == 409
     toy.toy.may_end.set()
 
@@ -66,8 +66,7 @@ async def test_key__while_the_first_call_runs__is_409_and_then_replays(toy: Serv
 
 async def test_key__whose_caller_hung_up__has_its_reply_later(toy: Served) -> None:
     first = asyncio.create_task(ask(toy, "/toys/later", [5]))
-    while not toy.toy.n_sums:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: toy.toy.n_sums > 0, what="the handler")
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     await asyncio.sleep(0.1)

@@ -15,6 +15,7 @@ from dvllm_gateway.http.options import HttpOptions
 from dvllm_gateway.services.ports import Rate
 from tests.support.auth_parts import NOW_S
 from tests.support.toy_dialect import SECRET_TEXT, Served, served_toy
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -196,8 +197,7 @@ async def test_caller__who_hangs_up__cancels_the_handler(toy: Served) -> None:
     asking = asyncio.create_task(
         toy.ask("POST", "/toys/later", json={"numbers": []}, headers=toy.own)
     )
-    while not toy.toy.n_sums:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: toy.toy.n_sums > 0, what="the handler")
     asking.cancel()
 
     async with asyncio.timeout(5):

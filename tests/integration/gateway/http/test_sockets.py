@@ -1,6 +1,5 @@
 """WebSockets of every API: what is said, what is refused, and who is let go."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import aiohttp
 import pytest
 
 from tests.support.toy_dialect import Served, served_toy
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -18,6 +18,11 @@ async def toy(tmp_path: Path) -> AsyncIterator[Served]:
 
 async def text_of(socket: aiohttp.ClientWebSocketResponse) -> str:
     return str(await socket.receive_str(timeout=5))
+
+
+def n_sockets(toy: Served) -> float | None:
+    registry = toy.options.metrics.registry
+    return registry.get_sample_value("dvllm_gateway_sockets", {"dialect": "toy"})
 
 
 async def test_socket__that_is_opened__hears_and_is_heard(toy: Served) -> None:
@@ -103,10 +108,7 @@ async def test_reader__that_falls_behind__is_let_go_with_1013(toy: Served) -> No
 async def test_client__that_leaves__is_forgotten(toy: Served) -> None:
     async with toy.session.ws_connect(toy.url + "/ws") as socket:
         await text_of(socket)
-    registry = toy.options.metrics.registry
-    async with asyncio.timeout(5):
-        while registry.get_sample_value("dvllm_gateway_sockets", {"dialect": "toy"}) != 0:
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: n_sockets(toy) == 0, what="the end of the socket")
 
 
 async def test_ping__that_stays_unanswered__ends_the_socket(tmp_path: Path) -> None:
@@ -116,7 +118,4 @@ async def test_ping__that_stays_unanswered__ends_the_socket(tmp_path: Path) -> N
     ):
         await text_of(socket)
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.PING
-        registry = toy.options.metrics.registry
-        async with asyncio.timeout(5):
-            while registry.get_sample_value("dvllm_gateway_sockets", {"dialect": "toy"}) != 0:
-                await asyncio.sleep(0.01)
+        await wait_until(lambda: n_sockets(toy) == 0, what="the end of the socket")
