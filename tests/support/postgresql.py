@@ -77,10 +77,9 @@ def _initialise(programs: Path, data: Path, user: str | None) -> None:
 def _serving(programs: Path, folder: Path, user: str | None) -> Iterator[Cluster]:
     cluster = Cluster(_free_port())
     settings = ("fsync=off", "listen_addresses=127.0.0.1", "max_connections=200")
-    options = [part for setting in settings for part in ("-c", setting)]
+    command = [programs / "postgres", "-D", folder / "data", "-k", folder, "-p", str(cluster.port)]
     process = subprocess.Popen(
-        [programs / "postgres", "-D", folder / "data", "-k", folder]
-        + ["-p", str(cluster.port), *options],
+        [*command, *(part for setting in settings for part in ("-c", setting))],
         user=user,
         cwd=folder,
         stderr=subprocess.DEVNULL,
