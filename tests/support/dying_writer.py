@@ -1,4 +1,7 @@
-"""A process that creates a task and is killed at a statement: `LOCATION TASK_ID STATEMENT`."""
+"""Creates tasks in processes that are killed at their first statement, their second, and so on.
+
+Prints the id and the exit code of each; the last one lives, since it has fewer statements.
+"""
 
 import asyncio
 import os
@@ -8,18 +11,36 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from dvllm_gateway.ids import TaskId
+from dvllm_gateway.ids import TaskId, new_task_id
 from dvllm_gateway.state import SqlTaskStore, open_database
 from tests.support.gateway_tasks import ASSIGNMENT, new_task
 
 
-async def main(location: str, task_id: str, statement: int) -> None:
+def main(location: str) -> None:
+    statement, code = 0, -1
+    while code != 0:
+        statement += 1
+        task_id = new_task_id()
+        code = _in_a_process(location, task_id, statement)
+        print(task_id, code, flush=True)
+
+
+def _in_a_process(location: str, task_id: TaskId, dies_at: int) -> int:
+    """Forked, for it would take long to import everything again each time."""
+    pid = os.fork()
+    if pid == 0:
+        asyncio.run(_create(location, task_id, dies_at))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+async def _create(location: str, task_id: TaskId, dies_at: int) -> None:
     async with open_database(location) as database:
-        _die_after(statement)
-        await SqlTaskStore(database).create(new_task(id=TaskId(task_id)), ASSIGNMENT)
+        _die_at(dies_at)
+        await SqlTaskStore(database).create(new_task(id=task_id), ASSIGNMENT)
 
 
-def _die_after(statement: int) -> None:
+def _die_at(statement: int) -> None:
     seen = 0
 
     def count(*_: Any) -> None:
@@ -32,4 +53,4 @@ def _die_after(statement: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    main(sys.argv[1])

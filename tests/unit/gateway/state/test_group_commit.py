@@ -98,9 +98,8 @@ async def test_write__commit_fails__everybody_is_told_and_nothing_is_kept(engine
 async def test_write__locked_by_another_process__can_be_tried_again(
     engine: Engine, tmp_path: Path
 ) -> None:
-    event.listen(
-        engine, "begin", lambda tx: tx.exec_driver_sql("PRAGMA busy_timeout=1"), insert=True
-    )
+    engine.dispose()  # its next connection is an impatient one
+    event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA busy_timeout=1").close())
     other = writing_engine(make_url(f"sqlite:///{tmp_path / 'numbers.sqlite'}"))
     group = GroupCommit(engine)
     with other.begin(), pytest.raises(NetworkUnavailable):
