@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dvllm_gateway.dialects.dvllm import accounts, models, node, payments, schemas
+from dvllm_gateway.dialects.dvllm import accounts, node, payments, schemas
 from dvllm_gateway.dialects.dvllm.accounts import CreditHandlers
 from dvllm_gateway.dialects.dvllm.errors import DvllmErrors
 from dvllm_gateway.dialects.dvllm.models import ModelHandlers
@@ -122,7 +122,7 @@ def _task_operations(tasks: TaskHandlers) -> tuple[Operation, ...]:
         Operation(
             name="getTask",
             method="GET",
-            path="/api/tasks/{taskId}",
+            path="/api/tasks/{taskId:(?!submit$)[^/]+}",
             handler=tasks.get,
             rate_class="status",
             summary="One of the caller's tasks",
@@ -149,7 +149,7 @@ def _model_operations(handlers: ModelHandlers) -> tuple[Operation, ...]:
             name="listModels",
             method="GET",
             path="/api/models",
-            handler=models.list_models,
+            handler=handlers.list,
             rate_class="models",
             summary="The registered models",
             replies={200: schemas.ModelsReply},

@@ -1,18 +1,21 @@
 """The bodies of the documented API. Fields the documents lack are marked as ours."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from dvllm_gateway.dialects.dvllm.wire import JobNumber, QueryWire, Wire
+from dvllm_gateway.http.numbers import Whole
 from dvllm_gateway.services.principals import Scope
 
 MAX_PAGE = 100
 MAX_ID_CHARACTERS = 256
 MAX_NAME_BYTES = 128  # of the registry
 MAX_DESCRIPTION_BYTES = 2048
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 BINARY = {"type": "string", "format": "binary"}
 
 
@@ -125,7 +128,7 @@ class SubmitBody(Wire):
 
     prompt: Annotated[str, Field(min_length=1)]
     model_id: ModelIdText
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[Whole, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
 
 
@@ -186,12 +189,19 @@ def _with_zone(value: datetime) -> datetime:
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
+def _as_text(value: Any) -> Any:
+    """Only a date and time as ISO writes it: a number would be taken as seconds since 1970."""
+    if isinstance(value, str) and _ISO_DATE.match(value) is None:
+        raise ValueError("must be an ISO date and time")
+    return value
+
+
 class TasksQuery(QueryWire):
     """`status` is a list with commas; a time without a zone is UTC."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 10
     status: Annotated[tuple[StatusWord, ...], BeforeValidator(_listed)] = ()
-    since: Annotated[datetime, AfterValidator(_with_zone)] | None = None
+    since: Annotated[datetime, BeforeValidator(_as_text), AfterValidator(_with_zone)] | None = None
 
 
 # -------------------------------------------------------------------- models

@@ -12,13 +12,14 @@ from decentralized_vllm.protocol.prompts import (
     MAX_STOP_SEQUENCES,
 )
 from dvllm_gateway.dialects.openai.wire import Wire
+from dvllm_gateway.http.numbers import Whole
 
 MAX_CHOICES = 8
 MAX_PROMPTS = 8
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 StopText = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]
-Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS_OF_TERMS)]
+Tokens = Annotated[Whole, Field(ge=1, le=MAX_TOKENS_OF_TERMS)]
 
 
 class StreamOptions(Wire):
@@ -50,10 +51,10 @@ class GenerationBody(Wire):
     max_tokens: Tokens | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=0, le=1_000_000)
-    n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
+    top_k: Whole | None = Field(default=None, ge=0, le=1_000_000)
+    n: Whole | None = Field(default=None, ge=1, le=MAX_CHOICES)
     stop: StopText | Annotated[list[StopText], Field(max_length=MAX_STOP_SEQUENCES)] | None = None
-    seed: int | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
+    seed: Whole | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -89,7 +90,7 @@ class CompletionBody(GenerationBody):
         | Annotated[list[list[int]], Field(min_length=1)]
     )
     echo: bool | None = None
-    logprobs: int | None = Field(default=None, ge=0, le=5)
+    logprobs: Whole | None = Field(default=None, ge=0, le=5)
     suffix: str | None = None
 
 
@@ -102,4 +103,4 @@ class EmbeddingBody(Wire):
         | Annotated[list[list[int]], Field(min_length=1)]
     )
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: int | None = Field(default=None, ge=1)
+    dimensions: Whole | None = Field(default=None, ge=1)

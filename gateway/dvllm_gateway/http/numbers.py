@@ -1,0 +1,16 @@
+"""Numbers of JSON bodies: to JSON Schema, 7.0 is as whole as 7."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from decentralized_vllm.protocol.documents import MAX_SAFE_INTEGER
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_SAFE_INTEGER:
+        return int(value)
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]

@@ -1,0 +1,63 @@
+"""Clients as their users have them, pointed at a gateway by nothing but URL and key."""
+
+import pytest
+
+from tests.integration.gateway.clients.conftest import Served
+from tests.support.clients.programs import told_by_node, told_by_python
+
+SIX_WORDS = "Hello there Hello there Hello there"
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_openai_for_node__models_chat_stream_and_errors(served: Served):
+    told = await told_by_node("openai_calls.mjs", *served.arguments)
+    assert told == {
+        "models": [served.model],
+        "text": SIX_WORDS,
+        "streamed": SIX_WORDS,
+        "completionTokens": 6,
+        "unknown_model": {"class": "NotFoundError", "status": 404, "code": "model_not_found"},
+    }
+
+
+@pytest.mark.long
+async def test_openai_for_python__every_call_of_its_users(served: Served):
+    told = await told_by_python("openai_calls.py", *served.arguments)
+    assert told["models"] == [served.model]
+    assert told["model"] == served.model
+    chat = told["chat"]
+    assert (chat["text"], chat["finish_reason"]) == (SIX_WORDS, "length")
+    assert chat["usage"] == {"prompt_tokens": 2, "completion_tokens": 6}
+    assert chat["id"].startswith("chatcmpl-")
+    assert int(chat["job"]) > 0
+    assert chat["response_cid"].startswith("baf")
+    assert chat["receipt"].startswith("0x")
+    assert int(chat["remaining"]) >= 0
+    stream = told["stream"]
+    assert (stream["text"], stream["finish_reason"]) == (SIX_WORDS, "length")
+    assert stream["completion_tokens"] == 6
+    assert told["completion"] == {"text": "OnceOnce Once Once Once", "object": "text_completion"}
+    assert told["choices"] == [0, 1]
+    assert told["unknown_model"]["class"] == "NotFoundError"
+    assert told["unknown_model"]["code"] == "model_not_found"
+    assert told["embeddings"]["class"] == "BadRequestError"
+    assert told["bad_temperature"]["class"] == "BadRequestError"
+    assert told["stranger"]["class"] == "AuthenticationError"
+
+
+@pytest.mark.long
+async def test_litellm__whole_streamed_and_refused(served: Served):
+    told = await told_by_python("litellm_calls.py", *served.arguments)
+    assert told == {
+        "text": SIX_WORDS,
+        "completion_tokens": 6,
+        "streamed": SIX_WORDS,
+        "unknown_model": "NotFoundError",
+    }
+
+
+@pytest.mark.long
+async def test_langchain__invoke_and_stream(served: Served):
+    told = await told_by_python("langchain_calls.py", *served.arguments)
+    assert told == {"text": SIX_WORDS, "output_tokens": 6, "streamed": SIX_WORDS}
