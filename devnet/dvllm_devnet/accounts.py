@@ -8,6 +8,7 @@ from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 from decentralized_vllm.protocol.ids import Address
 
 MNEMONIC = "test test test test test test test test test test test junk"
+GATEWAY_INDEX = 34  # behind the workers of the largest network
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +24,20 @@ class Cast:
 
     deployer: DevAccount
     requester: DevAccount
+    gateway: DevAccount
     workers: tuple[DevAccount, ...]
 
     @property
     def all(self) -> tuple[DevAccount, ...]:
-        return (self.deployer, self.requester, *self.workers)
+        return (self.deployer, self.requester, self.gateway, *self.workers)
 
 
 def make_cast(n_workers: int) -> Cast:
     names = ["deployer", "requester", *(f"worker-{n + 1}" for n in range(n_workers))]
     seed = seed_from_mnemonic(MNEMONIC, "")
     deployer, requester, *workers = (_account(seed, n, name) for n, name in enumerate(names))
-    return Cast(deployer, requester, tuple(workers))
+    gateway = _account(seed, GATEWAY_INDEX, "gateway")
+    return Cast(deployer, requester, gateway, tuple(workers))
 
 
 def _account(seed: bytes, index: int, name: str) -> DevAccount:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.protocol.errors import ChainUnavailable
-from dvllm_devnet.accounts import MNEMONIC
+from dvllm_devnet.accounts import GATEWAY_INDEX, MNEMONIC
 from dvllm_devnet.layout import Layout
 from dvllm_devnet.processes import ChildProcess, Command, wait_until_ready
 from dvllm_devnet.settings import ChainSettings
 
 _READY_TIMEOUT_S = 20.0
-_MAX_ACCOUNTS = 34  # deployer, requester and the workers of the largest network
+_MAX_ACCOUNTS = GATEWAY_INDEX + 1  # those of the largest network
 
 
 def anvil_command(anvil: Path, settings: ChainSettings, layout: Layout) -> Command:

@@ -57,5 +57,9 @@ class Layout:
         return self.home / f"worker-{number}"
 
     @property
+    def gateway(self) -> Path:
+        return self.home / "gateway"
+
+    @property
     def worker_folders(self) -> tuple[Path, ...]:
         return tuple(sorted(self.home.glob("worker-*")))

@@ -29,7 +29,17 @@ class ModelEntry(_Frozen):
     name: str
 
 
+class GatewayEntry(_Frozen):
+    """`url` has all APIs, and OpenAI's /v1; `dvllm_url` is the documented API alone."""
+
+    url: str
+    dvllm_url: str
+    dvllm_ws_url: str
+
+
 class Manifest(_Frozen):
+    """`gateway` and `api_key`, which has credit, are None in a network without a gateway."""
+
     rpc_url: str
     ws_url: str
     chain_id: int
@@ -38,6 +48,8 @@ class Manifest(_Frozen):
     ipfs_gateway: str
     accounts: tuple[AccountEntry, ...]
     models: tuple[ModelEntry, ...]
+    gateway: GatewayEntry | None
+    api_key: str | None
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:

@@ -23,10 +23,18 @@ from dvllm_devnet.chain_process import start_chain
 from dvllm_devnet.console import Console
 from dvllm_devnet.content_process import start_content
 from dvllm_devnet.contracts import ensure_contracts
+from dvllm_devnet.gateway_process import gateway_command, wait_for_gateway
+from dvllm_devnet.gateway_setup import GatewayPlan, write_gateway_settings
 from dvllm_devnet.layout import Layout
 from dvllm_devnet.manifest import Manifest, ModelEntry, remove_manifest, write_manifest
 from dvllm_devnet.model_source import build_model
-from dvllm_devnet.network_plan import NetworkPlan, addresses_of, manifest_of, worker_plans
+from dvllm_devnet.network_plan import (
+    NetworkPlan,
+    addresses_of,
+    gateway_plan,
+    manifest_of,
+    worker_plans,
+)
 from dvllm_devnet.ports import check_ports
 from dvllm_devnet.processes import ChildProcess
 from dvllm_devnet.programs import find_anvil
@@ -114,6 +122,7 @@ class _Start:
         self._stack = stack
         self._chain = chain
         self._cast = make_cast(plan.settings.workers.count)
+        self._gateways: list[ChildProcess] = []
 
     async def run(self) -> Network:
         self._console.step(f"chain {self._settings.chain.chain_id} at {self._plan.rpc_url}")
@@ -123,14 +132,26 @@ class _Start:
         deployment = await self._deployed()
         addresses = addresses_of(self._plan, deployment)
         workers = self._workers(addresses)
+        gateway = gateway_plan(self._settings, self._cast, self._layout)
+        api_key: asyncio.Task[str] | None = None
         with self._console.waiting("the model is published, workers register and start engines"):
             async with connect(addresses.chain_settings) as network, asyncio.TaskGroup() as group:
                 publishing = group.create_task(self._published(deployment))
                 group.create_task(self._pay_requester(deployment))
+                if gateway is not None:
+                    bringing_up = self._bring_up_gateway(gateway, deployment, addresses)
+                    api_key = group.create_task(bringing_up)
                 for worker in workers:
                     group.create_task(self._bring_up(worker, network, deployment, publishing))
         model = publishing.result()
-        manifest = manifest_of(self._plan, deployment, self._cast, model)
+        manifest = manifest_of(
+            self._plan,
+            deployment,
+            self._cast,
+            model,
+            gateway=None if gateway is None else gateway.entry,
+            api_key=None if api_key is None else api_key.result(),
+        )
         write_manifest(manifest, self._layout.manifest)
         self._stack.callback(remove_manifest, self._layout.manifest)
         return Network(
@@ -140,7 +161,7 @@ class _Start:
             manifest=manifest,
             addresses=addresses,
             workers=workers,
-            essential=(self._chain, content),
+            essential=(self._chain, content, *self._gateways),
         )
 
     async def _deployed(self) -> Deployment:
@@ -198,6 +219,26 @@ class _Start:
         self._console.step(f"{worker.name} starts its engine")
         await worker.wait_until_ready(functools.partial(is_on_duty, network, address))
         self._console.step(f"{worker.name} serves {model_id} at {worker.plan.url}")
+
+    async def _bring_up_gateway(
+        self, plan: GatewayPlan, deployment: Deployment, addresses: NetworkAddresses
+    ) -> str:
+        """The API key of its user."""
+        # Networks without a gateway start faster without its libraries.
+        from dvllm_devnet.gateway_user import ensure_user
+
+        async with self._client(deployment, plan.account) as client:
+            await fill_wallet(client, Wei(plan.settings.tokens))
+        write_gateway_settings(plan, addresses)
+        api_key = await ensure_user(plan)
+        child = await ChildProcess.start(gateway_command(plan), self._layout.logs)
+        self._gateways.append(child)
+        self._stack.push_async_callback(child.stop)
+        await wait_for_gateway(child, plan)
+        self._console.step(
+            f"gateway at {plan.entry.url}, the documented API at {plan.entry.dvllm_url}"
+        )
+        return api_key
 
     async def _enlist(
         self, worker: WorkerProcess, network: ChainNetwork, deployment: Deployment

@@ -8,8 +8,15 @@ from typing import Any
 from decentralized_vllm.chain.deployment import Deployment
 from decentralized_vllm.protocol.deployment_plan import MODEL_REGISTRY, NODE_REGISTRY, TOKEN
 from dvllm_devnet.accounts import Cast
+from dvllm_devnet.gateway_setup import GatewayPlan
 from dvllm_devnet.layout import Layout
-from dvllm_devnet.manifest import AccountEntry, ContractAddresses, Manifest, ModelEntry
+from dvllm_devnet.manifest import (
+    AccountEntry,
+    ContractAddresses,
+    GatewayEntry,
+    Manifest,
+    ModelEntry,
+)
 from dvllm_devnet.ports import free_block
 from dvllm_devnet.settings import ContentSettings, DevnetSettings
 from dvllm_devnet.worker_setup import NetworkAddresses, WorkerPlan
@@ -51,12 +58,20 @@ class NetworkPlan:
 
 def on_free_ports(settings: DevnetSettings) -> DevnetSettings:
     """The same network on ports that nobody uses, for one that nobody has to find."""
-    first = free_block(_N_OTHER_PORTS + settings.workers.count)
+    n_others = _N_OTHER_PORTS + len(settings.gateway.ports)
+    first = free_block(n_others + settings.workers.count)
     chain = settings.chain.model_copy(update={"port": first})
     content = ContentSettings(api_port=first + 1, gateway_port=first + 2)
-    first_worker = first + _N_OTHER_PORTS
-    workers = settings.workers.model_copy(update={"first_port": first_worker})
-    return settings.model_copy(update={"chain": chain, "content": content, "workers": workers})
+    names = (name.rpartition(".")[2] for name in settings.gateway.ports)
+    gateway_ports = {name: first + _N_OTHER_PORTS + n for n, name in enumerate(names)}
+    return settings.model_copy(
+        update={
+            "chain": chain,
+            "content": content,
+            "gateway": settings.gateway.model_copy(update=gateway_ports),
+            "workers": settings.workers.model_copy(update={"first_port": first + n_others}),
+        }
+    )
 
 
 def worker_plans(settings: DevnetSettings, cast: Cast, layout: Layout) -> list[WorkerPlan]:
@@ -67,9 +82,18 @@ def worker_plans(settings: DevnetSettings, cast: Cast, layout: Layout) -> list[W
             port=settings.worker_port(number),
             slots=settings.workers.slots,
             stake_wei=settings.workers.stake,
+            managers=(cast.gateway.address,) if settings.gateway.enabled else (),
         )
         for number, account in enumerate(cast.workers, start=1)
     ]
+
+
+def gateway_plan(settings: DevnetSettings, cast: Cast, layout: Layout) -> GatewayPlan | None:
+    """None for a network without a gateway."""
+    if not settings.gateway.enabled:
+        return None
+    node = worker_plans(settings, cast, layout)[0]
+    return GatewayPlan(cast.gateway, layout.gateway, settings.gateway, node.url)
 
 
 def addresses_of(plan: NetworkPlan, deployment: Deployment) -> NetworkAddresses:
@@ -85,7 +109,12 @@ def addresses_of(plan: NetworkPlan, deployment: Deployment) -> NetworkAddresses:
 
 
 def manifest_of(
-    plan: NetworkPlan, deployment: Deployment, cast: Cast, model: ModelEntry
+    plan: NetworkPlan,
+    deployment: Deployment,
+    cast: Cast,
+    model: ModelEntry,
+    gateway: GatewayEntry | None,
+    api_key: str | None,
 ) -> Manifest:
     return Manifest(
         rpc_url=plan.rpc_url,
@@ -104,4 +133,6 @@ def manifest_of(
             for a in cast.all
         ),
         models=(model,),
+        gateway=gateway,
+        api_key=api_key,
     )

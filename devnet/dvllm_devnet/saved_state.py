@@ -18,6 +18,7 @@ from dvllm_devnet.errors import AlreadyRunning, UnusableState
 from dvllm_devnet.layout import Layout
 
 JOURNAL_PATTERN = "worker.sqlite*"
+OUTBOX_PATTERN = "outbox.sqlite*"  # of the gateway, whose accounts and tasks stay
 WORKER_CONTENT = frozenset({"store", "models"})
 ASIDE = "set-aside"
 
@@ -100,6 +101,7 @@ def forget_chain(layout: Layout) -> None:
     layout.born_with.unlink(missing_ok=True)
     for journal in _journals(layout):
         journal.unlink()
+    shutil.rmtree(layout.gateway, ignore_errors=True)
 
 
 def _restore_last_good(layout: Layout) -> None:
@@ -139,4 +141,5 @@ def _set_aside_journals(layout: Layout) -> bool:
 
 
 def _journals(layout: Layout) -> list[Path]:
-    return [file for home in layout.worker_folders for file in home.glob(JOURNAL_PATTERN)]
+    of_workers = [file for home in layout.worker_folders for file in home.glob(JOURNAL_PATTERN)]
+    return of_workers + list(layout.gateway.glob(OUTBOX_PATTERN))

@@ -65,6 +65,24 @@ class RequesterSettings(_Section):
     credit: AmountWei
 
 
+class GatewaySettings(_Section):
+    enabled: bool
+    dvllm_port: Port
+    dvllm_ws_port: Port
+    unified_port: Port
+    admin_port: Port
+    tokens: AmountWei
+    credit: AmountWei
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Setting's name → port; none of a gateway that is not to run."""
+        if not self.enabled:
+            return {}
+        names = ("dvllm_port", "dvllm_ws_port", "unified_port", "admin_port")
+        return {f"gateway.{name}": getattr(self, name) for name in names}
+
+
 class ClockSettings(_Section):
     lease_s: Seconds
     grace_s: Seconds
@@ -114,6 +132,7 @@ class DevnetSettings(BaseSettings):
     content: ContentSettings
     workers: WorkerSettings
     requester: RequesterSettings
+    gateway: GatewaySettings
     clocks: ClockSettings
     market: MarketSettings
     terms: TermsSettings
@@ -127,6 +146,7 @@ class DevnetSettings(BaseSettings):
             "chain.port": self.chain.port,
             "content.api_port": self.content.api_port,
             "content.gateway_port": self.content.gateway_port,
+            **self.gateway.ports,
         }
         for number in range(1, self.workers.count + 1):
             ports[f"workers.first_port (worker-{number})"] = self.worker_port(number)
@@ -173,11 +193,13 @@ def load_settings(file: Path) -> DevnetSettings:
 
 
 def for_demo(settings: DevnetSettings) -> DevnetSettings:
-    """The network of the demonstration: two workers and short clocks."""
+    """The network of the demonstration: two workers, short clocks, nothing in front of it."""
     clocks = settings.clocks.model_copy(
         update={"lease_s": settings.demo.lease_s, "open_s": settings.demo.open_s}
     )
-    return with_workers(settings.model_copy(update={"clocks": clocks}), _DEMO_WORKERS)
+    gateway = settings.gateway.model_copy(update={"enabled": False})
+    changed = settings.model_copy(update={"clocks": clocks, "gateway": gateway})
+    return with_workers(changed, _DEMO_WORKERS)
 
 
 def with_workers(settings: DevnetSettings, count: int | None) -> DevnetSettings:

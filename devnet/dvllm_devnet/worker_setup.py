@@ -37,13 +37,17 @@ class NetworkAddresses:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """One worker of the network. Its key is public, so it may stand in a file."""
+    """One worker of the network. Its key is public, so it may stand in a file.
+
+    `managers` may allot its resources beside itself.
+    """
 
     account: DevAccount
     data_dir: Path
     port: int
     slots: int
     stake_wei: int
+    managers: tuple[Address, ...] = ()
 
     @property
     def name(self) -> str:
@@ -86,6 +90,7 @@ def worker_sections(
             "resume_on_start": True,
             "take_jitter_s": 0.5,
             "settle_every_s": 60.0,
+            "managers": list(plan.managers),
         },
         "http": {"port": plan.port},
         "content": {

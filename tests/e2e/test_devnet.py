@@ -96,12 +96,16 @@ def test_manifest__of_two_workers__has_the_documented_fields(shared):
         "ipfs_gateway",
         "accounts",
         "models",
+        "gateway",
+        "api_key",
     }
+    assert set(fields["gateway"]) == {"url", "dvllm_url", "dvllm_ws_url"}
     assert fields["chain_id"] == 31337
     assert fields["ws_url"] == fields["rpc_url"].replace("http", "ws")
     assert [account["name"] for account in fields["accounts"]] == [
         "deployer",
         "requester",
+        "gateway",
         "worker-1",
         "worker-2",
     ]
@@ -123,6 +127,29 @@ def test_bare_submit__by_abi_alone__is_answered(manifest, tmp_path):
         (event,) = coordinator.events.InferenceRequested().process_receipt(receipt, errors=DISCARD)
         assert event["args"]["promptCID"] == prompt_cid
         assert client.wait_for_completion(event["args"]["jobId"], timeout=60).response
+
+
+def test_gateway__with_the_key_of_the_manifest__answers_a_chat(manifest):
+    reply = requests.post(
+        f"{manifest.gateway.url}/v1/chat/completions",
+        json={"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4},
+        headers={"Authorization": f"Bearer {manifest.api_key}"},
+        timeout=60,
+    )
+
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["choices"][0]["message"]["content"]
+
+
+def test_gateway__shows_and_sets_the_resources_of_a_worker(manifest):
+    own = {"Authorization": f"Bearer {manifest.api_key}"}
+    url = f"{manifest.gateway.dvllm_url}/api/resources"
+    shown = requests.get(url, headers=own, timeout=10)
+    allotted = requests.post(url, json={"cpu": 10.0}, headers=own, timeout=10)
+
+    assert set(shown.json()) == {"allocation", "usage", "limits"}
+    assert allotted.status_code == 200, allotted.text
+    assert allotted.json()["allocation"]["cpu"] == 10.0
 
 
 def test_two_networks__born_at_once_with_the_same_keys__both_become_ready(tmp_path):
@@ -174,7 +201,9 @@ def test_life_of_a_network__stopped_killed_and_wiped__is_usable_each_time(tmp_pa
         assert coordinator.functions.jobCount().call() == 0
 
 
-@pytest.mark.parametrize("setting", ["chain.port", "content.api_port", "content.gateway_port"])
+@pytest.mark.parametrize(
+    "setting", ["chain.port", "content.api_port", "content.gateway_port", "gateway.unified_port"]
+)
 def test_port_taken__is_said_with_the_setting_and_nothing_starts(tmp_path, env, setting):
     port = int(env[f"DVLLM_DEVNET__{setting.upper().replace('.', '__')}"])
     with socket.create_server(("127.0.0.1", port)):

@@ -21,8 +21,17 @@ END_TIMEOUT_S = 60
 
 def free_port_settings() -> dict[str, str]:
     """Environment that moves a network of up to four workers to free ports."""
-    first = free_block(7)
-    names = ("CHAIN__PORT", "CONTENT__API_PORT", "CONTENT__GATEWAY_PORT", "WORKERS__FIRST_PORT")
+    first = free_block(11)
+    names = (
+        "CHAIN__PORT",
+        "CONTENT__API_PORT",
+        "CONTENT__GATEWAY_PORT",
+        "GATEWAY__DVLLM_PORT",
+        "GATEWAY__DVLLM_WS_PORT",
+        "GATEWAY__UNIFIED_PORT",
+        "GATEWAY__ADMIN_PORT",
+        "WORKERS__FIRST_PORT",
+    )
     return {f"DVLLM_DEVNET__{name}": str(first + i) for i, name in enumerate(names)}
 
 

@@ -9,6 +9,7 @@ def test_cast__two_workers__has_anvils_first_accounts():
     assert [account.name for account in cast.all] == [
         "deployer",
         "requester",
+        "gateway",
         "worker-1",
         "worker-2",
     ]

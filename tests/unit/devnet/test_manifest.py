@@ -5,6 +5,7 @@ import pytest
 from dvllm_devnet.manifest import (
     AccountEntry,
     ContractAddresses,
+    GatewayEntry,
     Manifest,
     ModelEntry,
     read_manifest,
@@ -26,6 +27,8 @@ def manifest():
         ipfs_gateway="http://127.0.0.1:3",
         accounts=(AccountEntry(name="requester", address="0x05", private_key="0x06"),),
         models=(ModelEntry(id="m", cid="Qm", name="M"),),
+        gateway=GatewayEntry(url="http://a", dvllm_url="http://b", dvllm_ws_url="ws://c"),
+        api_key="dvk_x",
     )
 
 
@@ -41,10 +44,13 @@ def test_write__then_plain_json__has_the_documented_fields_only(manifest, tmp_pa
         "ipfs_gateway",
         "accounts",
         "models",
+        "gateway",
+        "api_key",
     ]
     assert list(fields["contracts"]) == ["coordinator", "model_registry", "node_registry", "token"]
     assert list(fields["accounts"][0]) == ["name", "address", "private_key"]
     assert list(fields["models"][0]) == ["id", "cid", "name"]
+    assert list(fields["gateway"]) == ["url", "dvllm_url", "dvllm_ws_url"]
 
 
 def test_write__then_read__is_equal_and_leaves_no_draft(manifest, tmp_path):

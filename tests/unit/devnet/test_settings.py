@@ -60,7 +60,11 @@ def test_unreadable_file__is_named(tmp_path):
 def test_ports__name_every_worker(settings):
     ports = with_workers(settings, 3).ports
     assert ports["workers.first_port (worker-3)"] == settings.workers.first_port + 2
-    assert len(ports) == 6
+    assert len(ports) == 10
+
+
+def test_ports__without_a_gateway__are_the_others(settings):
+    assert not any(name.startswith("gateway.") for name in for_demo(settings).ports)
 
 
 def test_for_demo__has_two_workers_and_its_own_clocks(settings):

@@ -9,7 +9,10 @@ from decentralized_vllm.protocol.ids import Address
 from dvllm_devnet import engine_choice
 from dvllm_devnet.accounts import make_cast
 from dvllm_devnet.contract_settings import model_terms, network_settings
-from dvllm_devnet.settings import load_settings
+from dvllm_devnet.gateway_setup import write_gateway_settings
+from dvllm_devnet.layout import Layout
+from dvllm_devnet.network_plan import gateway_plan, worker_plans
+from dvllm_devnet.settings import for_demo, load_settings
 from dvllm_devnet.worker_process import engine_error
 from dvllm_devnet.worker_setup import (
     NetworkAddresses,
@@ -18,6 +21,7 @@ from dvllm_devnet.worker_setup import (
     worker_sections,
     write_settings,
 )
+from dvllm_gateway.settings import load_settings as load_gateway_settings
 from dvllm_worker.engines.machine import Installed
 from dvllm_worker.settings import load_settings as load_worker_settings
 
@@ -115,3 +119,22 @@ def test_model_terms__price_finer_than_a_gwei__is_refused(monkeypatch):
     monkeypatch.setenv("DVLLM_DEVNET__TERMS__INPUT_PRICE", "0.0000000001")
     with pytest.raises(SettingError, match=r"terms\.input_price"):
         model_terms(load_settings(SHIPPED))
+
+
+def test_gateway_settings__are_ones_the_gateway_accepts(tmp_path):
+    settings = load_settings(SHIPPED)
+    plan = gateway_plan(settings, make_cast(2), Layout(tmp_path))
+    write_gateway_settings(plan, NETWORK)
+    loaded = load_gateway_settings(plan.settings_file, {})
+
+    assert loaded.chain.contract_address == NETWORK.coordinator
+    assert loaded.listen.unified_port == settings.gateway.unified_port
+    assert loaded.node.node_url == "http://127.0.0.1:8701"
+    assert loaded.key.private_key.get_secret_value() == plan.account.private_key
+
+
+def test_gateway__of_a_demonstration__is_none(tmp_path):
+    settings = for_demo(load_settings(SHIPPED))
+    assert gateway_plan(settings, make_cast(2), Layout(tmp_path)) is None
+    workers = worker_plans(settings, make_cast(2), Layout(tmp_path))
+    assert [worker.managers for worker in workers] == [(), ()]
