@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from eth_account.signers.local import LocalAccount
+
 from decentralized_vllm import ClientSettings
 from decentralized_vllm.protocol.generation import SamplingParameters
 from decentralized_vllm.protocol.ids import Address, Wei
@@ -100,6 +102,7 @@ class TaskGateway:
 async def task_gateway(
     place: Where,
     *,
+    account: LocalAccount = GATEWAY,
     limits: TaskLimits | None = None,
     patience: TaskPatience | None = None,
     trade: TradeSettings | None = None,
@@ -108,7 +111,7 @@ async def task_gateway(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(place.database))
         desk = await stack.enter_async_context(
-            open_desk(place.client, GATEWAY, trade or place.trade)
+            open_desk(place.client, account, trade or place.trade)
         )
         bus = Bus(SqlEventStore(database))
         live, store = LiveTasks(), SqlTaskStore(database)

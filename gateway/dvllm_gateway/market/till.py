@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from dvllm_gateway.services.latest import Latest
 log = logging.getLogger(__name__)
 
 NOTHING = Wei(0)
+NO_GAS_S = 30.0
 LOW_WEI = tokens(20)
 FULL_WEI = tokens(100)
 
@@ -34,6 +36,19 @@ class TillSettings:
     patience_s: float = 10.0
 
 
+@dataclass(slots=True)
+class _NoGas:
+    """Compares with the balance at the first look after the refusal."""
+
+    until_s: float
+    at_wei: Wei | None = None
+
+    def is_over(self, gas_wei: Wei) -> bool:
+        if self.at_wei is None:
+            self.at_wei = gas_wei
+        return gas_wei > self.at_wei or time.monotonic() >= self.until_s
+
+
 class Till:
     """`run` must run. A submission is `promised` from before it is sent until it is `settled`:
     mined, or known never to be."""
@@ -49,7 +64,7 @@ class Till:
         self._spent_unseen_wei = 0
         self._looks: Latest[int] = Latest(0)
         self._is_wanted = asyncio.Event()
-        self._short_of_gas_at_wei: Wei | None = None
+        self._no_gas: _NoGas | None = None
         self._has_complained = False
 
     @property
@@ -63,7 +78,7 @@ class Till:
         balance = self._balance
         if balance is None:
             raise NoCapacity("the gateway's money was not read yet", retry_after_s=2)
-        if self._short_of_gas_at_wei is not None:
+        if self._no_gas is not None:
             raise NoCapacity("the gateway cannot pay for gas now", retry_after_s=30)
         if self.free_wei + balance.wallet_wei < escrow_wei:
             self._complain(balance)
@@ -95,9 +110,10 @@ class Till:
         self._is_wanted.set()
 
     def short_of_gas(self) -> None:
-        """A submission was refused for it. Over when the key has got some."""
-        if self._balance is not None:
-            self._short_of_gas_at_wei = self._balance.gas_wei
+        """A submission was refused for it. Over when the key has got some, or may have."""
+        if self._no_gas is None:
+            self._no_gas = _NoGas(until_s=time.monotonic() + NO_GAS_S)
+            self.look_soon()
 
     async def run(self) -> None:
         """Until cancelled. What goes wrong is logged and tried again at the next look."""
@@ -120,8 +136,8 @@ class Till:
         balance = await self._read_balance()
         self._spent_unseen_wei -= seen_wei
         self._balance = balance
-        if self._short_of_gas_at_wei is not None and balance.gas_wei > self._short_of_gas_at_wei:
-            self._short_of_gas_at_wei = None
+        if self._no_gas is not None and self._no_gas.is_over(balance.gas_wei):
+            self._no_gas = None
         self._looks.set(self._looks.value + 1)
 
     async def _fill_up(self) -> None:
