@@ -10,8 +10,10 @@ from dvllm_gateway.dialects.dvllm.wire import Wire
 from dvllm_gateway.errors import Forbidden, InvalidRequest
 from dvllm_gateway.http.multipart import FormField, FormFile, form_parts
 from dvllm_gateway.http.operation import Call, Reply
+from dvllm_gateway.http.replies import json_bytes
 from dvllm_gateway.http.routing import CONTENT_DIGEST
 from dvllm_gateway.http.validation import first_problem
+from dvllm_gateway.services.network import Model
 from dvllm_gateway.services.ports import ModelUpload
 from dvllm_gateway.services.uploads import ModelFolder, Uploads
 
@@ -20,15 +22,19 @@ FORM_BYTES = 1 << 20  # of a form beside its files
 _FILE = "file"
 
 
-async def list_models(call: Call[None, None]) -> Reply:
-    found = await call.core.models.list(active_only=False)
-    return Reply(schemas.ModelsReply(models=[rendering.model_item(model) for model in found]))
-
-
 class ModelHandlers:
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
         self.max_body_bytes = uploads.max_bytes + FORM_BYTES
+        self._rendered: tuple[tuple[Model, ...], bytes] = ((), b'{"models":[]}')
+
+    async def list(self, call: Call[None, None]) -> web.Response:
+        """Rendered once for each list that the core has, which lives for seconds."""
+        models = await call.core.models.list(active_only=False)
+        if self._rendered[0] is not models:
+            items = [rendering.model_item(model) for model in models]
+            self._rendered = models, json_bytes(schemas.ModelsReply(models=items))
+        return web.Response(body=self._rendered[1], content_type="application/json")
 
     async def upload(self, call: Call[None, None]) -> Reply:
         """The signature covers a digest of the form, which is checked when all of it is here."""

@@ -1,6 +1,7 @@
 """How this dialect writes values: camelCase names, ISO times, numbers that JavaScript can hold."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -34,6 +35,7 @@ class QueryWire(Wire):
     model_config = ConfigDict(strict=False)
 
 
+@lru_cache(maxsize=8192)  # a task that is read again has the same times
 def iso_time(at_ms: int) -> str:
     """Unix milliseconds as UTC with milliseconds and a Z."""
     at = _EPOCH + timedelta(milliseconds=at_ms)
