@@ -1,5 +1,6 @@
 """What is asked of an engine and what it answers, whatever the engine is."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,9 +16,32 @@ class Message:
     content: str
 
 
+class Feature(StrEnum):
+    """What not every engine does. A node announces those of each model that it serves."""
+
+    LOGPROBS = "logprobs"
+    PENALTIES = "penalties"
+    JSON_OBJECT = "json_object"
+    JSON_SCHEMA = "json_schema"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """The text is to be JSON: any object, or what a schema describes.
+
+    `schema` is canonical JSON; see `json_schemas` for how one gets here.
+    """
+
+    schema: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingParameters:
-    """Defaults are those of a plain-text prompt. Temperature 0 is greedy."""
+    """Defaults are those of a plain-text prompt. Temperature 0 is greedy.
+
+    `logprobs` asks for every token's log-probability and for as many of the likeliest instead of
+    it; None asks for neither.
+    """
 
     max_tokens: int = 100
     temperature: float = 1.0
@@ -25,6 +49,24 @@ class SamplingParameters:
     top_k: int = 0  # 0: no limit
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logprobs: int | None = None
+    response_format: ResponseFormat | None = None
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What an engine must be able to do to answer as asked."""
+        return frozenset(self._features())
+
+    def _features(self) -> Iterator[Feature]:
+        if self.logprobs is not None:
+            yield Feature.LOGPROBS
+        if self.presence_penalty or self.frequency_penalty:
+            yield Feature.PENALTIES
+        if self.response_format is not None:
+            is_any = self.response_format.schema is None
+            yield Feature.JSON_OBJECT if is_any else Feature.JSON_SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +80,38 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """A token that might come next: its text, and the natural logarithm of its probability.
+
+    The probability is the model's own, before temperature, penalties and narrowing. The text of a
+    token that is no whole character is U+FFFD.
+    """
+
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One output token, and the likeliest at its place, best first."""
+
+    text: str
+    logprob: float
+    top: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationChunk:
-    """A piece of an answer. The last chunk, and only it, has a finish reason."""
+    """A piece of an answer. The last chunk, and only it, has a finish reason.
+
+    `logprobs` has one entry for each token id if the request asks for them, else none.
+    """
 
     text: str
     token_ids: tuple[int, ...]
     n_prompt_tokens: int
     finish_reason: FinishReason | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ must then be valid; anything else is plain text with default parameters. So a br
 never answered as if it were text, and a text that begins with `{` goes into a document.
 """
 
-from dataclasses import asdict, dataclass, field
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -24,12 +24,16 @@ from decentralized_vllm.protocol.errors import InvalidDocument, InvalidPrompt
 from decentralized_vllm.protocol.generation import (
     GenerationRequest,
     Message,
+    ResponseFormat,
     SamplingParameters,
 )
+from decentralized_vllm.protocol.json_schemas import schema_format, schema_of
+from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS, MAX_TOP_LOGPROBS
 
 MAX_MESSAGES = 1024
 MAX_STOP_SEQUENCES = 16
 MAX_STOP_CHARACTERS = 256
+MAX_PENALTY = 2.0
 # A chat template adds a system prompt and marks each turn; generous for the templates in use.
 TEMPLATE_TOKENS = 96
 TEMPLATE_TOKENS_PER_MESSAGE = 16
@@ -101,6 +105,25 @@ class _MessageSchema(Schema):
     content: str
 
 
+class _ObjectFormatSchema(Schema):
+    type: Literal["json_object"]
+
+    def to_format(self) -> ResponseFormat:
+        return ResponseFormat()
+
+
+class _SchemaFormatSchema(Schema):
+    type: Literal["json_schema"]
+    schema_: dict[str, Any] = Field(alias="schema")
+
+    def to_format(self) -> ResponseFormat:
+        return schema_format(self.schema_)
+
+
+_Format = Annotated[_ObjectFormatSchema | _SchemaFormatSchema, Field(discriminator="type")]
+_Penalty = Annotated[float, Field(ge=-MAX_PENALTY, le=MAX_PENALTY)]
+
+
 class _ParametersSchema(Schema):
     max_tokens: int = Field(default=100, ge=1, le=MAX_TOKENS_OF_TERMS)
     temperature: float = Field(default=1.0, ge=0, le=2)
@@ -110,9 +133,21 @@ class _ParametersSchema(Schema):
         default=[], max_length=MAX_STOP_SEQUENCES
     )
     seed: int | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
+    presence_penalty: _Penalty = 0.0
+    frequency_penalty: _Penalty = 0.0
+    logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
+    response_format: _Format | None = None
 
     def to_parameters(self) -> SamplingParameters:
-        return SamplingParameters(**{**self.model_dump(), "stop": tuple(self.stop)})
+        if self.logprobs is not None and self.max_tokens > MAX_TOKENS_WITH_LOGPROBS:
+            raise InvalidPrompt(f"logprobs: of at most {MAX_TOKENS_WITH_LOGPROBS} tokens")
+        plain = self.model_dump(exclude={"stop", "response_format"})
+        form = self.response_format
+        return SamplingParameters(
+            **plain,
+            stop=tuple(self.stop),
+            response_format=None if form is None else form.to_format(),
+        )
 
 
 class _ChatSchema(Schema):
@@ -162,7 +197,38 @@ def _validated(fields: canonical_json.JsonValue) -> PromptDocument:
 
 
 def _parameters_json(parameters: SamplingParameters) -> dict[str, canonical_json.JsonValue]:
-    return {**asdict(parameters), "stop": list(parameters.stop)}
+    return {
+        "max_tokens": parameters.max_tokens,
+        "temperature": parameters.temperature,
+        "top_p": parameters.top_p,
+        "top_k": parameters.top_k,
+        "stop": list(parameters.stop),
+        "seed": parameters.seed,
+        **_later_parameters_json(parameters),
+    }
+
+
+def _later_parameters_json(
+    parameters: SamplingParameters,
+) -> dict[str, canonical_json.JsonValue]:
+    """Left out unless they are used, so documents without them stay what they were."""
+    fields: dict[str, canonical_json.JsonValue] = {}
+    if parameters.presence_penalty:
+        fields["presence_penalty"] = parameters.presence_penalty
+    if parameters.frequency_penalty:
+        fields["frequency_penalty"] = parameters.frequency_penalty
+    if parameters.logprobs is not None:
+        fields["logprobs"] = parameters.logprobs
+    if parameters.response_format is not None:
+        fields["response_format"] = _format_json(parameters.response_format)
+    return fields
+
+
+def _format_json(form: ResponseFormat) -> canonical_json.JsonValue:
+    schema = schema_of(form)
+    if schema is None:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "schema": schema}
 
 
 def _checked_bytes(body: dict[str, canonical_json.JsonValue]) -> bytes:

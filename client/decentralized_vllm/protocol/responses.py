@@ -23,8 +23,18 @@ from decentralized_vllm.protocol.documents import (
     describe,
 )
 from decentralized_vllm.protocol.errors import InvalidDocument, InvalidReceipt, InvalidResponse
-from decentralized_vllm.protocol.generation import EngineIdentity, FinishReason, Usage
+from decentralized_vllm.protocol.generation import (
+    EngineIdentity,
+    FinishReason,
+    TokenLogprob,
+    Usage,
+)
 from decentralized_vllm.protocol.ids import Address, Cid, JobId, ModelId
+from decentralized_vllm.protocol.logprobs import (
+    MAX_TOKENS_WITH_LOGPROBS,
+    LogprobSchema,
+    logprobs_json,
+)
 from decentralized_vllm.protocol.receipts import (
     Deployment,
     InferenceReceipt,
@@ -58,7 +68,10 @@ class ResponseTiming:
 
 @dataclass(frozen=True, slots=True)
 class ResponseDocument:
-    """An answer. `seed` is the one really used; `parts` are CIDs of outputs that are not text."""
+    """An answer. `seed` is the one really used; `parts` are CIDs of outputs that are not text.
+
+    `logprobs` has an entry for each token if the prompt asks for them, and is None if not.
+    """
 
     request: RequestIdentity
     node: Address
@@ -70,6 +83,7 @@ class ResponseDocument:
     engine: EngineIdentity
     seed: int | None = None
     parts: dict[str, Cid] = field(default_factory=dict)
+    logprobs: tuple[TokenLogprob, ...] | None = None
     signature: bytes = b""
 
     @property
@@ -111,6 +125,8 @@ class ResponseDocument:
         n_billed = self.usage.n_output_tokens
         if n_billed != len(self.token_ids):
             raise InvalidResponse(f"bills {n_billed} tokens and shows {len(self.token_ids)}")
+        if self.logprobs is not None and len(self.logprobs) != n_billed:
+            raise InvalidResponse(f"bills {n_billed} tokens and rates {len(self.logprobs)}")
 
 
 def parse_response(data: bytes) -> ResponseDocument:
@@ -156,6 +172,9 @@ class _EngineSchema(Schema):
     device: _ShortText
 
 
+_Logprobs = Annotated[list[LogprobSchema], Field(max_length=MAX_TOKENS_WITH_LOGPROBS)]
+
+
 class _ReceiptSchema(Schema):
     signature: str = Field(pattern=r"^0x[0-9a-f]{130}$")
 
@@ -175,6 +194,7 @@ class _ResponseSchema(Schema):
     engine: _EngineSchema
     seed: int | None = Field(ge=0, le=MAX_SAFE_INTEGER)
     parts: dict[_ShortText, CidText] = Field(max_length=MAX_PARTS)
+    logprobs: _Logprobs | None = None
     receipt: _ReceiptSchema
 
     def to_document(self) -> ResponseDocument:
@@ -189,8 +209,14 @@ class _ResponseSchema(Schema):
             engine=EngineIdentity(**self.engine.model_dump()),
             seed=self.seed,
             parts={name: Cid(cid) for name, cid in self.parts.items()},
+            logprobs=self._logprobs(),
             signature=bytes.fromhex(self.receipt.signature[2:]),
         )
+
+    def _logprobs(self) -> tuple[TokenLogprob, ...] | None:
+        if self.logprobs is None:
+            return None
+        return tuple(each.to_logprob() for each in self.logprobs)
 
     def _request(self) -> RequestIdentity:
         return RequestIdentity(
@@ -230,7 +256,15 @@ def _body(document: ResponseDocument) -> dict[str, Any]:
         "engine": asdict(document.engine),
         "seed": document.seed,
         "parts": dict(document.parts),
+        **_logprobs_body(document),
     }
+
+
+def _logprobs_body(document: ResponseDocument) -> dict[str, Any]:
+    """Nothing, as ever, for an answer that was not asked for them."""
+    if document.logprobs is None:
+        return {}
+    return {"logprobs": logprobs_json(document.logprobs)}
 
 
 def _job_body(request: RequestIdentity) -> dict[str, Any]:

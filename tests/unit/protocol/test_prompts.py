@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
 from decentralized_vllm.protocol.errors import InvalidPrompt
-from decentralized_vllm.protocol.generation import Message, SamplingParameters
+from decentralized_vllm.protocol.generation import (
+    Feature,
+    Message,
+    ResponseFormat,
+    SamplingParameters,
+)
+from decentralized_vllm.protocol.json_schemas import schema_format
 from decentralized_vllm.protocol.prompts import (
     PromptDocument,
     chat_prompt,
@@ -26,7 +32,12 @@ PARAMETERS = st.builds(
     top_k=st.integers(0, 1_000_000),
     stop=st.lists(TEXTS, max_size=16).map(tuple),
     seed=st.none() | st.integers(0, 2**53 - 1),
-)
+    presence_penalty=st.floats(-2, 2),
+    frequency_penalty=st.floats(-2, 2),
+    response_format=st.none()
+    | st.just(ResponseFormat())
+    | TEXTS.map(lambda name: schema_format({"type": "object", "required": [name]})),
+) | st.builds(SamplingParameters, max_tokens=st.integers(1, 4096), logprobs=st.integers(0, 5))
 MESSAGES = st.lists(
     st.builds(Message, st.sampled_from(["system", "user", "assistant"]), TEXTS),
     min_size=1,
@@ -98,6 +109,60 @@ def test_parse_prompt__broken_field__is_named_without_its_value():
     with pytest.raises(InvalidPrompt, match=r"^parameters\.seed: ") as caught:
         parse_prompt(secret)
     assert "hush" not in str(caught.value)
+
+
+def test_to_bytes__later_parameters__come_beside_those_of_every_document():
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    parameters = SamplingParameters(
+        presence_penalty=0.5,
+        frequency_penalty=-1.0,
+        logprobs=0,
+        response_format=schema_format(schema),
+    )
+    assert PromptDocument(prompt="x", parameters=parameters).to_bytes() == (
+        b'{"parameters":{"frequency_penalty":-1,"logprobs":0,"max_tokens":100,'
+        b'"presence_penalty":0.5,"response_format":{"schema":{"properties":'
+        b'{"a":{"type":"integer"}},"type":"object"},"type":"json_schema"},"seed":null,"stop":[],'
+        b'"temperature":1,"top_k":0,"top_p":1},"prompt":"x","type":"completion","version":1}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "features"),
+    [
+        (SamplingParameters(), set()),
+        (SamplingParameters(logprobs=0), {Feature.LOGPROBS}),
+        (SamplingParameters(presence_penalty=-1.0), {Feature.PENALTIES}),
+        (SamplingParameters(frequency_penalty=1.0), {Feature.PENALTIES}),
+        (SamplingParameters(response_format=ResponseFormat()), {Feature.JSON_OBJECT}),
+        (SamplingParameters(response_format=schema_format({})), {Feature.JSON_SCHEMA}),
+    ],
+)
+def test_features__of_parameters__are_what_an_engine_must_do(parameters, features):
+    assert parameters.features == features
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        '{"presence_penalty":2.1}',
+        '{"frequency_penalty":-2.1}',
+        '{"frequency_penalty":"1"}',
+        '{"logprobs":6}',
+        '{"logprobs":-1}',
+        '{"logprobs":true}',
+        '{"logprobs":1,"max_tokens":4097}',
+        '{"response_format":{"type":"text"}}',
+        '{"response_format":{"type":"json_object","schema":{}}}',
+        '{"response_format":{"type":"json_schema"}}',
+        '{"response_format":{"type":"json_schema","schema":[]}}',
+        '{"response_format":{"type":"json_schema","schema":{"pattern":"(a+)+"}}}',
+    ],
+)
+def test_parse_prompt__later_parameters_out_of_bounds__are_refused(parameters):
+    text = '{"version":1,"type":"completion","prompt":"x","parameters":' + parameters + "}"
+    with pytest.raises(InvalidPrompt):
+        parse_prompt(text.encode())
 
 
 @pytest.mark.parametrize(

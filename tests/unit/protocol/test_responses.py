@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.documents import MAX_RESPONSE_BYTES
 from decentralized_vllm.protocol.errors import InvalidDocument, InvalidReceipt, InvalidResponse
-from decentralized_vllm.protocol.generation import Usage
+from decentralized_vllm.protocol.generation import Candidate, TokenLogprob, Usage
+from decentralized_vllm.protocol.logprobs import candidate
 from decentralized_vllm.protocol.receipts import Deployment
 from decentralized_vllm.protocol.responses import parse_response
 from tests.support import vectors
@@ -19,6 +20,7 @@ from tests.support import vectors
 CASE = vectors.load("documents")["responses"][0]
 DATA = CASE["canonical"].encode()
 NODE = Account.from_key(CASE["private_key"])
+RATED = TokenLogprob("a", -0.5, (Candidate("b", -0.25), Candidate("a", -0.5)))
 OTHER = Account.from_key("0x" + "22" * 32)
 
 
@@ -132,3 +134,48 @@ def test_response__any_byte_changed__never_verifies(place, flip):
 def test_parse_response__any_bytes__are_refused(data):
     with pytest.raises(InvalidResponse):
         parse_response(data)
+
+
+def rated(document, *tokens):
+    return replace(document, logprobs=tokens, signature=b"").sign(NODE)
+
+
+def test_logprobs__of_each_token__are_told_and_signed(document):
+    answer = rated(document, *[RATED] * len(document.token_ids))
+    data = answer.to_bytes()
+    assert b'{"logprob":-0.5,"text":"a","top":[{"logprob":-0.25,"text":"b"}' in data
+    read = parse_response(data)
+    assert read == answer
+    read.verify(document.request, CASE["node"])
+    louder = replace(read, logprobs=tuple(replace(RATED, logprob=-0.1) for _ in read.logprobs))
+    with pytest.raises(InvalidReceipt):
+        louder.verify(document.request, CASE["node"])
+
+
+def test_logprobs__not_one_for_each_token__are_refused(document):
+    with pytest.raises(InvalidResponse):
+        rated(document, RATED)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        replace(RATED, logprob=0.1),
+        replace(RATED, logprob=-10_000.0),
+        replace(RATED, text="x" * 129),
+        replace(RATED, top=(Candidate("b", -1.0),) * 6),
+    ],
+)
+def test_logprobs__out_of_bounds__are_refused(document, token):
+    answer = rated(document, *[token] * len(document.token_ids))
+    with pytest.raises(InvalidResponse):
+        answer.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("logprob", "told"),
+    [(-float("inf"), -9999.0), (1e-9, 0.0), (-1e-9, 0.0), (-1.23456789, -1.234568)],
+)
+def test_candidate__any_number__is_told_within_bounds(logprob, told):
+    assert candidate("x" * 200, logprob) == Candidate("x" * 128, told)
+    assert str(candidate("x", logprob).logprob) == str(told)
