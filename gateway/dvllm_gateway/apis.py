@@ -13,6 +13,7 @@ from dvllm_gateway.http.operation import Dialect
 from dvllm_gateway.services.durations import Durations
 from dvllm_gateway.services.limits import read_rate
 from dvllm_gateway.services.ports import Core, Rate
+from dvllm_gateway.services.top_ups import TopUps
 from dvllm_gateway.services.uploads import Uploads
 from dvllm_gateway.settings import GatewaySettings
 
@@ -22,7 +23,7 @@ DVLLM, OPENAI = "dvllm", "openai"
 class Apis:
     """`loops` must run. Raises SettingError for rates of what is not there."""
 
-    def __init__(self, settings: GatewaySettings, core: Core) -> None:
+    def __init__(self, settings: GatewaySettings, core: Core, top_ups: TopUps) -> None:
         rates = _rates(settings, {DVLLM: DVLLM_RATES, OPENAI: OPENAI_RATES})
         uploads = Uploads(settings.uploads_dir, max_bytes=settings.content.max_upload_bytes)
         uploads.clean()
@@ -35,6 +36,7 @@ class Apis:
             uploads=uploads,
             durations=durations,
             socket=sockets.server,
+            top_ups=top_ups,
             submit_wait_s=submit_wait_s,
             rates=rates[DVLLM],
         )

@@ -39,7 +39,13 @@ from dvllm_gateway.state import (
 from dvllm_gateway.stopping import StopSignals
 from dvllm_gateway.supervisor import keep_running
 from dvllm_gateway.surroundings import Loops, Surroundings, open_surroundings
-from dvllm_gateway.trading import bus_settings, client_settings, task_limits, trade_settings
+from dvllm_gateway.trading import (
+    bus_settings,
+    client_settings,
+    takings,
+    task_limits,
+    trade_settings,
+)
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +145,7 @@ async def open_gateway(settings: GatewaySettings, metrics: Metrics) -> AsyncIter
         around = await stack.enter_async_context(open_surroundings(settings, database, desk, bus))
         building = _Building(settings, database, desk, bus, around, metrics)
         core = await building.core(stack)
-        apis = Apis(settings, core)
+        apis = Apis(settings, core, building.takings)
         loops: Loops = {**building.loops, **around.loops, **apis.loops}
         gateway = Gateway(core, Dialects(apis.dvllm, (apis.openai,)), building.crew, around)
         async with _running(loops):
@@ -164,11 +170,12 @@ class _Building:
         self._bus = bus
         self._around = around
         self._metrics = metrics
+        self.takings = takings(settings, desk, database)
         self._live = LiveTasks()
         self._store = SqlTaskStore(database)
         self.crew = TaskCrew(
             desk.address,
-            desk.open_market,
+            self.takings.open_market,
             self._live,
             self._store,
             SqlLeaseStore(database),

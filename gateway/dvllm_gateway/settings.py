@@ -120,6 +120,15 @@ class NodeSection(_Section):
     )
 
 
+class DepositsSection(_Section):
+    """Tokens that wallets send or sign to the gateway's address become their credit."""
+
+    ignored: TextList = Field(
+        (), description="addresses whose transfers are no deposits, such as the operator's own"
+    )
+    min_top_up: str = Field("0.1", description="whole tokens; a smaller one is not worth its gas")
+
+
 class AuthSection(_Section):
     operators: TextList = Field(
         (), description="accounts (wallets, or names) that may have the scopes node and deploy"
@@ -169,6 +178,7 @@ class GatewaySettings(BaseSettings):
     http: HttpSection = HttpSection()
     content: ContentSection = ContentSection()
     node: NodeSection = NodeSection()
+    deposits: DepositsSection = DepositsSection()
     auth: AuthSection = AuthSection()
     limits: LimitsSection = LimitsSection()
     tasks: TasksSection = TasksSection()

@@ -3,15 +3,19 @@
 from pathlib import Path
 
 from decentralized_vllm import ClientSettings
+from decentralized_vllm.chain.verification import checked_address
 from decentralized_vllm.protocol.errors import InvalidAmount, SettingError
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.units import parse_tokens
-from dvllm_gateway.market.desk import TradeSettings
+from dvllm_gateway.market.deposits import DepositSettings
+from dvllm_gateway.market.desk import Desk, TradeSettings
 from dvllm_gateway.market.till import TillSettings
+from dvllm_gateway.market.top_ups import TopUpSettings
 from dvllm_gateway.services.event_bus import BusSettings
 from dvllm_gateway.services.task_service import TaskLimits
 from dvllm_gateway.settings import GatewaySettings
-from dvllm_gateway.state import database_url
+from dvllm_gateway.state import Database, database_url
+from dvllm_gateway.takings import Takings
 
 # Events of gateways with the same database are looked for so often.
 LOOK_FOR_EVENTS_EVERY_S = 0.5
@@ -51,6 +55,20 @@ def trade_settings(settings: GatewaySettings) -> TradeSettings:
             low_wei=_tokens(key.credit_low, "key.credit_low"),
             full_wei=_tokens(key.credit_full, "key.credit_full"),
         ),
+    )
+
+
+def takings(settings: GatewaySettings, desk: Desk, database: Database) -> Takings:
+    """Raises SettingError."""
+    chain, deposits = settings.chain, settings.deposits
+    ignored = (checked_address("deposits.ignored", text) for text in deposits.ignored)
+    minimum_wei = _tokens(deposits.min_top_up, "deposits.min_top_up")
+    return Takings(
+        desk,
+        database,
+        DepositSettings(confirmations=chain.confirmations, poll_s=chain.poll_s),
+        TopUpSettings(minimum_wei=minimum_wei),
+        ignored=frozenset(ignored),
     )
 
 

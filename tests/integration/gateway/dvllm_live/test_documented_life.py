@@ -3,14 +3,25 @@
 import asyncio
 import json
 import shutil
+from typing import Any
 
 import pytest
+from eth_account.signers.local import LocalAccount
 
 from decentralized_vllm.content.cid import parse_cid
+from decentralized_vllm.protocol.authorizations import (
+    Authorization,
+    AuthorizationKind,
+    authorization_message,
+)
+from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.units import tokens
 from tests.support import documented_dvllm as documented
 from tests.support.anvil import development_account
 from tests.support.documented_dvllm import check_shape
 from tests.support.dvllm_live import OPERATOR, Live
+from tests.support.gateway_process import GATEWAY_KEY
+from tests.support.local_network import sending
 from tests.support.worker_network import MODEL_ID
 
 WALLET = development_account(8)
@@ -144,3 +155,56 @@ async def test_documented_api__a_wallets_signature__is_its_account(live: Live) -
     other = live.signed(WALLET, "GET", "/api/tasks?limit=6")
     status, body = await live.call("GET", "/api/tasks?limit=5", headers=other)
     assert (status, body["error"]["code"]) == (401, "E006")
+
+
+async def credit_of(live: Live, account: LocalAccount) -> dict[str, Any]:
+    headers = live.signed(account, "GET", "/api/credit")
+    status, body = await live.call("GET", "/api/credit", headers=headers)
+    assert status == 200, body
+    return dict(body)
+
+
+async def test_documented_api__a_wallet_pays_in__by_transfer_and_by_signature(live: Live) -> None:
+    network = live.net.network
+    await live.net.give_tokens(Address(WALLET.address), tokens(5))
+    payee = (await credit_of(live, WALLET))["payee"]
+    assert payee == GATEWAY_KEY.address
+
+    async with sending(network, WALLET, live.net.folder) as sender:
+        await sender.send(network.token.transfer(payee, tokens(2)), key="deposit")
+        await sender.wait("deposit")
+    async with asyncio.timeout(30):
+        while (await credit_of(live, WALLET))["available"] != "2":  # noqa: ASYNC110 - of a process
+            await asyncio.sleep(0.1)
+
+    authorization = Authorization(
+        AuthorizationKind.RECEIVE,
+        Address(WALLET.address),
+        payee,
+        tokens(1),
+        valid_after_s=0,
+        valid_before_s=await network.jobs.chain_time_s() + 600,
+        nonce=b"\x07" * 32,
+    )
+    message = authorization_message(await network.token.domain(), authorization)
+    signature = WALLET.sign_message(message).signature
+    body = {
+        "authorization": {
+            "type": "ReceiveWithAuthorization",
+            "from": WALLET.address,
+            "to": payee,
+            "value": str(tokens(1)),
+            "validAfter": 0,
+            "validBefore": authorization.valid_before_s,
+            "nonce": "0x" + "07" * 32,
+        },
+        "signature": "0x" + signature.hex().removeprefix("0x"),
+    }
+    key = await live.gateway.make_key("somebody", "read")
+    status, paid = await live.post("/api/credit/top-ups", body, key)
+    assert (status, paid["status"], paid["amount"]) == (201, "credited", "1"), paid
+    check_shape(paid, documented.TOPPED_UP)
+    assert paid["account"] == WALLET.address.lower()
+    assert (await credit_of(live, WALLET))["available"] == "3"
+    assert (await live.post("/api/credit/top-ups", body, key))[1] == paid
+    assert (await credit_of(live, WALLET))["available"] == "3"
