@@ -1,6 +1,6 @@
 """Numbers of JSON bodies: to JSON Schema, 7.0 is as whole as 7."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BeforeValidator
 
@@ -13,4 +13,5 @@ def _whole(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+# Put it last into Annotated: the bounds before it are then those of an int, also in JSON Schema.
+WHOLE = BeforeValidator(_whole)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from dvllm_gateway.dialects.dvllm.wire import JobNumber, QueryWire, Wire
-from dvllm_gateway.http.numbers import Whole
+from dvllm_gateway.http.numbers import WHOLE
 from dvllm_gateway.services.principals import Scope
 
 MAX_PAGE = 100
@@ -128,7 +128,7 @@ class SubmitBody(Wire):
 
     prompt: Annotated[str, Field(min_length=1)]
     model_id: ModelIdText
-    max_tokens: Annotated[Whole, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1), WHOLE] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
 
 

@@ -12,14 +12,14 @@ from decentralized_vllm.protocol.prompts import (
     MAX_STOP_SEQUENCES,
 )
 from dvllm_gateway.dialects.openai.wire import Wire
-from dvllm_gateway.http.numbers import Whole
+from dvllm_gateway.http.numbers import WHOLE
 
 MAX_CHOICES = 8
 MAX_PROMPTS = 8
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 StopText = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]
-Tokens = Annotated[Whole, Field(ge=1, le=MAX_TOKENS_OF_TERMS)]
+Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS_OF_TERMS), WHOLE]
 
 
 class StreamOptions(Wire):
@@ -51,10 +51,10 @@ class GenerationBody(Wire):
     max_tokens: Tokens | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    top_k: Whole | None = Field(default=None, ge=0, le=1_000_000)
-    n: Whole | None = Field(default=None, ge=1, le=MAX_CHOICES)
+    top_k: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] | None = None
     stop: StopText | Annotated[list[StopText], Field(max_length=MAX_STOP_SEQUENCES)] | None = None
-    seed: Whole | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
+    seed: Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER), WHOLE] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -90,7 +90,7 @@ class CompletionBody(GenerationBody):
         | Annotated[list[list[int]], Field(min_length=1)]
     )
     echo: bool | None = None
-    logprobs: Whole | None = Field(default=None, ge=0, le=5)
+    logprobs: Annotated[int, Field(ge=0, le=5), WHOLE] | None = None
     suffix: str | None = None
 
 
@@ -103,4 +103,4 @@ class EmbeddingBody(Wire):
         | Annotated[list[list[int]], Field(min_length=1)]
     )
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Whole | None = Field(default=None, ge=1)
+    dimensions: Annotated[int, Field(ge=1), WHOLE] | None = None
