@@ -24,6 +24,7 @@ from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.callers import Callers, authorities
 from dvllm_worker.http.events import EventStream
 from dvllm_worker.http.hub import JobHub
+from dvllm_worker.http.jobs import JobsSoonKnown
 from dvllm_worker.http.listener import Listener, worker_app
 from dvllm_worker.http.nonces import NonceBook
 from dvllm_worker.http.resources import ResourceDoor
@@ -265,10 +266,11 @@ class _Assembly:
         http = self._settings.http
         names = authorities(http.host, http.port, self._settings.node.endpoint, http.public_names)
         callers = Callers(names, NonceBook())
+        jobs = JobsSoonKnown(journal, self._hub)
         app = worker_app(
             gateway_routes(self._sources.offered),
-            BlockDoor(journal, self._sources.own, self._arrivals),
-            EventStream(journal, self._hub, callers),
+            BlockDoor(jobs, self._sources.own, self._arrivals),
+            EventStream(jobs, self._hub, callers),
             StatusPage(lambda: self._status(journal, crew)),
             ResourceDoor(
                 self._resources.allotment,

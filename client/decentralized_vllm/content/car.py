@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 from decentralized_vllm.content.budget import MAX_BLOCK_BYTES
 from decentralized_vllm.content.cid import ParsedCid, parse_cid_bytes
+from decentralized_vllm.content.dag_builder import FileBuilder
+from decentralized_vllm.content.profiles import V1, ImportProfile
 from decentralized_vllm.content.wire import decode_varint, encode_varint
 from decentralized_vllm.protocol.errors import ContentMalformed, ContentTooLarge, InvalidCid
 
@@ -24,6 +26,19 @@ def encode_header(root: ParsedCid) -> bytes:
 def encode_block(cid: ParsedCid, block: bytes) -> bytes:
     name = cid.to_bytes()
     return b"".join((encode_varint(len(name) + len(block)), name, block))
+
+
+def encode_file(data: bytes, profile: ImportProfile = V1) -> bytes:
+    """A whole file's DAG, parents first. For small files: it does not yield to anybody."""
+    blocks: list[bytes] = []
+
+    def note(cid: ParsedCid, block: bytes | memoryview) -> None:
+        blocks.append(encode_block(cid, bytes(block)))
+
+    builder = FileBuilder(profile, note)
+    builder.feed(data)
+    root = builder.finish().cid
+    return b"".join((encode_header(root), *reversed(blocks)))  # a parent is made after its children
 
 
 class CarReader:

@@ -2,12 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from functools import partial
 
 from decentralized_vllm.chain.network import Network
-from decentralized_vllm.content.car import encode_block, encode_header
-from decentralized_vllm.content.cid import parse_cid
-from decentralized_vllm.content.memory import MemoryStore
+from decentralized_vllm.content.car import encode_file
 from decentralized_vllm.protocol.errors import TransactionFailed
 from decentralized_vllm.protocol.ids import Address, Cid, JobId
 from decentralized_vllm.protocol.ports import TransactionSender
@@ -36,26 +33,17 @@ class Offers:
 
     async def follow(self, order: Order, watch: JobWatch) -> None:
         """Until cancelled."""
+        made = encode_file(order.document)  # while the block is waited for
+
+        async def car() -> bytes:
+            return made
+
         job, lease = watch.value, None
         while True:
-            if isinstance(job, Job) and job.lease not in (None, lease):
+            if isinstance(job, Job) and job.node is not None and job.lease not in (None, lease):
                 lease = job.lease
-                await self._offer(order, job)
+                await offer_blocks(self._nodes, self._door, job.id, job.node, car)
             job = await watch.after(job)
-
-    async def _offer(self, order: Order, job: Job) -> None:
-        assert job.node is not None
-        car = partial(car_of, order.document)
-        await offer_blocks(self._nodes, self._door, job.id, job.node, car)
-
-
-async def car_of(document: bytes) -> bytes:
-    store = MemoryStore()
-    cid = await store.add_bytes(document)
-    pieces = [encode_header(parse_cid(cid))]
-    async for each, block in store.blocks_below(cid):
-        pieces.append(encode_block(each, block))
-    return b"".join(pieces)
 
 
 class ChainMarket:

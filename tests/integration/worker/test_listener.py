@@ -22,6 +22,7 @@ from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.callers import Callers
 from dvllm_worker.http.events import EventStream
 from dvllm_worker.http.hub import JobHub
+from dvllm_worker.http.jobs import JobsSoonKnown
 from dvllm_worker.http.listener import Listener, worker_app
 from dvllm_worker.http.nonces import NonceBook
 from dvllm_worker.http.resources import ResourceDoor
@@ -72,10 +73,11 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     status = NodeStatus("0", ME, 1, COORDINATOR, 4, 3, 0, False, 1, [])
     callers = LateCallers(names, nonces)
     allotment, meter = allotment_in(tmp_path, Told()), Meter(tmp_path, NoGpu())
+    jobs = JobsSoonKnown(rows, hub, within_s=0.5)
     app = worker_app(
         gateway_routes(own),
-        BlockDoor(rows, own, arrivals),
-        EventStream(rows, hub, callers, appears_within_s=0.5),
+        BlockDoor(jobs, own, arrivals),
+        EventStream(jobs, hub, callers),
         StatusPage(lambda: status),
         ResourceDoor(allotment, meter, callers, [Address(OPERATOR.address)]),
     )
@@ -123,7 +125,7 @@ async def test_blocks__job_appears_a_moment_later__accepted(door: Door) -> None:
 
     async def appear() -> None:
         await asyncio.sleep(0.3)
-        door.hold(cid)
+        door.hub.on_stage(door.hold(cid))
 
     async with asyncio.TaskGroup() as group:
         group.create_task(appear())

@@ -25,20 +25,15 @@ from decentralized_vllm.protocol.errors import (
     InvalidCid,
     StorageFull,
 )
-from decentralized_vllm.protocol.ids import Cid, JobId
+from decentralized_vllm.protocol.ids import Cid
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.http.errors import refusal
-from dvllm_worker.http.jobs import KnownJobs, job_id_of
-from dvllm_worker.pipeline.rows import JobRow
+from dvllm_worker.http.jobs import JobsSoonKnown, job_id_of
 from dvllm_worker.pipeline.stages import Stage
 
 MAX_BLOCKS = 64
 MAX_CAR_BYTES = MAX_PROMPT_BYTES + 64 * 1024
 BODY_TIMEOUT_S = 30.0
-# A requester may hear of its lease before this node does.
-APPEARS_WITHIN_S = 5.0
-LOOK_EVERY_S = 0.1
-MAX_WAITING = 32
 PIECE_BYTES = 64 * 1024
 
 _WANTED = frozenset({Stage.SEEN, Stage.TAKING, Stage.LEASED})
@@ -51,14 +46,13 @@ class _Block:
 
 
 class BlockDoor:
-    def __init__(self, jobs: KnownJobs, own: PinningStore, arrivals: Arrivals) -> None:
+    def __init__(self, jobs: JobsSoonKnown, own: PinningStore, arrivals: Arrivals) -> None:
         self._jobs = jobs
         self._own = own
         self._arrivals = arrivals
-        self._n_waiting = 0
 
     async def post(self, request: web.Request) -> web.Response:
-        row = await self._row_of(job_id_of(request))
+        row = await self._jobs.latest(job_id_of(request))
         if row is None:
             return refusal(404, "this node holds no such job")
         if row.stage not in _WANTED:
@@ -85,21 +79,6 @@ class BlockDoor:
             await self._own.put_block(block.cid.text(), block.data)
         with suppress(ContentUnavailable):  # a directory, which did not come whole
             await self._own.pin(prompt_cid)
-
-    async def _row_of(self, job_id: JobId) -> JobRow | None:
-        """Waits a moment for a job that is not known yet, for a bounded number of callers."""
-        row = self._jobs.latest(job_id)
-        if row is not None or self._n_waiting >= MAX_WAITING:
-            return row
-        self._n_waiting += 1
-        try:
-            for _ in range(round(APPEARS_WITHIN_S / LOOK_EVERY_S)):
-                await asyncio.sleep(LOOK_EVERY_S)
-                if (row := self._jobs.latest(job_id)) is not None:
-                    break
-        finally:
-            self._n_waiting -= 1
-        return row
 
 
 async def read_prompt_blocks(root: ParsedCid, body: AsyncIterator[bytes]) -> list[_Block]:

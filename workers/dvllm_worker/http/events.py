@@ -8,35 +8,22 @@ from contextlib import aclosing, suppress
 from aiohttp import web
 
 from decentralized_vllm.protocol.errors import InvalidSignature
-from decentralized_vllm.protocol.ids import JobId
 from dvllm_worker.http.callers import Callers
 from dvllm_worker.http.errors import refusal
 from dvllm_worker.http.hub import JobHub, Notice, TooManyListeners
-from dvllm_worker.http.jobs import KnownJobs, job_id_of
+from dvllm_worker.http.jobs import JobsSoonKnown, job_id_of
 from dvllm_worker.http.nonces import TooManyRequests
-from dvllm_worker.pipeline.rows import JobRow
 
 HEARTBEAT_S = 15.0
 WRITE_TIMEOUT_S = 30.0
 MAX_STREAM_S = 1800.0
-APPEARS_WITHIN_S = 5.0
 
 
 class EventStream:
-    """A job that is not known yet is waited for: its requester may be a little ahead of us."""
-
-    def __init__(
-        self,
-        jobs: KnownJobs,
-        hub: JobHub,
-        callers: Callers,
-        *,
-        appears_within_s: float = APPEARS_WITHIN_S,
-    ) -> None:
+    def __init__(self, jobs: JobsSoonKnown, hub: JobHub, callers: Callers) -> None:
         self._jobs = jobs
         self._hub = hub
         self._callers = callers
-        self._appears_within_s = appears_within_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -45,7 +32,7 @@ class EventStream:
             return refusal(401, error.message)
         except TooManyRequests as error:
             return refusal(429, error.message)
-        row = await self._row(job_id_of(request))
+        row = await self._jobs.latest(job_id_of(request))
         if row is None:
             return refusal(404, "this node knows no such job")
         if row.request.controller != caller:
@@ -54,11 +41,6 @@ class EventStream:
             return await self._stream(request, self._hub.listen(row))
         except TooManyListeners as error:
             return refusal(429, error.message)
-
-    async def _row(self, job_id: JobId) -> JobRow | None:
-        if self._jobs.latest(job_id) is None:
-            await self._hub.appears(job_id, within_s=self._appears_within_s)
-        return self._jobs.latest(job_id)
 
     async def _stream(
         self, request: web.Request, notices: AsyncGenerator[Notice, None]

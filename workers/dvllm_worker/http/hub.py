@@ -61,11 +61,7 @@ class JobHub:
         self._n_early = 0
 
     async def appears(self, job_id: JobId, *, within_s: float) -> None:
-        """Until a job is heard of for the first time, or the time is up.
-
-        Whoever submitted it sees it in the same block as this node, and asks perhaps a moment
-        earlier. When too many wait, it returns at once.
-        """
+        """Until something is heard of the job, or the time is up; at once when too many wait."""
         if self._n_early >= MAX_EARLY:
             return
         heard = asyncio.Event()
