@@ -14,7 +14,7 @@ from dvllm_gateway.http.operation import Dialect
 from dvllm_gateway.http.options import HttpOptions
 from dvllm_gateway.http.rates import RateDesk
 from dvllm_gateway.http.replies import limit_headers, response, stored_error
-from dvllm_gateway.http.visit import REQUEST_ID, VISIT, Visit, request_id_of
+from dvllm_gateway.http.visit import REQUEST_ID, SERVER_NAME, VISIT, Visit, request_id_of
 from dvllm_gateway.services.own_time import Stopwatch, measured
 from dvllm_gateway.services.ports import StoredReply
 
@@ -22,7 +22,6 @@ log = logging.getLogger("dvllm_gateway.requests")
 
 RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-SERVER_NAME = "dvllm-gateway"
 STATUS_CLIENT_LEFT = 499  # of no reply at all; for the log only
 
 

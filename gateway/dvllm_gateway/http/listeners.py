@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
+from ulid import ULID
 
 from decentralized_vllm.content.server.guard import (
     HEAD_TIMEOUT_S,
@@ -17,6 +18,7 @@ from decentralized_vllm.content.server.guard import (
 from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.errors import GatewayError, InternalError, InvalidRequest
 from dvllm_gateway.http.replies import response
+from dvllm_gateway.http.visit import REQUEST_ID, SERVER_NAME
 from dvllm_gateway.services.ports import StoredReply
 
 log = logging.getLogger(__name__)
@@ -145,12 +147,16 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
             raise ConnectionAbortedError("a reply broke off") from exc
+        request_id = str(ULID())
         if status >= 500:
-            log.error("a request failed outside of its API", exc_info=exc)
+            extra = {"request_id": request_id}
+            log.error("a request failed outside of its API", exc_info=exc, extra=extra)
         if self._spell is None:
             reply = web.Response(status=status)
         else:
-            reply = response(self._spell(_error_of(status), ""))
+            reply = response(self._spell(_error_of(status), request_id))
+        reply.headers[REQUEST_ID] = request_id
+        reply.headers["Server"] = SERVER_NAME
         reply.force_close()
         return reply
 

@@ -9,6 +9,7 @@ from ulid import ULID
 from dvllm_gateway.services.ports import LimitState
 
 REQUEST_ID = "X-Request-Id"
+SERVER_NAME = "dvllm-gateway"
 UNKNOWN_OPERATION = "unknown"
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
