@@ -72,7 +72,7 @@ test: ## everything that needs no GPU
 	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) check contracts .venv-vllm/.stamp .venv-kubo/.stamp
 	@$(MAKE) --no-print-directory integration
 
-test-all: test analysis ## also the long ones: coverage, long fuzz, symbolic checks, other people's clients
+test-all: test analysis .venv-clients/.stamp .venv-lm-eval/.stamp ## also the long ones: coverage, long fuzz, symbolic checks, other people's clients
 	FOUNDRY_PROFILE=long $(FORGE) test --summary
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q -m "not long" $(PARALLEL) tests/unit tests/integration tests/faults
@@ -146,5 +146,23 @@ node_modules/.stamp: package.json package-lock.json
 	@.venv-kubo/bin/pip install $(PIP_FLAGS) -r requirements-kubo.txt || echo "no Kubo for this platform: its tests will say so and skip" >&2
 	@touch $@
 
+.venv-clients/.stamp: requirements-clients.txt
+	@$(PYTHON) scripts/_check_python.py
+	@echo "installing other people's clients into .venv-clients ..." >&2
+	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/pip install $(PIP_FLAGS) --no-deps -r requirements-clients.txt
+	@touch $@
+
+.venv-lm-eval/.stamp: requirements-lm-eval.txt
+	@$(PYTHON) scripts/_check_python.py
+	@echo "installing lm-eval into .venv-lm-eval (about 600 MB) ..." >&2
+	@test -x .venv-lm-eval/bin/python || $(PYTHON) -m venv .venv-lm-eval
+	@.venv-lm-eval/bin/pip install $(PIP_FLAGS) --no-deps -r requirements-lm-eval.txt
+	@touch $@
+
+.PHONY: .venv-clients .venv-lm-eval
+.venv-clients: .venv-clients/.stamp ## clients of the gateway, and LiteLLM's proxy for its benchmark
+.venv-lm-eval: .venv-lm-eval/.stamp
+
 clean: ## remove environments, build output and the local network
-	rm -rf .venv .venv-contracts .venv-vllm .venv-kubo .venv-analysis node_modules build .devnet .cache .solcx
+	rm -rf .venv .venv-contracts .venv-vllm .venv-kubo .venv-analysis .venv-clients .venv-lm-eval node_modules build .devnet .cache .solcx
