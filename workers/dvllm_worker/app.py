@@ -12,6 +12,7 @@ from importlib.metadata import version as package_version
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
 from decentralized_vllm.chain.log_source import coordinator_logs
 from decentralized_vllm.content.server.gateway import gateway_routes
+from decentralized_vllm.content.server.guard import CONNECTIONS_PER_HOST
 from decentralized_vllm.protocol.events import VersionAnnounced
 from decentralized_vllm.protocol.ids import Address
 from dvllm_worker.clock import ChainClock
@@ -61,6 +62,8 @@ from dvllm_worker.stopping import StopSignals
 
 log = logging.getLogger(__name__)
 
+# One gateway may be the requester of every lease: it listens, hands over the prompt, and reads.
+CONNECTIONS_PER_SLOT = 4
 RESERVED_BLOCKS = 2  # kept of every lease for its one transaction to be mined
 
 
@@ -279,7 +282,12 @@ class _Assembly:
                 (self._desk.address, *map(Address, self._settings.node.managers)),
             ),
         )
-        return Listener(app, host=http.host, port=http.port)
+        return Listener(
+            app,
+            host=http.host,
+            port=http.port,
+            connections_per_host=CONNECTIONS_PER_HOST + CONNECTIONS_PER_SLOT * self._slots,
+        )
 
     def _status(self, journal: Journal, crew: Crew) -> NodeStatus:
         rows, slots = journal.open_rows(), self._resources.allotment.slots

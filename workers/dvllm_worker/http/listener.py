@@ -7,7 +7,12 @@ from typing import Self
 
 from aiohttp import web
 
-from decentralized_vllm.content.server.guard import HEAD_TIMEOUT_S, guarded
+from decentralized_vllm.content.server.guard import (
+    CONNECTIONS_PER_HOST,
+    HEAD_TIMEOUT_S,
+    ConnectionCounter,
+    guarded,
+)
 from decentralized_vllm.protocol.errors import SettingError
 from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.events import EventStream
@@ -46,7 +51,9 @@ class Listener:
         host: str,
         port: int,
         head_timeout_s: float = HEAD_TIMEOUT_S,
+        connections_per_host: int = CONNECTIONS_PER_HOST,
     ) -> None:
+        self._connections = ConnectionCounter(connections_per_host)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -71,9 +78,10 @@ class Listener:
         assert inner is not None
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                guarded(inner, head_timeout_s=self._head_timeout_s), self._host, self._port
+            protocols = guarded(
+                inner, head_timeout_s=self._head_timeout_s, connections=self._connections
             )
+            self._server = await loop.create_server(protocols, self._host, self._port)
         except OSError as error:
             await self._runner.cleanup()
             raise _cannot_listen(self._host, self._port, error) from error
