@@ -286,7 +286,8 @@ class _Assembly:
             app,
             host=http.host,
             port=http.port,
-            connections_per_host=CONNECTIONS_PER_HOST + CONNECTIONS_PER_SLOT * self._slots,
+            connections_per_host=CONNECTIONS_PER_HOST
+            + CONNECTIONS_PER_SLOT * self._resources.allotment.slots,
         )
 
     def _status(self, journal: Journal, crew: Crew) -> NodeStatus:
