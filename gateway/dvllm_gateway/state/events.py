@@ -20,6 +20,8 @@ PRUNED_EVERY = 256
 
 _LOCK = 0x6576656E74  # any number of our own: it names the lock on PostgreSQL
 
+_ADD = insert(events)
+
 
 class SqlEventStore:
     """The EventStore; keeps the newest `n_kept`, give or take a few hundred."""
@@ -47,14 +49,8 @@ def _append(tx: Connection, new: Sequence[NewEvent], n_kept: int) -> tuple[Event
 
 
 def _append_one(tx: Connection, new: NewEvent, n_kept: int) -> Event:
-    result = tx.execute(
-        insert(events).values(
-            name=new.name,
-            at_ms=new.at_ms,
-            account=new.account,
-            **payload_values(new.name, new.payload),
-        )
-    )
+    facts = {"name": new.name, "at_ms": new.at_ms, "account": new.account}
+    result = tx.execute(_ADD, {**facts, **payload_values(new.name, new.payload)})
     cursor = int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
     if cursor % PRUNED_EVERY == 0:
         tx.execute(delete(events).where(events.c.cursor <= cursor - n_kept))

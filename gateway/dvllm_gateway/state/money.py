@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from decentralized_vllm.protocol.ids import Wei
 from dvllm_gateway.errors import InsufficientBalance
@@ -13,6 +13,15 @@ from dvllm_gateway.services.stores import Movement
 from dvllm_gateway.state.tables import account as accounts
 from dvllm_gateway.state.tables import ledger
 from dvllm_gateway.state.upsert import insert_if_absent
+
+# Built once: to build a statement costs more than to run it.
+_LOCK = (
+    select(accounts.c.available_wei, accounts.c.reserved_wei)
+    .where(accounts.c.id == bindparam("account"))
+    .with_for_update()
+)
+_SET = update(accounts).where(accounts.c.id == bindparam("account"))
+_NOTE = insert(ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +54,18 @@ def move(
     )
     if after.available_wei < min(0, before.available_wei) and not may_overdraw:
         raise _too_little(before, Wei(before.available_wei - after.available_wei))
-    tx.execute(
-        update(accounts)
-        .where(accounts.c.id == account)
-        .values(available_wei=after.available_wei, reserved_wei=after.reserved_wei)
-    )
-    tx.execute(insert(ledger), [_line(account, change) for change in changes])
+    amounts = {"available_wei": after.available_wei, "reserved_wei": after.reserved_wei}
+    tx.execute(_SET, {"account": account, **amounts})
+    tx.execute(_NOTE, [_line(account, change) for change in changes])
     return after
 
 
 def _lock(tx: Connection, account: AccountId, at_ms: int) -> Balance:
     """Nobody else moves this account's money before the transaction ends."""
-    query = select(accounts.c.available_wei, accounts.c.reserved_wei).where(
-        accounts.c.id == account
-    )
-    row = tx.execute(query.with_for_update()).one_or_none()
+    row = tx.execute(_LOCK, {"account": account}).one_or_none()
     if row is None:
         ensure_account(tx, account, at_ms)
-        row = tx.execute(query.with_for_update()).one()
+        row = tx.execute(_LOCK, {"account": account}).one()
     return Balance(Wei(row.available_wei), Wei(row.reserved_wei))
 
 

@@ -3,7 +3,18 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from decentralized_vllm.protocol.ids import Address, JobId, Wei
 from dvllm_gateway.ids import AccountId, TaskId
@@ -19,7 +30,14 @@ from dvllm_gateway.state.task_rows import (
     task_record,
 )
 
-OPEN_STATES = tuple(state for state in TaskState if not state.is_over)
+_IS_OPEN = or_(*(task.c.state == state for state in TaskState if not state.is_over))
+
+# Built once: to build a statement costs more than to run it.
+_ADD = insert(task)
+_ADD_TEXTS = insert(task_text)
+_CHANGE = update(task).where(task.c.id == bindparam("its_id"), _IS_OPEN)
+_CHANGE_TEXTS = update(task_text).where(task_text.c.task_id == bindparam("its_id"))
+_HELD = select(task.c.account, task.c.reserved_wei).where(task.c.id == bindparam("its_id"))
 
 
 class SqlTaskStore:
@@ -44,8 +62,8 @@ class SqlTaskStore:
         return await self._database.write(lambda tx: _finish(tx, record))
 
     async def get(self, task_id: TaskId) -> TaskRecord | None:
-        found = await self._database.read(lambda tx: whole_tasks(tx, task.c.id == task_id))
-        return found[0] if found else None
+        row = await self._database.read(lambda tx: tx.execute(_ONE, {"its_id": task_id}).first())
+        return None if row is None else _whole(row)
 
     async def of_job(self, sender: Address, job_id: JobId) -> TaskRecord | None:
         """The newest, should a re-organisation have given a job's number to another task."""
@@ -62,13 +80,19 @@ class SqlTaskStore:
 
 def whole_tasks(tx: Connection, condition: ColumnElement[bool]) -> Sequence[TaskRecord]:
     """With their texts, oldest first."""
-    rows = tx.execute(_with_texts(condition)).all()
-    return [task_record(row, prompt=row.prompt, response=row.response) for row in rows]
+    return [_whole(row) for row in tx.execute(_with_texts(condition)).all()]
+
+
+def _whole(row: Row[Any]) -> TaskRecord:
+    return task_record(row, prompt=row.prompt, response=row.response)
 
 
 def _with_texts(condition: ColumnElement[bool]) -> Select[Any]:
     texts = (task_text.c.prompt, task_text.c.response, task_text.c.document)
     return select(task, *texts).join(task_text).where(condition).order_by(task.c.id)
+
+
+_ONE = _with_texts(task.c.id == bindparam("its_id"))
 
 
 def _create(tx: Connection, record: TaskRecord, assignment: Assignment) -> None:
@@ -80,36 +104,22 @@ def _create(tx: Connection, record: TaskRecord, assignment: Assignment) -> None:
         record.id,
     )
     move(tx, record.account, [reserve])
-    values = {**fixed_values(record, assignment), **changing_values(record)}
-    tx.execute(insert(task).values(**values))
-    tx.execute(
-        insert(task_text).values(
-            task_id=record.id,
-            prompt=record.prompt,
-            response=record.response,
-            document=assignment.document,
-        )
-    )
+    tx.execute(_ADD, {**fixed_values(record, assignment), **changing_values(record)})
+    texts = {"prompt": record.prompt, "response": record.response}
+    tx.execute(_ADD_TEXTS, {"task_id": record.id, **texts, "document": assignment.document})
 
 
 def _change(tx: Connection, record: TaskRecord) -> bool:
     """Whether it was not over before."""
-    result = tx.execute(
-        update(task)
-        .where(task.c.id == record.id, task.c.state.in_(OPEN_STATES))
-        .values(**changing_values(record))
-    )
-    return result.rowcount == 1
+    return tx.execute(_CHANGE, {"its_id": record.id, **changing_values(record)}).rowcount == 1
 
 
 def _finish(tx: Connection, record: TaskRecord) -> bool:
     if not _change(tx, record):
         return False
-    texts = {"response": record.response, "document": None}
-    tx.execute(update(task_text).where(task_text.c.task_id == record.id).values(**texts))
-    held = tx.execute(
-        select(task.c.account, task.c.reserved_wei).where(task.c.id == record.id)
-    ).one()
+    its_id = {"its_id": record.id}
+    tx.execute(_CHANGE_TEXTS, {**its_id, "response": record.response, "document": None})
+    held = tx.execute(_HELD, its_id).one()
     changes = _settlement(record, Wei(held.reserved_wei))
     if changes:
         move(tx, AccountId(held.account), changes)
@@ -139,7 +149,5 @@ def _page(tx: Connection, account: AccountId, chosen: TaskFilter) -> TaskPage:
 
 
 def _unfinished(tx: Connection, sender: Address) -> Iterator[tuple[TaskRecord, Assignment]]:
-    is_open = task.c.state.in_(OPEN_STATES) & (task.c.sender == sender)
-    for row in tx.execute(_with_texts(is_open)).all():
-        record = task_record(row, prompt=row.prompt, response=row.response)
-        yield record, assignment_of(row, row.document)
+    for row in tx.execute(_with_texts(_IS_OPEN & (task.c.sender == sender))).all():
+        yield _whole(row), assignment_of(row, row.document)
