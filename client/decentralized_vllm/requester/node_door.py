@@ -7,27 +7,18 @@ job if the prompt reaches it some other way.
 import secrets
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
-import aiohttp
 from eth_account.signers.base import BaseAccount
 from yarl import URL
 
 from decentralized_vllm.content.http_client import ContentHttp
-from decentralized_vllm.protocol import canonical_json
-from decentralized_vllm.protocol.errors import ContentUnavailable, InvalidDocument
+from decentralized_vllm.protocol.errors import ContentUnavailable
 from decentralized_vllm.protocol.ids import JobId
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
+from decentralized_vllm.requester.server_events import ServerEvent, server_events
 
 CAR_TYPE = "application/vnd.ipld.car"
 STREAM_TOTAL_S = 3600.0
-MAX_EVENT_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
-    name: str
-    fields: dict[str, canonical_json.JsonValue]
 
 
 class NodeDoor:
@@ -57,11 +48,8 @@ class NodeDoor:
         ) as response:
             if response.status != 200:
                 raise ContentUnavailable(f"{url.origin()} answered {response.status} to events")
-            try:
-                async for event in _server_events(response.content):
-                    yield event
-            except ValueError as error:  # aiohttp's limit on one line
-                raise ContentUnavailable("a node sends a line without end") from error
+            async for event in server_events(response.content.iter_any()):
+                yield event
 
     def _signed_get(self, url: URL) -> dict[str, str]:
         request = HttpRequest(url.authority, "GET", url.raw_path_qs, body_digest(b""))
@@ -82,26 +70,3 @@ def _job_url(endpoint: str, job_id: JobId, action: str) -> URL:
     if url.scheme not in ("http", "https") or not url.host:
         raise ContentUnavailable(f"the node's endpoint {endpoint!r} is no http(s) URL")
     return url / "jobs" / str(job_id) / action
-
-
-async def _server_events(stream: aiohttp.StreamReader) -> AsyncIterator[ServerEvent]:
-    name, data = "message", ""
-    async for raw in stream:
-        line = raw.decode("utf-8", "replace").rstrip("\r\n")
-        if not line and data:
-            yield ServerEvent(name, _fields(data))
-            name, data = "message", ""
-        elif line.startswith("event:"):
-            name = line[6:].strip()
-        elif line.startswith("data:"):
-            data += line[5:].strip()
-        if len(data) > MAX_EVENT_BYTES:
-            raise ContentUnavailable("a node sends an event without end")
-
-
-def _fields(data: str) -> dict[str, canonical_json.JsonValue]:
-    try:
-        fields = canonical_json.decode(data.encode(), max_bytes=MAX_EVENT_BYTES)
-    except InvalidDocument as error:
-        raise ContentUnavailable(f"a node sends broken events: {error.message}") from error
-    return fields if isinstance(fields, dict) else {}

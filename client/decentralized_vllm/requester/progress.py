@@ -7,8 +7,9 @@ from decentralized_vllm.protocol.errors import ContentError, InvalidDocument, Re
 from decentralized_vllm.protocol.ids import Address, Cid, JobId
 from decentralized_vllm.protocol.prompts import parse_prompt
 from decentralized_vllm.requester.answers import ReadsFiles
-from decentralized_vllm.requester.node_door import NodeDoor, ServerEvent
+from decentralized_vllm.requester.node_door import NodeDoor
 from decentralized_vllm.requester.node_sources import NodeSources
+from decentralized_vllm.requester.server_events import ServerEvent
 from decentralized_vllm.requester.tasks import TaskProgress
 
 # 100 is kept for a task that is completed on chain.

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 
 from decentralized_vllm.protocol.ids import Cid
-from decentralized_vllm.requester.node_door import NodeDoor, ServerEvent
+from decentralized_vllm.requester.node_door import NodeDoor
 from decentralized_vllm.requester.node_sources import NodeSources
+from decentralized_vllm.requester.server_events import ServerEvent
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.services.task_jobs import Job
 from dvllm_gateway.services.task_market import (

@@ -3,8 +3,9 @@
 import pytest
 
 from decentralized_vllm.protocol.errors import ContentUnavailable
-from decentralized_vllm.requester.node_door import ServerEvent, _job_url, _server_events
+from decentralized_vllm.requester.node_door import _job_url
 from decentralized_vllm.requester.progress import _Counter
+from decentralized_vllm.requester.server_events import ServerEvent, server_events
 
 
 async def lines(*texts):
@@ -13,7 +14,7 @@ async def lines(*texts):
 
 
 async def heard(*texts):
-    return [event async for event in _server_events(lines(*texts))]
+    return [event async for event in server_events(lines(*texts))]
 
 
 async def test_server_events__well_formed__are_named_and_parsed():
@@ -34,14 +35,21 @@ async def test_server_events__well_formed__are_named_and_parsed():
     ]
 
 
+async def test_server_events__in_any_pieces__are_the_same():
+    whole = 'event: text\ndata: {"text":"é"}\n\ndata: {}\n\n'.encode()
+    pieces = [whole[i : i + 1] for i in range(len(whole))]
+    expected = [ServerEvent("text", {"text": "é"}), ServerEvent("message", {})]
+    assert await heard(*pieces) == await heard(whole) == expected
+
+
 async def test_server_events__something_else_than_an_object__has_no_fields():
     assert await heard("data: [1]\n", "\n") == [ServerEvent("message", {})]
 
 
 @pytest.mark.parametrize(
     "data",
-    ["{", "[" * 100_000, "NaN", '{"a":1,"a":2}'],
-    ids=["broken", "deep", "not a number", "twice"],
+    ["{", "[" * 100_000, "NaN", '"\\ud800"'],
+    ids=["broken", "deep", "not a number", "half a character"],
 )
 async def test_server_events__hostile_json__ends_the_stream(data):
     with pytest.raises(ContentUnavailable, match="broken events"):
