@@ -84,7 +84,7 @@ class Candidate:
     """A token that might come next: its text, and the natural logarithm of its probability.
 
     The probability is the model's own, before temperature, penalties and narrowing. The text of a
-    token that is no whole character is U+FFFD.
+    token that is no whole character is U+FFFD or empty.
     """
 
     text: str

@@ -1,18 +1,27 @@
 """What every engine promises, held against each real one with the tiny model."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from tokenizers import Tokenizer
 
 from decentralized_vllm.protocol.errors import EngineRefused
-from decentralized_vllm.protocol.generation import FinishReason, GenerationRequest
+from decentralized_vllm.protocol.generation import (
+    Feature,
+    FinishReason,
+    GenerationRequest,
+    ResponseFormat,
+)
+from decentralized_vllm.protocol.json_schemas import schema_format
 from dvllm_devnet.models.tiny import TINY_CONTEXT_TOKENS
 from dvllm_worker.engines.factory import BuiltEngine, build_engine
 from dvllm_worker.engines.settings import EngineSettings
+from dvllm_worker.engines.token_text import REPLACEMENT
 from tests.support.engines import ask, chat, raw, running, tiny_model_path, vllm_python
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -180,3 +189,72 @@ async def test_engines__greedy__agree_with_what_was_recorded(engine: BuiltEngine
     """Both engines give one model's one answer: these ids were made by either."""
     answer = await ask(engine, chat("hello there 名前", max_tokens=12))
     assert answer.token_ids == [383, 59, 357, 53, 448, 436, 380, 362, 393, 449, 494, 451]
+
+
+@pytest.mark.parametrize("ask_for", [chat, raw])
+@pytest.mark.parametrize("n_top", [0, 3])
+async def test_logprobs__of_each_token__with_as_many_of_the_likeliest(
+    engine: BuiltEngine, ask_for: Any, n_top: int
+) -> None:
+    answer = await ask(engine, ask_for(max_tokens=8, logprobs=n_top))
+    rated = [each for chunk in answer.chunks for each in chunk.logprobs]
+    assert len(rated) == len(answer.token_ids) == 8
+    told = "".join(each.text for each in rated).replace(REPLACEMENT, "")
+    assert told.startswith(answer.text.replace(REPLACEMENT, ""))
+    for each in rated:
+        assert len(each.top) == n_top
+        # Greedy: the chosen one is the likeliest.
+        assert each.logprob == max([candidate.logprob for candidate in each.top] or [each.logprob])
+        assert each.logprob <= 0
+
+
+async def test_logprobs__not_asked_for__are_not_told(engine: BuiltEngine) -> None:
+    answer = await ask(engine, chat(max_tokens=3))
+    assert not any(chunk.logprobs for chunk in answer.chunks)
+
+
+async def test_penalties__strong__no_token_comes_as_often(engine: BuiltEngine) -> None:
+    plain = await ask(engine, chat(max_tokens=30))
+    varied = await ask(engine, chat(max_tokens=30, presence_penalty=2.0, frequency_penalty=2.0))
+    assert len(set(varied.token_ids)) > len(set(plain.token_ids))
+
+
+async def test_logprobs__under_penalties__are_the_models_own(engine: BuiltEngine) -> None:
+    plain = await ask(engine, chat(max_tokens=1, logprobs=2))
+    other = await ask(
+        engine, chat(max_tokens=1, logprobs=2, presence_penalty=-2.0, temperature=2.0)
+    )
+    ours, theirs = plain.chunks[0].logprobs[0].top, other.chunks[0].logprobs[0].top
+    assert [each.text for each in ours] == [each.text for each in theirs]
+    assert [each.logprob for each in ours] == pytest.approx([e.logprob for e in theirs], abs=1e-3)
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Bern", "Rome"]}, "old": {"type": "boolean"}},
+    "required": ["city", "old"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("ask_for", [chat, raw])
+async def test_format__schema__holds_or_is_refused(engine: BuiltEngine, ask_for: Any) -> None:
+    request = ask_for(max_tokens=60, response_format=schema_format(SCHEMA))
+    if Feature.JSON_SCHEMA not in engine.features:
+        with pytest.raises(EngineRefused, match="json_schema"):
+            await ask(engine, request)
+        return
+    answer = await ask(engine, request)
+    assert answer.finish_reason is FinishReason.STOP
+    told = json.loads(answer.text)
+    assert told["city"] in ("Bern", "Rome")
+    assert isinstance(told["old"], bool)
+
+
+async def test_format__any_object__begins_one_or_is_refused(engine: BuiltEngine) -> None:
+    request = chat(max_tokens=20, response_format=ResponseFormat())
+    if Feature.JSON_OBJECT not in engine.features:
+        with pytest.raises(EngineRefused, match="json_object"):
+            await ask(engine, request)
+        return
+    assert (await ask(engine, request)).text.lstrip().startswith("{")

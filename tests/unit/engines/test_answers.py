@@ -6,21 +6,26 @@ import pytest
 
 from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
 from decentralized_vllm.protocol.generation import (
+    Feature,
     FinishReason,
     GenerationChunk,
     GenerationRequest,
     SamplingParameters,
+    TokenLogprob,
 )
 from dvllm_worker.engines.answers import checked_answer
 
 REQUEST = GenerationRequest("r", SamplingParameters(max_tokens=3), prompt="hi")
+RATED = GenerationRequest("r", SamplingParameters(max_tokens=3, logprobs=1), prompt="hi")
+ALL = frozenset(Feature)
 
 
 class Source:
     """Gives chunks of the sizes asked for, the last of them with a finish reason or not."""
 
-    def __init__(self, sizes: list[int], *, finishes: bool = True) -> None:
+    def __init__(self, sizes: list[int], *, finishes: bool = True, n_rated: int = 0) -> None:
         self._sizes = sizes
+        self._logprobs = (TokenLogprob("x", 0.0),) * n_rated
         self._finishes = finishes
         self.is_closed = False
 
@@ -29,13 +34,13 @@ class Source:
             for index, size in enumerate(self._sizes):
                 is_last = self._finishes and index == len(self._sizes) - 1
                 reason = FinishReason.STOP if is_last else None
-                yield GenerationChunk("x", tuple(range(size)), 1, reason)
+                yield GenerationChunk("x", tuple(range(size)), 1, reason, self._logprobs)
         finally:
             self.is_closed = True
 
 
 async def n_tokens(source: Source, request: GenerationRequest = REQUEST) -> int:
-    return sum([len(chunk.token_ids) async for chunk in checked_answer(request, source)])
+    return sum([len(chunk.token_ids) async for chunk in checked_answer(request, source, ALL)])
 
 
 async def test_checked__as_many_tokens_as_allowed__passes() -> None:
@@ -57,6 +62,18 @@ async def test_checked__broken_promise__unavailable(source: Source, complaint: s
     assert source.is_closed
 
 
+@pytest.mark.parametrize(("request_", "n_rated"), [(RATED, 0), (RATED, 2), (REQUEST, 1)])
+async def test_checked__not_every_token_rated_as_asked__unavailable(
+    request_: GenerationRequest, n_rated: int
+) -> None:
+    with pytest.raises(EngineUnavailable, match="rate"):
+        await n_tokens(Source([1], n_rated=n_rated), request_)
+
+
+async def test_checked__every_token_rated__passes() -> None:
+    assert await n_tokens(Source([1, 1], n_rated=1), RATED) == 2
+
+
 async def test_checked__malformed_request__engine_never_asked() -> None:
     source = Source([1])
     with pytest.raises(EngineRefused):
@@ -66,7 +83,7 @@ async def test_checked__malformed_request__engine_never_asked() -> None:
 
 async def test_checked__closed_by_the_caller__source_closed_at_once() -> None:
     source = Source([1, 1, 1])
-    chunks = checked_answer(REQUEST, source)
+    chunks = checked_answer(REQUEST, source, ALL)
     await anext(chunks)
     await chunks.aclose()
     assert source.is_closed

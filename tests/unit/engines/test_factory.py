@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from decentralized_vllm.protocol.errors import SettingError
+from decentralized_vllm.protocol.generation import Feature
 from dvllm_worker.engines import factory
 from dvllm_worker.engines.factory import build_engine, choose_engine
 from dvllm_worker.engines.machine import Installed
@@ -46,6 +47,8 @@ def test_build__kind__that_engine(settings: dict[str, Any], engine: type, n_slot
     assert isinstance(built, engine)
     assert built.n_slots == n_slots
     assert built.is_for_tests == (engine is NullEngine)
+    assert (Feature.JSON_SCHEMA in built.features) == (engine is VllmEngine)
+    assert Feature.LOGPROBS in built.features
 
 
 def test_build__null_on_a_real_chain__refused() -> None:

@@ -1,25 +1,34 @@
 """The test engine keeps the port's promises and breaks them when asked."""
 
 import asyncio
+import json
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
-from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
 from decentralized_vllm.protocol.generation import (
+    Candidate,
     FinishReason,
     GenerationChunk,
     GenerationRequest,
     Message,
+    ResponseFormat,
     SamplingParameters,
+    TokenLogprob,
 )
 from dvllm_worker.engines.null_engine import NullEngine
 from dvllm_worker.engines.settings import NullSettings
 
 
-async def answer(engine: NullEngine, max_tokens: int = 100) -> list[GenerationChunk]:
+async def answer(
+    engine: NullEngine, max_tokens: int = 100, **parameters: Any
+) -> list[GenerationChunk]:
     request = GenerationRequest(
-        "r", SamplingParameters(max_tokens=max_tokens), messages=(Message("user", "one two"),)
+        "r",
+        SamplingParameters(max_tokens=max_tokens, **parameters),
+        messages=(Message("user", "one two"),),
     )
     return [chunk async for chunk in engine.generate(request)]
 
@@ -67,3 +76,24 @@ async def test_generate__stopped__unavailable() -> None:
     assert not await engine.is_healthy()
     with pytest.raises(EngineUnavailable):
         await answer(engine)
+
+
+async def test_generate__json_asked_for__an_object_of_the_words() -> None:
+    chunks = await answer(await started(n_tokens=99), response_format=ResponseFormat())
+    text = "".join(chunk.text for chunk in chunks)
+    assert json.loads(text) == {"words": ["one", "two"]}
+    assert chunks[-1].finish_reason is FinishReason.STOP
+    assert {chunk.n_prompt_tokens for chunk in chunks} == {2}
+
+
+async def test_generate__schema_asked_for__refused() -> None:
+    with pytest.raises(EngineRefused, match="json_schema"):
+        await answer(await started(), response_format=ResponseFormat("{}"))
+
+
+async def test_generate__logprobs_asked_for__sure_of_every_word() -> None:
+    engine = await started(n_tokens=2)
+    plain = [each for chunk in await answer(engine, logprobs=0) for each in chunk.logprobs]
+    assert plain == [TokenLogprob("one", 0.0), TokenLogprob(" two", 0.0)]
+    (first, _) = await answer(engine, logprobs=3)
+    assert first.logprobs == (TokenLogprob("one", 0.0, (Candidate("one", 0.0),)),)

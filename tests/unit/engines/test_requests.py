@@ -6,11 +6,15 @@ import pytest
 
 from decentralized_vllm.protocol.errors import EngineRefused
 from decentralized_vllm.protocol.generation import (
+    Feature,
     GenerationRequest,
     Message,
+    ResponseFormat,
     SamplingParameters,
 )
 from dvllm_worker.engines.requests import check_request
+
+ALL = frozenset(Feature)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,10 @@ from dvllm_worker.engines.requests import check_request
         ({"top_k": -1}, "top_k"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**63}, "seed"),
+        ({"presence_penalty": 2.5}, "penalty"),
+        ({"frequency_penalty": float("nan")}, "penalty"),
+        ({"logprobs": 6}, "logprobs"),
+        ({"logprobs": -1}, "logprobs"),
         ({"stop": ("",)}, "stop"),
         ({"stop": ("x" * 1000,)}, "stop"),
         ({"stop": ("x",) * 100}, "stop"),
@@ -36,7 +44,7 @@ from dvllm_worker.engines.requests import check_request
 def test_check__bad_parameter__refused(parameters: dict[str, Any], complaint: str) -> None:
     request = GenerationRequest("r", SamplingParameters(**parameters), prompt="hi")
     with pytest.raises(EngineRefused, match=complaint):
-        check_request(request)
+        check_request(request, ALL)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +59,27 @@ def test_check__bad_parameter__refused(parameters: dict[str, Any], complaint: st
 )
 def test_check__bad_prompt__refused(request_: GenerationRequest) -> None:
     with pytest.raises(EngineRefused):
-        check_request(request_)
+        check_request(request_, ALL)
 
 
 def test_check__widest_allowed_parameters__passes() -> None:
     parameters = SamplingParameters(1, 100.0, 1.0, 10**6, ("x" * 256,) * 16, 2**63 - 1)
-    check_request(GenerationRequest("r", parameters, prompt="hi"))
+    check_request(GenerationRequest("r", parameters, prompt="hi"), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "feature"),
+    [
+        (SamplingParameters(logprobs=0), Feature.LOGPROBS),
+        (SamplingParameters(presence_penalty=-2.0), Feature.PENALTIES),
+        (SamplingParameters(response_format=ResponseFormat()), Feature.JSON_OBJECT),
+        (SamplingParameters(response_format=ResponseFormat("{}")), Feature.JSON_SCHEMA),
+    ],
+)
+def test_check__beyond_the_features__refused(
+    parameters: SamplingParameters, feature: Feature
+) -> None:
+    request = GenerationRequest("r", parameters, prompt="hi")
+    check_request(request, frozenset({feature}))
+    with pytest.raises(EngineRefused, match=f"does not serve {feature}$"):
+        check_request(request, ALL - {feature})

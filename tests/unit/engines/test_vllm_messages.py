@@ -7,11 +7,15 @@ import pytest
 
 from decentralized_vllm.protocol.errors import EngineUnavailable
 from decentralized_vllm.protocol.generation import (
+    Candidate,
     FinishReason,
     GenerationRequest,
     Message,
+    ResponseFormat,
     SamplingParameters,
+    TokenLogprob,
 )
+from decentralized_vllm.protocol.json_schemas import schema_format
 from dvllm_worker.engines.vllm_messages import (
     AnswerReader,
     WrongModel,
@@ -60,6 +64,83 @@ def test_body__raw_prompt_with_seed__exactly_the_known_fields() -> None:
     request = GenerationRequest("r", SamplingParameters(seed=0), prompt="hi")
     assert set(completion_body(request, "m", 7)) == SENT_FIELDS | {"prompt", "seed"}
     assert completion_path(request) == "/v1/completions"
+
+
+@pytest.mark.parametrize(
+    ("form", "sent"),
+    [
+        (ResponseFormat(), {"type": "json_object"}),
+        (
+            schema_format({"type": "string"}),
+            {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": {"type": "string"}},
+            },
+        ),
+    ],
+)
+def test_body__format__as_the_server_reads_it(form: ResponseFormat, sent: Any) -> None:
+    assert completion_body(chat_request(response_format=form), "m", 7)["response_format"] == sent
+
+
+def test_body__logprobs__one_way_for_each_path() -> None:
+    body = completion_body(chat_request(logprobs=0), "m", 7)
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 0)
+    raw = GenerationRequest("r", SamplingParameters(logprobs=0), prompt="hi")
+    body = completion_body(raw, "m", 7)
+    assert body["logprobs"] == 0
+    assert "top_logprobs" not in body
+
+
+def test_body__penalties__go_on_as_they_are() -> None:
+    body = completion_body(chat_request(presence_penalty=0.5, frequency_penalty=-2.0), "m", 7)
+    assert (body["presence_penalty"], body["frequency_penalty"]) == (0.5, -2.0)
+
+
+CHAT_LOGPROBS = {
+    "content": [
+        {
+            "token": "a",
+            "logprob": -1.0,
+            "bytes": [97],
+            "top_logprobs": [{"token": "b", "logprob": -0.5}, {"token": "a", "logprob": -1.0}],
+        }
+    ]
+}
+# The chosen token comes first and beside the two that were asked for.
+RAW_LOGPROBS = {
+    "text_offset": [0],
+    "tokens": ["c"],
+    "token_logprobs": [-9.0],
+    "top_logprobs": [{"c": -9.0, "b": -0.5, "a": -1.0}],
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "text", "logprob"), [(CHAT_LOGPROBS, "a", -1.0), (RAW_LOGPROBS, "c", -9.0)]
+)
+def test_reader__logprobs__the_likeliest_as_many_as_asked(
+    told: Any, text: str, logprob: float
+) -> None:
+    choice = {"text": text, "delta": {"content": text}, "token_ids": [5], "logprobs": told}
+    chunk = AnswerReader("m", 2).read(event(choices=[choice]))
+    assert chunk is not None
+    top = (Candidate("b", -0.5), Candidate("a", -1.0))
+    assert chunk.logprobs == (TokenLogprob(text, logprob, top),)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {**RAW_LOGPROBS, "token_logprobs": [None]},
+        {**RAW_LOGPROBS, "token_logprobs": []},
+        {**RAW_LOGPROBS, "token_logprobs": [float("nan")]},
+    ],
+)
+def test_reader__broken_logprobs__unavailable(told: Any) -> None:
+    choice = {"text": "a", "token_ids": [5], "logprobs": told}
+    with pytest.raises(EngineUnavailable):
+        AnswerReader("m", 2).read(event(choices=[choice]))
 
 
 def test_reader__answer__finish_only_after_the_server_counted() -> None:

@@ -3,10 +3,12 @@
 import pytest
 
 from decentralized_vllm.protocol.generation import (
+    Candidate,
     EngineIdentity,
     FinishReason,
     Message,
     SamplingParameters,
+    TokenLogprob,
 )
 from dvllm_worker.engines.wire import (
     Alive,
@@ -34,6 +36,7 @@ PARAMETERS = SamplingParameters(5, 0.5, 0.9, 3, ("\n", "é"), 2**63 - 1)
     [
         Order(1, PARAMETERS, (Message("user", "line\nline"),), None),
         Order(2, SamplingParameters(), None, "名前\u2028"),
+        Order(3, SamplingParameters(presence_penalty=0.5, logprobs=0), None, "x"),
         Cancel(3),
     ],
 )
@@ -49,6 +52,7 @@ def test_command__there_and_back__same_in_one_line(command: Command) -> None:
         Ready(EngineIdentity("transformers", "5", "bfloat16", "cpu"), 2048),
         Piece(1, "a\nb", (1, 2), 9),
         Piece(1, "", (2,), 9, FinishReason.STOP),
+        Piece(1, "a", (2,), 9, None, (TokenLogprob("a", -0.5, (Candidate("b", -0.25),)),)),
         Alive(1),
         Refused(1, "too long"),
         Failed(1, "out of memory"),

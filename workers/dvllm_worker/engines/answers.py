@@ -4,25 +4,30 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from decentralized_vllm.protocol.errors import EngineUnavailable
-from decentralized_vllm.protocol.generation import GenerationChunk, GenerationRequest
+from decentralized_vllm.protocol.generation import Feature, GenerationChunk, GenerationRequest
 from dvllm_worker.engines.requests import check_request
 
 
 async def checked_answer(
     request: GenerationRequest,
     open_answer: Callable[[GenerationRequest], AsyncGenerator[GenerationChunk, None]],
+    features: frozenset[Feature],
 ) -> AsyncGenerator[GenerationChunk, None]:
     """Passes the chunks of `open_answer` on; closing this iterator closes that one at once.
 
-    Promised are at least one and at most max_tokens tokens, and a finish reason at the end only.
-    Raises EngineRefused for a malformed request, EngineUnavailable at the first broken promise.
+    Promised are at least one and at most max_tokens tokens, a finish reason at the end only, and
+    log-probabilities of every token if they are asked for. Raises EngineRefused for a request that
+    is malformed or beyond `features`, EngineUnavailable at the first broken promise.
     """
-    check_request(request)
+    check_request(request, features)
     max_tokens = request.parameters.max_tokens
+    is_rated = request.parameters.logprobs is not None
     n_output_tokens = 0
     async with aclosing(open_answer(request)) as chunks:
         async for chunk in chunks:
             n_output_tokens += len(chunk.token_ids)
+            if len(chunk.logprobs) != (len(chunk.token_ids) if is_rated else 0):
+                raise EngineUnavailable("the engine did not rate each of its tokens")
             if n_output_tokens > max_tokens:
                 raise EngineUnavailable(f"the engine made more than {max_tokens} tokens")
             if chunk.finish_reason is not None and n_output_tokens == 0:

@@ -142,5 +142,6 @@ def _chunk(event: Event) -> GenerationChunk | None:
             token_ids=event.token_ids,
             n_prompt_tokens=event.n_prompt_tokens,
             finish_reason=event.finish_reason,
+            logprobs=event.logprobs,
         )
     return None

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from decentralized_vllm.protocol.errors import SettingError
+from decentralized_vllm.protocol.generation import Feature
 from decentralized_vllm.protocol.ports import Engine
 from dvllm_worker.engines.machine import has_gpu, look_at_interpreter
 from dvllm_worker.engines.null_engine import NullEngine
@@ -24,6 +25,10 @@ class BuiltEngine(Engine, Protocol):
     @property
     def n_slots(self) -> int:
         """How many requests it answers at once; further ones wait."""
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What it does beyond plain text; a request for more is refused."""
 
     @property
     def is_for_tests(self) -> bool:

@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
+from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.errors import EngineUnavailable
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
+    Feature,
     FinishReason,
     GenerationChunk,
     GenerationRequest,
+    TokenLogprob,
 )
+from decentralized_vllm.protocol.logprobs import candidate
 from dvllm_worker.engines.answers import checked_answer
 from dvllm_worker.engines.settings import NullSettings
 
@@ -17,11 +21,14 @@ from dvllm_worker.engines.settings import NullSettings
 class NullEngine:
     """Answers with the words of the prompt, over and over, at the pace of its settings.
 
+    It is sure of every word, and puts the words into an object where JSON is asked for.
+
     Tests break it on purpose: `fail_next` makes the next answers fail before their first token,
     `hang_next` makes them go silent after it.
     """
 
     is_for_tests = True
+    features = frozenset({Feature.LOGPROBS, Feature.PENALTIES, Feature.JSON_OBJECT})
 
     def __init__(self, settings: NullSettings | None = None, *, n_slots: int = 1) -> None:
         self.n_slots = n_slots
@@ -49,22 +56,26 @@ class NullEngine:
         return self._is_up
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
-        return checked_answer(request, self._answer)
+        return checked_answer(request, self._answer, self.features)
 
     async def _answer(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         if not self._is_up:
             raise EngineUnavailable("the engine is not started")
         hangs = self._take_fault()
-        words = _words(request)
-        n_tokens = min(self._settings.n_tokens, request.parameters.max_tokens)
+        prompt, parameters = _words(request), request.parameters
+        words = _object_of(prompt) if parameters.response_format else prompt
+        n_wanted = len(words) if parameters.response_format else self._settings.n_tokens
+        n_tokens = min(n_wanted, parameters.max_tokens)
         await _pause(self._settings.first_token_s)
         for index in range(n_tokens):
             is_last = index == n_tokens - 1
+            text = (" " if index else "") + words[index % len(words)]
             yield GenerationChunk(
-                text=(" " if index else "") + words[index % len(words)],
+                text=text,
                 token_ids=(index,),
-                n_prompt_tokens=len(words),
-                finish_reason=_finish(is_last, request.parameters.max_tokens, n_tokens),
+                n_prompt_tokens=len(prompt),
+                finish_reason=_finish(is_last, parameters.max_tokens, n_tokens),
+                logprobs=_logprobs(text, parameters.logprobs),
             )
             if hangs:
                 await asyncio.Event().wait()
@@ -84,6 +95,17 @@ class NullEngine:
 def _words(request: GenerationRequest) -> list[str]:
     text = request.prompt or " ".join(message.content for message in request.messages or ())
     return text.split() or ["nothing"]
+
+
+def _object_of(words: list[str]) -> list[str]:
+    return ['{"words":', canonical_json.encode([*words]).decode(), "}"]
+
+
+def _logprobs(text: str, n_top: int | None) -> tuple[TokenLogprob, ...]:
+    if n_top is None:
+        return ()
+    chosen = candidate(text, 0.0)
+    return (TokenLogprob(chosen.text, chosen.logprob, (chosen,) if n_top else ()),)
 
 
 def _finish(is_last: bool, max_tokens: int, n_tokens: int) -> FinishReason | None:

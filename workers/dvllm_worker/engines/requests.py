@@ -3,20 +3,29 @@
 import math
 
 from decentralized_vllm.protocol.errors import EngineRefused
-from decentralized_vllm.protocol.generation import GenerationRequest, SamplingParameters
+from decentralized_vllm.protocol.generation import (
+    Feature,
+    GenerationRequest,
+    SamplingParameters,
+)
+from decentralized_vllm.protocol.logprobs import MAX_TOP_LOGPROBS
+from decentralized_vllm.protocol.prompts import MAX_PENALTY
 
 MAX_STOP_STRINGS = 16
 MAX_STOP_CHARACTERS = 256
 SEED_LIMIT = 2**63  # both engines seed with a signed 64-bit number
 
 
-def check_request(request: GenerationRequest) -> None:
-    """Raises EngineRefused for a request that is not well-formed."""
+def check_request(request: GenerationRequest, features: frozenset[Feature]) -> None:
+    """Raises EngineRefused for a request that is malformed, or beyond an engine's features."""
     if (request.messages is None) == (request.prompt is None):
         raise EngineRefused("a request has either messages or a prompt")
     if request.messages is not None and not request.messages:
         raise EngineRefused("a request has at least one message")
     _check_parameters(request.parameters)
+    missing = sorted(request.parameters.features - features)
+    if missing:
+        raise EngineRefused(f"this engine does not serve {', '.join(missing)}")
     for text in _texts(request):
         if not _is_unicode(text):
             raise EngineRefused("the prompt has a character that is not Unicode")
@@ -29,6 +38,8 @@ def _check_parameters(parameters: SamplingParameters) -> None:
         ("top_p is not above 0 and up to 1", 0 < parameters.top_p <= 1),
         ("top_k is negative", parameters.top_k >= 0),
         ("seed is not from 0 to 2^63 - 1", 0 <= (parameters.seed or 0) < SEED_LIMIT),
+        ("a penalty is not from -2 to 2", all(map(_is_penalty, _penalties(parameters)))),
+        ("logprobs is not from 0 to 5", 0 <= (parameters.logprobs or 0) <= MAX_TOP_LOGPROBS),
         ("there are too many stop strings", len(parameters.stop) <= MAX_STOP_STRINGS),
         ("a stop string is empty or too long", all(map(_is_stop_string, parameters.stop))),
     )
@@ -39,6 +50,14 @@ def _check_parameters(parameters: SamplingParameters) -> None:
 
 def _is_from_zero(value: float) -> bool:
     return math.isfinite(value) and value >= 0
+
+
+def _penalties(parameters: SamplingParameters) -> tuple[float, float]:
+    return parameters.presence_penalty, parameters.frequency_penalty
+
+
+def _is_penalty(value: float) -> bool:
+    return -MAX_PENALTY <= value <= MAX_PENALTY
 
 
 def _is_stop_string(text: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from decentralized_vllm.protocol.errors import EngineUnavailable, MissingProgram
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
+    Feature,
     GenerationChunk,
     GenerationRequest,
 )
@@ -31,6 +32,7 @@ class TransformersEngine:
     """A crash or a hang fails the answers under way; a fresh child then takes the next ones."""
 
     is_for_tests = False
+    features = frozenset({Feature.LOGPROBS, Feature.PENALTIES})
 
     def __init__(
         self,
@@ -74,7 +76,9 @@ class TransformersEngine:
         return self._supervisor.session().pid if self._supervisor.is_up else None
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
-        return checked_answer(request, lambda asked: self._supervisor.session().answer(asked))
+        return checked_answer(
+            request, lambda asked: self._supervisor.session().answer(asked), self.features
+        )
 
     async def _open_session(self) -> ChildSession:
         child = await ChildProcess.spawn(

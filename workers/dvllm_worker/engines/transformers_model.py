@@ -1,10 +1,12 @@
 """A causal language model on torch: loaded from a local directory, answered token by token.
 
-The only file that imports torch and transformers, and only the child process imports it.
+Only the child process imports this and the sampling beside it: they take torch with them.
 """
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,23 @@ from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     FinishReason,
     SamplingParameters,
+    TokenLogprob,
 )
 from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
 from dvllm_worker.engines.stop_strings import StopCutter
 from dvllm_worker.engines.token_text import TokenText
+from dvllm_worker.engines.transformers_sampling import NotFiniteError, Rater, Sampler
 from dvllm_worker.engines.wire import Alive, Failed, Order, Piece, Refused
 
 # A long prompt is read in parts, so that a cancel is heeded and signs of life are given between.
 N_PREFILL_TOKENS = 512
-GREEDY_BELOW_TEMPERATURE = 1e-5  # vLLM's bound, so that both engines agree
 DEFAULT_CONTEXT_TOKENS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class _Pick:
+    token_id: int
+    logprobs: tuple[TokenLogprob, ...]  # of this token, or none
 
 
 class TransformersModel:
@@ -108,17 +117,18 @@ class TransformersModel:
         cutter = StopCutter(order.parameters.stop)
         n_wanted = min(order.parameters.max_tokens, n_room)
         n_made = 0
-        for token_id in self._token_ids(prompt_ids, order.parameters, cancelled):
-            if token_id is None:
+        for pick in self._picks(prompt_ids, order.parameters, cancelled):
+            if pick is None:
                 yield Alive(order.number)
                 continue
+            token_id = pick.token_id
             n_made += 1
             is_text = token_id not in self._stop_ids
             shown = cutter.feed(text.feed(token_id)) if is_text else ""
             reason = self._finish_reason(token_id, n_made, n_wanted, cutter)
             if reason is not None:
                 shown += cutter.feed(text.flush()) + cutter.flush()
-            yield Piece(order.number, shown, (token_id,), len(prompt_ids), reason)
+            yield Piece(order.number, shown, (token_id,), len(prompt_ids), reason, pick.logprobs)
             if reason is not None:
                 return
 
@@ -129,17 +139,22 @@ class TransformersModel:
             return FinishReason.STOP
         return FinishReason.LENGTH if n_made == n_wanted else None
 
-    def _decode(self, token_ids: Sequence[int]) -> str:
+    def _decode(self, token_ids: Sequence[int], *, special: bool = False) -> str:
         text: str = self._tokenizer.decode(
-            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            list(token_ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False
         )
         return text
 
-    def _token_ids(
+    def _rater(self, parameters: SamplingParameters) -> Rater | None:
+        if parameters.logprobs is None:
+            return None
+        return Rater(partial(self._decode, special=True), parameters.logprobs)
+
+    def _picks(
         self, prompt_ids: list[int], parameters: SamplingParameters, cancelled: threading.Event
-    ) -> Iterator[int | None]:
+    ) -> Iterator[_Pick | None]:
         """Tokens for ever, None after each read part of the prompt but the last; ends on cancel."""
-        sampler = Sampler(parameters, self._model.device)
+        sampler, rater = Sampler(parameters, self._model.device), self._rater(parameters)
         cache: Any = None
         parts = [
             prompt_ids[start : start + N_PREFILL_TOKENS]
@@ -154,7 +169,7 @@ class TransformersModel:
         while not cancelled.is_set():
             logits, cache = self._forward(unread, cache)
             token_id = sampler.pick(logits)
-            yield token_id
+            yield _Pick(token_id, (rater.rate(logits, token_id),) if rater else ())
             unread = [token_id]
 
     def _forward(self, token_ids: list[int], cache: Any) -> tuple[torch.Tensor, Any]:
@@ -167,44 +182,6 @@ class TransformersModel:
                 logits_to_keep=1,  # the others would take prompt x vocabulary x 4 bytes
             )
         return output.logits[0, -1].float(), output.past_key_values
-
-
-class NotFiniteError(ArithmeticError):
-    """The model computed no usable scores."""
-
-
-class Sampler:
-    """Picks one token after another as the parameters say, from a stream of its own."""
-
-    def __init__(self, parameters: SamplingParameters, device: torch.device) -> None:
-        self._parameters = parameters
-        self._random = torch.Generator(device)
-        if parameters.seed is None:
-            self._random.seed()
-        else:
-            self._random.manual_seed(parameters.seed)
-
-    def pick(self, logits: torch.Tensor) -> int:
-        """`logits` is [vocabulary]. Raises NotFiniteError."""
-        if not torch.isfinite(logits.max()):  # NaN and infinity both show in the maximum
-            raise NotFiniteError("the model's scores are not finite")
-        if self._parameters.temperature < GREEDY_BELOW_TEMPERATURE:
-            return int(logits.argmax())
-        scores = self._narrow(logits / self._parameters.temperature)
-        choice = torch.multinomial(scores.softmax(dim=-1), 1, generator=self._random)
-        return int(choice)
-
-    def _narrow(self, scores: torch.Tensor) -> torch.Tensor:
-        """Rules out what top_k and then top_p leave out; the best token always stays."""
-        top_k, top_p = self._parameters.top_k, self._parameters.top_p
-        if 0 < top_k < scores.numel():
-            scores = scores.masked_fill(scores < scores.topk(top_k).values[-1], -torch.inf)
-        if top_p < 1:
-            ordered, order = scores.sort(descending=True)
-            shares = ordered.softmax(dim=-1)
-            is_out = shares.cumsum(dim=-1) - shares >= top_p
-            scores = scores.index_fill(0, order[is_out], -torch.inf)
-        return scores
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:

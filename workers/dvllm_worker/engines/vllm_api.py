@@ -104,7 +104,7 @@ class VllmApi:
 
         Raises EngineRefused (the server rejects the request), EngineUnavailable.
         """
-        reader, parser = AnswerReader(self._model), SseParser()
+        reader, parser = AnswerReader(self._model, request.parameters.logprobs), SseParser()
         body = completion_body(request, self._model, max_tokens)
         async with self._call("POST", completion_path(request), body) as reply:
             await _check_status(reply)

@@ -11,6 +11,7 @@ from pathlib import Path
 from decentralized_vllm.protocol.errors import EngineUnavailable
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
+    Feature,
     GenerationChunk,
     GenerationRequest,
     SamplingParameters,
@@ -45,6 +46,7 @@ class VllmEngine:
     """With `engine.url` an existing server is used and left alone; else one is run and kept up."""
 
     is_for_tests = False
+    features = frozenset(Feature)
 
     def __init__(
         self,
@@ -89,7 +91,9 @@ class VllmEngine:
         return child.pid if child is not None else None
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
-        return checked_answer(request, lambda asked: self._supervisor.session().answer(asked))
+        return checked_answer(
+            request, lambda asked: self._supervisor.session().answer(asked), self.features
+        )
 
     async def _open_session(self) -> VllmSession:
         session = await (self._connect() if self._settings.url else self._serve())

@@ -9,15 +9,14 @@ from decentralized_vllm.protocol.generation import (
     FinishReason,
     GenerationChunk,
     GenerationRequest,
+    ResponseFormat,
+    TokenLogprob,
 )
+from decentralized_vllm.protocol.json_schemas import schema_of
+from dvllm_worker.engines.vllm_logprobs import ServerLogprobs
 
 # Neutral values of what our parameters do not have, in case a server has defaults of its own.
-NEUTRAL = {
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-}
+NEUTRAL = {"min_p": 0.0, "repetition_penalty": 1.0}
 
 
 def completion_path(request: GenerationRequest) -> str:
@@ -34,7 +33,7 @@ def prompt_fields(request: GenerationRequest) -> dict[str, Any]:
 def completion_body(request: GenerationRequest, model: str, max_tokens: int) -> dict[str, Any]:
     """Every field that is ever sent. Nothing a requester writes can add another one."""
     parameters = request.parameters
-    body = {
+    body: dict[str, Any] = {
         "model": model,
         **prompt_fields(request),
         "max_tokens": max_tokens,
@@ -42,12 +41,34 @@ def completion_body(request: GenerationRequest, model: str, max_tokens: int) -> 
         "top_p": parameters.top_p,
         "top_k": parameters.top_k,
         "stop": list(parameters.stop),
+        "presence_penalty": parameters.presence_penalty,
+        "frequency_penalty": parameters.frequency_penalty,
         **NEUTRAL,
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_token_ids": True,
     }
-    return body if parameters.seed is None else {**body, "seed": parameters.seed}
+    if parameters.seed is not None:
+        body["seed"] = parameters.seed
+    if parameters.response_format is not None:
+        body["response_format"] = _format_field(parameters.response_format)
+    return {**body, **_logprobs_fields(request)}
+
+
+def _format_field(form: ResponseFormat) -> dict[str, Any]:
+    schema = schema_of(form)
+    if schema is None:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+
+
+def _logprobs_fields(request: GenerationRequest) -> dict[str, Any]:
+    n_top = request.parameters.logprobs
+    if n_top is None:
+        return {}
+    if request.messages is None:
+        return {"logprobs": n_top}
+    return {"logprobs": True, "top_logprobs": n_top}
 
 
 class _Delta(BaseModel):
@@ -60,6 +81,7 @@ class _Choice(BaseModel):
     token_ids: list[int] | None = None
     prompt_token_ids: list[int] | None = None  # completion, first event
     finish_reason: str | None = None
+    logprobs: ServerLogprobs | None = None
 
 
 class _Usage(BaseModel):
@@ -85,8 +107,9 @@ class AnswerReader:
     The last chunk is kept until the server's own count confirms it.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, n_top_logprobs: int | None = None) -> None:
         self._model = model
+        self._n_top_logprobs = n_top_logprobs
         self._n_prompt_tokens = 0
         self._n_output_tokens = 0
         self._last: GenerationChunk | None = None
@@ -112,11 +135,22 @@ class AnswerReader:
             return None
         self._n_output_tokens += len(choice.token_ids)
         reason = _finish_reason(choice.finish_reason)
-        chunk = GenerationChunk(text, tuple(choice.token_ids), self._n_prompt_tokens, reason)
+        chunk = GenerationChunk(
+            text,
+            tuple(choice.token_ids),
+            self._n_prompt_tokens,
+            reason,
+            self._logprobs(choice.logprobs),
+        )
         if reason is None:
             return chunk
         self._last = chunk
         return None
+
+    def _logprobs(self, told: ServerLogprobs | None) -> tuple[TokenLogprob, ...]:
+        if told is None or self._n_top_logprobs is None:
+            return ()
+        return told.to_logprobs(self._n_top_logprobs)
 
     def _confirm(self, usage: _Usage) -> GenerationChunk:
         if self._last is None:

@@ -13,6 +13,7 @@ from decentralized_vllm.protocol.generation import (
     FinishReason,
     Message,
     SamplingParameters,
+    TokenLogprob,
 )
 
 MAX_ORDER_BYTES = 16 << 20  # a prompt of the largest size a document may have, escaped
@@ -53,6 +54,7 @@ class Piece:
     token_ids: tuple[int, ...]
     n_prompt_tokens: int
     finish_reason: FinishReason | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
     kind: Literal["piece"] = "piece"
 
 

@@ -10,7 +10,10 @@ from dvllm_worker.models.engine_room import Bench
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """`tokens_per_s` is what 95 % of the last answers reached; None before there were some."""
+    """`tokens_per_s` is what 95 % of the last answers reached; None before there were some.
+
+    `features` names what the engine does beyond plain text.
+    """
 
     model_id: str
     model_cid: str
@@ -18,6 +21,7 @@ class ModelStatus:
     is_ready: bool
     engine: str | None
     tokens_per_s: float | None
+    features: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +55,5 @@ def model_status(bench: Bench) -> ModelStatus:
         is_ready=engine is not None,
         engine=engine.identity().name if engine else None,
         tokens_per_s=bench.speeds.slow_tokens_per_s(),
+        features=sorted(engine.features) if engine else (),
     )

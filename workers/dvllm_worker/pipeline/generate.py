@@ -2,13 +2,14 @@
 
 import time
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from decentralized_vllm.protocol.errors import ContentTooLarge, EngineUnavailable
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     FinishReason,
     GenerationChunk,
+    TokenLogprob,
     Usage,
 )
 from decentralized_vllm.protocol.ids import Address
@@ -29,12 +30,14 @@ class Transcript:
 
     text: list[str]
     token_ids: list[int]
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     n_prompt_tokens: int = 0
     finish_reason: FinishReason | None = None
 
     def add(self, chunk: GenerationChunk) -> None:
         self.text.append(chunk.text)
         self.token_ids.extend(chunk.token_ids)
+        self.logprobs.extend(chunk.logprobs)
         self.n_prompt_tokens = chunk.n_prompt_tokens
         self.finish_reason = chunk.finish_reason
 
@@ -119,6 +122,7 @@ def document_of(
     me: Address,
 ) -> ResponseDocument:
     assert transcript.finish_reason is not None
+    parameters = loaded.request.parameters
     return ResponseDocument(
         request=identity_of(loaded.job),
         node=me,
@@ -128,7 +132,8 @@ def document_of(
         usage=transcript.usage,
         timing=timing,
         engine=engine,
-        seed=loaded.request.parameters.seed,
+        seed=parameters.seed,
+        logprobs=None if parameters.logprobs is None else tuple(transcript.logprobs),
     )
 
 
