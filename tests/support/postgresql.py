@@ -7,6 +7,7 @@ cluster to the user of that package.
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -24,7 +25,12 @@ SUPERUSER = "gateway"
 
 @dataclass(frozen=True)
 class Cluster:
+    """`folder` holds its data; it runs as `user`, or as whoever runs the tests."""
+
+    programs: Path
+    folder: Path
     port: int
+    user: str | None
 
     def url(self, database: str) -> str:
         return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
@@ -36,6 +42,39 @@ class Cluster:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return self.url(name)
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        process = self._start()
+        try:
+            self._wait_until_serving(process)
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)  # ends at once, also with connections open
+            process.wait(timeout=30)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        settings = ("fsync=off", "listen_addresses=127.0.0.1", "max_connections=200")
+        data, port = self.folder / "data", str(self.port)
+        command = [self.programs / "postgres", "-D", data, "-k", self.folder, "-p", port]
+        return subprocess.Popen(
+            [*command, *(part for setting in settings for part in ("-c", setting))],
+            user=self.user,
+            cwd=self.folder,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _wait_until_serving(self, process: subprocess.Popen[bytes]) -> None:
+        for _ in range(600):
+            if process.poll() is not None:
+                raise RuntimeError(f"postgres ended with {process.returncode}")
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError("postgres does not answer")
+
 
 def postgresql_programs() -> Path | None:
     """The newest installed version's folder of programs, None where there is none."""
@@ -45,15 +84,21 @@ def postgresql_programs() -> Path | None:
 
 
 @contextmanager
-def running_cluster(programs: Path) -> Iterator[Cluster]:
+def new_cluster(programs: Path) -> Iterator[Cluster]:
+    """One that does not run yet."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-postgresql-"))
-    user = _server_user(folder)
     try:
-        _initialise(programs, folder / "data", user)
-        with _serving(programs, folder, user) as cluster:
-            yield cluster
+        cluster = Cluster(programs, folder, _free_port(), _server_user(folder))
+        _initialise(cluster)
+        yield cluster
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def running_cluster(programs: Path) -> Iterator[Cluster]:
+    with new_cluster(programs) as cluster, cluster.running():
+        yield cluster
 
 
 def _server_user(folder: Path) -> str | None:
@@ -65,31 +110,16 @@ def _server_user(folder: Path) -> str | None:
     return owner.pw_name
 
 
-def _initialise(programs: Path, data: Path, user: str | None) -> None:
-    command = [programs / "initdb", "--pgdata", data, "--username", SUPERUSER]
-    options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+def _initialise(cluster: Cluster) -> None:
+    command = [cluster.programs / "initdb", "--pgdata", cluster.folder / "data"]
+    options = ["--username", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C"]
     subprocess.run(
-        [*command, *options], user=user, cwd=data.parent, check=True, stdout=subprocess.DEVNULL
+        [*command, *options, "--no-sync"],
+        user=cluster.user,
+        cwd=cluster.folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
-
-
-@contextmanager
-def _serving(programs: Path, folder: Path, user: str | None) -> Iterator[Cluster]:
-    cluster = Cluster(_free_port())
-    settings = ("fsync=off", "listen_addresses=127.0.0.1", "max_connections=200")
-    command = [programs / "postgres", "-D", folder / "data", "-k", folder, "-p", str(cluster.port)]
-    process = subprocess.Popen(
-        [*command, *(part for setting in settings for part in ("-c", setting))],
-        user=user,
-        cwd=folder,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_until_serving(process, cluster)
-        yield cluster
-    finally:
-        process.send_signal(2)  # ends at once, also with connections open
-        process.wait(timeout=30)
 
 
 def _free_port() -> int:
@@ -97,16 +127,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _wait_until_serving(process: subprocess.Popen[bytes], cluster: Cluster) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"postgres ended with {process.returncode}")
-        try:
-            psycopg.connect(cluster.url("postgres"), connect_timeout=2).close()
-        except psycopg.OperationalError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError("postgres does not answer")

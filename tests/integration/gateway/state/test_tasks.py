@@ -11,7 +11,7 @@ from dvllm_gateway.ids import new_task_id
 from dvllm_gateway.services.ports import Balance
 from dvllm_gateway.services.stores import Movement
 from dvllm_gateway.services.tasks import Failure, TaskFilter, TaskRecord, TaskState
-from dvllm_gateway.state import Database, SqlAccountStore, SqlTaskStore
+from dvllm_gateway.state import Database, SqlAccountStore, SqlTaskStore, open_database
 from tests.support.gateway_tasks import (
     ALICE,
     ASSIGNMENT,
@@ -83,6 +83,19 @@ async def test_create__hundred_at_once_for_ten__ten_succeed(
     refused = [result for result in results if result is not None]
     assert len(refused) == 90
     assert all(isinstance(error, InsufficientBalance) for error in refused)
+    assert await accounts.balance(ALICE) == Balance(Wei(0), Wei(10_000))
+
+
+async def test_create__hundred_at_once_through_two_gateways__never_overspend(
+    tasks: SqlTaskStore, accounts: SqlAccountStore, location: str
+) -> None:
+    async with open_database(location) as of_another:
+        both = (tasks, SqlTaskStore(of_another))
+        results = await asyncio.gather(
+            *(both[n % 2].create(new_task(), ASSIGNMENT) for n in range(100)),
+            return_exceptions=True,
+        )
+    assert sum(result is None for result in results) == 10
     assert await accounts.balance(ALICE) == Balance(Wei(0), Wei(10_000))
 
 
