@@ -1,13 +1,16 @@
 """Answers: read where the node published them, held against the chain before anyone sees them."""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Protocol
 
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.protocol.errors import InvalidResponse
+from decentralized_vllm.protocol.events import InferenceRequested
 from decentralized_vllm.protocol.ids import Cid, JobId
 from decentralized_vllm.protocol.jobs import JobStatus
 from decentralized_vllm.protocol.receipts import Deployment
+from decentralized_vllm.protocol.responses import RequestIdentity
 from decentralized_vllm.requester.answers import (
     ReadsFiles,
     check_delivery,
@@ -20,12 +23,18 @@ from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.services.task_jobs import Job
 from dvllm_gateway.services.task_market import Answer, Delivery
 
-ANSWERS_KEPT = 1024
+JOBS_KEPT = 1024
 
 
 class Rereads(Protocol):
     async def __call__(self, job_id: JobId) -> None:
         """Looks for events of the job that were missed. Raises DvllmError."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    identity: RequestIdentity
+    answer: Answer | None = None
 
 
 class AnswerDesk:
@@ -36,7 +45,7 @@ class AnswerDesk:
         self._store = store
         self._jobs = network.jobs
         self._deployment = Deployment(network.identity.chain_id, network.coordinator.address)
-        self._kept: OrderedDict[tuple[bytes, Cid], Answer] = OrderedDict()
+        self._kept: OrderedDict[InferenceRequested, _Kept] = OrderedDict()
 
     async def published(self, job: Job, cid: Cid) -> Answer:
         with as_gateway_errors():
@@ -48,40 +57,39 @@ class AnswerDesk:
             if state.status is not JobStatus.DELIVERED or job.response_cid is None:
                 raise NetworkUnavailable("the chain does not show the delivery now")
             price_wei = state.escrow_wei if job.price_wei is None else job.price_wei
+            identity = self._keep(job).identity
             try:
-                check_delivery(
-                    identity_of(job.request, self._deployment),
-                    job.response_cid,
-                    price_wei,
-                    state.digest,
-                )
+                check_delivery(identity, job.response_cid, price_wei, state.digest)
             except InvalidResponse as error:  # an endpoint left a log out, as a rule
                 await reread(job.id)
                 raise NetworkUnavailable("the chain's events are incomplete") from error
-            return Delivery(await self._answer(job, job.response_cid), price_wei)
+            answer = await self._answer(job, job.response_cid)
+        self._kept.pop(job.request, None)
+        return Delivery(answer, price_wei)
 
     async def _answer(self, job: Job, cid: Cid) -> Answer:
-        identity = identity_of(job.request, self._deployment)
-        key = identity.request_digest, cid
-        if key not in self._kept:
-            assert job.node is not None
-            at_node = await self._nodes.store_of(job.node)
-            sources = [self._store] if at_node is None else [at_node, self._store]
-            document = await read_answer(sources, cid, identity, job.node)
-            self._keep(
-                key,
-                Answer(
-                    cid=cid,
-                    worker=document.node,
-                    text=document.text,
-                    finish_reason=document.finish_reason,
-                    usage=document.usage,
-                    receipt="0x" + document.signature.hex(),
-                ),
-            )
-        return self._kept[key]
+        kept = self._keep(job)
+        if kept.answer is None or (kept.answer.cid, kept.answer.worker) != (cid, job.node):
+            kept.answer = await self._read(job, cid, kept.identity)
+        return kept.answer
 
-    def _keep(self, key: tuple[bytes, Cid], answer: Answer) -> None:
-        self._kept[key] = answer
-        while len(self._kept) > ANSWERS_KEPT:
-            self._kept.popitem(last=False)
+    async def _read(self, job: Job, cid: Cid, identity: RequestIdentity) -> Answer:
+        assert job.node is not None
+        at_node = await self._nodes.store_of(job.node)
+        sources = [self._store] if at_node is None else [at_node, self._store]
+        document = await read_answer(sources, cid, identity, job.node)
+        return Answer(
+            cid=cid,
+            worker=document.node,
+            text=document.text,
+            finish_reason=document.finish_reason,
+            usage=document.usage,
+            receipt="0x" + document.signature.hex(),
+        )
+
+    def _keep(self, job: Job) -> _Kept:
+        if job.request not in self._kept:
+            self._kept[job.request] = _Kept(identity_of(job.request, self._deployment))
+            while len(self._kept) > JOBS_KEPT:
+                self._kept.popitem(last=False)
+        return self._kept[job.request]

@@ -14,6 +14,7 @@ from dvllm_gateway.services.task_relay import Relay
 from dvllm_gateway.services.tasks import TaskRecord
 
 ENDED_KEPT = 4096
+ENDED_CHARACTERS = 64_000_000
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class LiveTasks:
         self._live: dict[TaskId, LiveTask] = {}
         self._per_account: Counter[AccountId] = Counter()
         self._ended: OrderedDict[TaskId, TaskRecord] = OrderedDict()
+        self._ended_characters = 0
         self._ended_kept = ended_kept
 
     def __len__(self) -> int:
@@ -101,7 +103,17 @@ class LiveTasks:
             )
 
     def note_ended(self, record: TaskRecord) -> None:
+        self._drop_ended(record.id)
         self._ended[record.id] = record
-        self._ended.move_to_end(record.id)
-        while len(self._ended) > self._ended_kept:
-            self._ended.popitem(last=False)
+        self._ended_characters += _size(record)
+        while len(self._ended) > self._ended_kept or self._ended_characters > ENDED_CHARACTERS:
+            self._drop_ended(next(iter(self._ended)))
+
+    def _drop_ended(self, task_id: TaskId) -> None:
+        record = self._ended.pop(task_id, None)
+        if record is not None:
+            self._ended_characters -= _size(record)
+
+
+def _size(record: TaskRecord) -> int:
+    return len(record.prompt) + len(record.response or "")
