@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from decentralized_vllm.protocol.generation import FinishReason, Usage
+from decentralized_vllm.protocol.generation import Feature, FinishReason, Usage
 from decentralized_vllm.protocol.ids import Address, BlockNumber, Cid, JobId, ModelId, TxHash, Wei
 from decentralized_vllm.protocol.jobs import Terms
 from decentralized_vllm.protocol.request_auth import form_digest
@@ -20,7 +20,7 @@ from dvllm_gateway.errors import (
 )
 from dvllm_gateway.ids import AccountId, KeyId, TaskId, new_task_id
 from dvllm_gateway.services.events import Event, EventName, Payload
-from dvllm_gateway.services.network import Health, Model, Peer, Status
+from dvllm_gateway.services.network import Health, Model, Peer, ServingNode, Status
 from dvllm_gateway.services.ports import (
     ApiKey,
     Balance,
@@ -207,6 +207,9 @@ class MemoryNetwork:
 
     async def peers(self) -> tuple[Peer, ...]:
         return PEERS
+
+    async def serving(self, model_id: ModelId) -> tuple[ServingNode, ...]:
+        return (ServingNode(WORKER, True, frozenset(Feature)),)
 
     async def owner(self) -> Address:
         return OWNER

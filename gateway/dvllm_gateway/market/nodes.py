@@ -1,18 +1,24 @@
 """The registered nodes, and how to hear whether one is there. Their addresses are strangers'."""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.content.address_guard import is_plain_base
 from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts, read_limited
 from decentralized_vllm.protocol.errors import ContentTooLarge, ContentUnavailable
-from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.generation import Feature
+from decentralized_vllm.protocol.ids import Address, ModelId
 from decentralized_vllm.protocol.nodes import RegisteredNode
 from dvllm_gateway.market.failures import as_gateway_errors
-from dvllm_gateway.services.peer_book import ListedNode, Presence
+from dvllm_gateway.services.peer_book import OUT_OF_SIGHT, ListedNode, Presence, Sighting
 
 MAX_STATUS_BYTES = 256 * 1024
+MAX_MODELS = 256
+ModelName = Annotated[str, Field(max_length=256)]
 TIMEOUTS = HttpTimeouts(connect_s=3.0, read_s=3.0, total_s=5.0)
 
 
@@ -29,6 +35,20 @@ class RegistryNodes:
         return tuple(node for node in listed if node is not None)
 
 
+class _ModelStatus(BaseModel):
+    """A feature that this gateway does not know is of no use to it."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    model_id: ModelName
+    is_ready: bool
+    features: list[str] = []
+
+    def known_features(self) -> frozenset[Feature]:
+        told = set(self.features)
+        return frozenset(feature for feature in Feature if feature.value in told)
+
+
 class _Status(BaseModel):
     """What a probe believes of `GET /status`."""
 
@@ -39,6 +59,14 @@ class _Status(BaseModel):
     coordinator: str
     free_slots: int
     is_draining: bool
+    models: list[_ModelStatus] = Field(default=[], max_length=MAX_MODELS)
+
+    def served(self) -> Mapping[ModelId, frozenset[Feature]]:
+        return {
+            ModelId(model.model_id): model.known_features()
+            for model in self.models
+            if model.is_ready
+        }
 
 
 class StatusProbe:
@@ -52,15 +80,15 @@ class StatusProbe:
         self._coordinator = network.coordinator.address
         self._http = ContentHttp(TIMEOUTS, public_only=public_only, per_host=4)
 
-    async def presence(self, node: ListedNode) -> Presence:
+    async def look(self, node: ListedNode) -> Sighting:
         try:
             status = await self._status(node)
         except (ContentUnavailable, ContentTooLarge, ValidationError, ValueError):
-            return Presence.OFFLINE
+            return OUT_OF_SIGHT
         if not self._is_this(status, node.operator):
-            return Presence.OFFLINE
+            return OUT_OF_SIGHT
         has_room = status.free_slots > 0 and not status.is_draining
-        return Presence.ONLINE if has_room else Presence.BUSY
+        return Sighting(Presence.ONLINE if has_room else Presence.BUSY, status.served())
 
     async def close(self) -> None:
         await self._http.close()

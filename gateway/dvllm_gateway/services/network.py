@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from decentralized_vllm.protocol.generation import Feature
 from decentralized_vllm.protocol.ids import Address, BlockNumber, Cid, ModelId
 from decentralized_vllm.protocol.jobs import Terms
 from dvllm_gateway.services.resources import Shares
@@ -32,6 +33,18 @@ class Peer:
     endpoint: str  # host:port
     is_connected: bool
     last_seen_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServingNode:
+    """A node that answered the gateway lately and has an engine for some model.
+
+    `features` is what that engine does beyond plain text, `has_room` whether a slot was free.
+    """
+
+    operator: Address
+    has_room: bool
+    features: frozenset[Feature]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Awaitable, Callable
 
-from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.ids import Address, ModelId
 from dvllm_gateway.services.health_watch import HealthWatch
-from dvllm_gateway.services.network import Peer, Status
+from dvllm_gateway.services.network import Peer, ServingNode, Status
 from dvllm_gateway.services.node_resources import Gauge
 from dvllm_gateway.services.peer_book import PeerBook
 
@@ -41,6 +41,9 @@ class NetworkView:
 
     async def peers(self) -> tuple[Peer, ...]:
         return self._peers.peers
+
+    async def serving(self, model_id: ModelId) -> tuple[ServingNode, ...]:
+        return self._peers.serving(model_id)
 
     async def owner(self) -> Address:
         return await self._read_owner()

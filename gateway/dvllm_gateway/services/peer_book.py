@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.generation import Feature
+from decentralized_vllm.protocol.ids import Address, ModelId
 from dvllm_gateway.errors import GatewayError
 from dvllm_gateway.services.announcing import Announce
 from dvllm_gateway.services.events import EventName, NodeChanged
-from dvllm_gateway.services.network import Peer
+from dvllm_gateway.services.network import Peer, ServingNode
 
 log = logging.getLogger(__name__)
 
@@ -34,29 +35,44 @@ class ListedNode:
     host_and_port: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """How a node was found. `models` are those it answers for, with its engine's features."""
+
+    presence: Presence
+    models: Mapping[ModelId, frozenset[Feature]] = field(default_factory=dict)
+
+
+OUT_OF_SIGHT = Sighting(Presence.OFFLINE)
+
+
 class NodeSource(Protocol):
     async def nodes(self) -> tuple[ListedNode, ...]:
         """Raises NetworkUnavailable."""
 
 
 class NodeProbe(Protocol):
-    async def presence(self, node: ListedNode) -> Presence:
+    async def look(self, node: ListedNode) -> Sighting:
         """Never raises: who does not answer as this node is offline."""
 
 
 @dataclass(slots=True)
 class _Entry:
     node: ListedNode
-    presence: Presence = Presence.OFFLINE
+    sighting: Sighting = OUT_OF_SIGHT
     last_seen_ms: int | None = None
 
     def peer(self) -> Peer:
         return Peer(
             operator=self.node.operator,
             endpoint=self.node.host_and_port,
-            is_connected=self.presence is not Presence.OFFLINE,
+            is_connected=self.sighting.presence is not Presence.OFFLINE,
             last_seen_ms=self.last_seen_ms,
         )
+
+    def serving(self, features: frozenset[Feature]) -> ServingNode:
+        has_room = self.sighting.presence is Presence.ONLINE
+        return ServingNode(self.node.operator, has_room, features)
 
 
 class PeerBook:
@@ -82,6 +98,10 @@ class PeerBook:
     @property
     def n_connected(self) -> int:
         return sum(peer.is_connected for peer in self.peers)
+
+    def serving(self, model_id: ModelId) -> tuple[ServingNode, ...]:
+        found = ((entry, entry.sighting.models.get(model_id)) for entry in self._entries.values())
+        return tuple(entry.serving(features) for entry, features in found if features is not None)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -112,10 +132,10 @@ class PeerBook:
 
     async def _ask(self, entry: _Entry, gate: asyncio.Semaphore) -> None:
         async with gate:
-            presence = await self._probe.presence(entry.node)
-        if presence is not Presence.OFFLINE:
+            sighting = await self._probe.look(entry.node)
+        before, entry.sighting = entry.sighting, sighting
+        if sighting.presence is not Presence.OFFLINE:
             entry.last_seen_ms = self._now_ms()
-        if presence is not entry.presence:
-            entry.presence = presence
-            change = NodeChanged(entry.node.operator, presence)
+        if sighting.presence is not before.presence:
+            change = NodeChanged(entry.node.operator, sighting.presence)
             await self._announce(EventName.NODE_CHANGED, change)

@@ -9,7 +9,7 @@ from decentralized_vllm.protocol.ids import Address, Cid, ModelId, TxHash, Wei
 from decentralized_vllm.protocol.request_auth import HttpRequest
 from dvllm_gateway.ids import AccountId, KeyId, TaskId
 from dvllm_gateway.services.events import Event
-from dvllm_gateway.services.network import Model, Peer, Status
+from dvllm_gateway.services.network import Model, Peer, ServingNode, Status
 from dvllm_gateway.services.principals import Principal, Scope
 from dvllm_gateway.services.resources import Allocation, Resources
 from dvllm_gateway.services.tasks import (
@@ -109,6 +109,9 @@ class Network(Protocol):
     async def status(self) -> Status: ...
 
     async def peers(self) -> tuple[Peer, ...]: ...
+
+    async def serving(self, model_id: ModelId) -> tuple[ServingNode, ...]:
+        """As far as nodes say it: one that nobody can reach may serve the model as well."""
 
     async def owner(self) -> Address:
         """Who may register models."""

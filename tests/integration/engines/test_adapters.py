@@ -202,7 +202,8 @@ async def test_logprobs__of_each_token__with_as_many_of_the_likeliest(
     told = "".join(each.text for each in rated).replace(REPLACEMENT, "")
     assert told.startswith(answer.text.replace(REPLACEMENT, ""))
     for each in rated:
-        assert len(each.top) == n_top
+        # vLLM tells a completion's candidates by their text, so those of equal text are one.
+        assert bool(n_top) <= len(each.top) <= n_top
         # Greedy: the chosen one is the likeliest.
         assert each.logprob == max([candidate.logprob for candidate in each.top] or [each.logprob])
         assert each.logprob <= 0

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from decentralized_vllm.chain.network import Network
+from decentralized_vllm.protocol.generation import Feature
 from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.nodes import NodeProfile, RegisteredNode
 from decentralized_vllm.protocol.request_auth import (
@@ -23,7 +24,7 @@ from dvllm_gateway.errors import Forbidden, InvalidRequest, NetworkUnavailable, 
 from dvllm_gateway.market import nodes as nodes_module
 from dvllm_gateway.market.node_door import WorkerDoor
 from dvllm_gateway.market.nodes import RegistryNodes, StatusProbe
-from dvllm_gateway.services.peer_book import ListedNode, Presence
+from dvllm_gateway.services.peer_book import OUT_OF_SIGHT, ListedNode, Presence, Sighting
 from dvllm_gateway.services.resources import Allocation, Resources, Shares
 from tests.support.anvil import development_account
 from tests.support.gateway_core import OWNER, WORKER
@@ -67,10 +68,14 @@ async def serving(path: str, handler: Handler) -> AsyncIterator[str]:
 
 
 async def presence(handler: Handler, *, public_only: bool = False) -> Presence:
+    return (await sighting(handler, public_only=public_only)).presence
+
+
+async def sighting(handler: Handler, *, public_only: bool = False) -> Sighting:
     async with serving("/status", handler) as url:
         probe = StatusProbe(network(), public_only=public_only)
         try:
-            return await probe.presence(ListedNode(WORKER, url, "n:1"))
+            return await probe.look(ListedNode(WORKER, url, "n:1"))
         finally:
             await probe.close()
 
@@ -99,6 +104,28 @@ async def test_probe__what_a_node_says__believed_if_it_is_that_node(
     changes: dict[str, Any], expected: Presence
 ) -> None:
     assert await presence(answering(**changes)) is expected
+
+
+def model_told(model_id: str, **changes: Any) -> dict[str, Any]:
+    return {"model_id": model_id, "is_ready": True, "engine": "vllm", **changes}
+
+
+async def test_probe__models__ready_ones_with_the_features_we_know() -> None:
+    models = [
+        model_told("m", features=["json_object", "telepathy"]),
+        model_told("old"),
+        model_told("loading", is_ready=False, features=["json_object"]),
+    ]
+    found = await sighting(answering(models=models))
+    assert found.models == {"m": {Feature.JSON_OBJECT}, "old": frozenset()}
+
+
+@pytest.mark.parametrize(
+    "models",
+    [[{"model_id": 1, "is_ready": True}], [model_told("m")] * 257, [model_told("m", features=[1])]],
+)
+async def test_probe__models_that_make_no_sense__offline(models: list[Any]) -> None:
+    assert await sighting(answering(models=models)) == OUT_OF_SIGHT
 
 
 async def test_probe__private_address__not_even_asked() -> None:
@@ -142,7 +169,8 @@ async def test_probe__hostile_answers__offline(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_probe__nobody_there__offline() -> None:
     probe = StatusProbe(network(), public_only=False)
-    assert await probe.presence(ListedNode(WORKER, "http://127.0.0.1:1", "n")) is Presence.OFFLINE
+    found = await probe.look(ListedNode(WORKER, "http://127.0.0.1:1", "n"))
+    assert found.presence is Presence.OFFLINE
     await probe.close()
 
 

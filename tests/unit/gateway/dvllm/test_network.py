@@ -6,15 +6,16 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from decentralized_vllm.protocol.errors import ChainUnavailable
-from decentralized_vllm.protocol.ids import Address, BlockNumber
+from decentralized_vllm.protocol.generation import Feature
+from decentralized_vllm.protocol.ids import Address, BlockNumber, ModelId
 from dvllm_gateway.errors import NetworkUnavailable, NoCapacity
 from dvllm_gateway.services import health_watch, node_resources
 from dvllm_gateway.services.events import EventName, NodeChanged, Payload
 from dvllm_gateway.services.health_watch import HealthWatch, Part
-from dvllm_gateway.services.network import Health, Peer
+from dvllm_gateway.services.network import Health, Peer, ServingNode
 from dvllm_gateway.services.network_view import NetworkView
 from dvllm_gateway.services.node_resources import NOTHING, HostResources, OperatorNode
-from dvllm_gateway.services.peer_book import ListedNode, PeerBook, Presence
+from dvllm_gateway.services.peer_book import ListedNode, PeerBook, Presence, Sighting
 from dvllm_gateway.services.resources import Allocation, Resources, Shares
 from tests.support.gateway_core import NOON_MS, OWNER, WORKER
 from tests.support.waiting import wait_until
@@ -29,6 +30,7 @@ class World:
 
     listed: tuple[ListedNode, ...] = (NEAR, FAR)
     how: dict[Address, Presence] = field(default_factory=dict)
+    models: dict[Address, dict[ModelId, frozenset[Feature]]] = field(default_factory=dict)
     is_silent: bool = False
     told: list[tuple[EventName, Payload]] = field(default_factory=list)
     now: int = NOON_MS
@@ -38,8 +40,9 @@ class World:
             raise NetworkUnavailable("the chain does not answer")
         return self.listed
 
-    async def presence(self, node: ListedNode) -> Presence:
-        return self.how.get(node.operator, Presence.OFFLINE)
+    async def look(self, node: ListedNode) -> Sighting:
+        presence = self.how.get(node.operator, Presence.OFFLINE)
+        return Sighting(presence, self.models.get(node.operator, {}))
 
     async def announce(self, name: EventName, payload: Payload) -> None:
         self.told.append((name, payload))
@@ -79,6 +82,23 @@ async def test_peers__deregistered_or_moved__forgotten() -> None:
     world.how = {}
     await book.go_round()
     assert book.peers == (Peer(WORKER, "192.0.2.9:1", False, None),)
+
+
+async def test_serving__by_what_nodes_say__with_their_features_and_room() -> None:
+    json, plain = frozenset({Feature.JSON_OBJECT}), frozenset[Feature]()
+    world = World(how={WORKER: Presence.BUSY, OWNER: Presence.ONLINE})
+    world.models = {WORKER: {ModelId("m"): json}, OWNER: {ModelId("m"): plain, ModelId("n"): json}}
+    book = world.book()
+    assert book.serving(ModelId("m")) == ()
+    await book.go_round()
+    assert book.serving(ModelId("m")) == (
+        ServingNode(WORKER, False, json),
+        ServingNode(OWNER, True, plain),
+    )
+    assert book.serving(ModelId("n")) == (ServingNode(OWNER, True, json),)
+    world.models = {}
+    await book.go_round()
+    assert book.serving(ModelId("m")) == ()
 
 
 async def test_peers__chain_is_away__known_ones_are_asked_all_the_same() -> None:
