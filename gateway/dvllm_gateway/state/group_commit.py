@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -34,40 +35,55 @@ class _Outcome:
 
 
 class GroupCommit:
-    """The only writer of an engine, in one thread of its own. `close` when nobody writes."""
+    """The only writer of an engine, in one thread of its own. `close` when nobody writes.
+
+    Driven by callbacks and not by a task, which a failing process would cancel with all others:
+    whoever waits for a commit must be told how it went.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-writer")
         self._waiting: list[_Waiting] = []
-        self._running: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Returns what `work` returned, once that is durable; what it raises undoes only its own.
 
         A cancelled caller waits for the commit too: nobody must guess whether it happened.
         """
-        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
         self._waiting.append(_Waiting(work, result))
-        if self._running is None:
-            self._running = asyncio.create_task(self._run())
+        if self._idle.is_set():
+            self._idle.clear()
+            loop.call_soon(self._begin)  # what is written in the same breath comes along
         return await to_the_end(result)
 
     async def close(self) -> None:
-        if self._running is not None:
-            await self._running
+        await self._idle.wait()
         self._thread.shutdown()
 
-    async def _run(self) -> None:
+    def _begin(self) -> None:
+        group = self._waiting[:MAX_GROUP]
+        del self._waiting[:MAX_GROUP]
+        works = [waiting.work for waiting in group]
         loop = asyncio.get_running_loop()
-        try:
-            while self._waiting:
-                group = self._waiting[:MAX_GROUP]
-                del self._waiting[:MAX_GROUP]
-                works = [waiting.work for waiting in group]
-                _tell(group, await loop.run_in_executor(self._thread, self._commit, works))
-        finally:
-            self._running = None
+        committing = loop.run_in_executor(self._thread, self._commit, works)
+        committing.add_done_callback(partial(self._end, group))
+
+    def _end(self, group: list[_Waiting], committing: asyncio.Future[list[_Outcome]]) -> None:
+        error = committing.exception()
+        if error is not None:
+            for waiting in group:
+                waiting.result.set_exception(error)
+        else:
+            _tell(group, committing.result())
+        if self._waiting:
+            self._begin()
+        else:
+            self._idle.set()
 
     def _commit(self, works: Sequence[Work]) -> list[_Outcome]:
         try:

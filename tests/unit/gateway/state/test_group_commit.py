@@ -128,3 +128,17 @@ async def test_write__caller_cancelled__waits_for_the_commit(engine: Engine) -> 
         await caller
     assert stored(engine) == [1]
     await group.close()
+
+
+async def test_write__everything_cancelled_at_once__ends_and_nobody_hangs(engine: Engine) -> None:
+    """As at the end of a process that fails."""
+    group = GroupCommit(engine)
+    callers = [asyncio.create_task(group.write(add(n))) for n in range(3)]
+    await asyncio.sleep(0)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    async with asyncio.timeout(10):
+        results = await asyncio.gather(*callers, return_exceptions=True)
+        await group.close()
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    assert stored(engine) == [0, 1, 2]
