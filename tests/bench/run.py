@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 BENCHES = (
@@ -40,8 +41,9 @@ def run(bench: str) -> dict[str, object] | None:
     return figures
 
 
-def main() -> int:
-    figures = {bench: run(bench) for bench in BENCHES}
+def run_all(benches: Sequence[str]) -> int:
+    """The exit code: 1 if one of them failed."""
+    figures = {bench: run(bench) for bench in benches}
     failed = [bench for bench, result in figures.items() if result is None]
     if failed:
         print(f"failed: {', '.join(failed)}")
@@ -51,4 +53,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_all(BENCHES))
