@@ -1,6 +1,7 @@
 """Whose address on the net a request came from, as limits count it."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
@@ -38,6 +39,7 @@ def _last_untrusted(nearest: Address, hops: str, trusted_proxies: Collection[Net
     return nearest
 
 
+@lru_cache(maxsize=4096)  # most requests come from where the last ones came from
 def _parse(text: str) -> Address | None:
     try:
         address = ip_address(text.partition("%")[0])

@@ -9,7 +9,7 @@ from aiohttp import web
 from dvllm_gateway.errors import GatewayError, RateLimited
 from dvllm_gateway.http.client_address import counted_address
 from dvllm_gateway.http.failures import of_defect, of_http
-from dvllm_gateway.http.metrics import METRICS, Answered, count_answered
+from dvllm_gateway.http.metrics import METRICS, Answered
 from dvllm_gateway.http.operation import Dialect
 from dvllm_gateway.http.options import HttpOptions
 from dvllm_gateway.http.rates import RateDesk
@@ -111,7 +111,7 @@ class Door:
             request_id=visit.request_id,
             address=visit.address,
         )
-        count_answered(self._options.metrics, answered)
+        self._options.metrics.count(answered)
         if self._options.logs_requests:
             log.info("request", extra=_log_fields(answered))
 

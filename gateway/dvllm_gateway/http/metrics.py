@@ -16,6 +16,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self._n_requests: dict[tuple[str, str, int], Counter] = {}
+        self._times: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
         asked = ("dialect", "operation")
         self.requests = Counter(
             "dvllm_gateway_requests",
@@ -58,6 +60,20 @@ class Metrics:
             registry=registry,
         )
 
+    def count(self, answered: "Answered") -> None:
+        asked = (answered.dialect, answered.operation)
+        n_requests = self._n_requests.get((*asked, answered.status))
+        if n_requests is None:  # the library looks children up under a lock
+            n_requests = self.requests.labels(*asked, str(answered.status))
+            self._n_requests[*asked, answered.status] = n_requests
+        times = self._times.get(asked)
+        if times is None:
+            times = self.latency.labels(*asked), self.own_time.labels(*asked)
+            self._times[asked] = times
+        n_requests.inc()
+        times[0].observe(answered.total_s)
+        times[1].observe(answered.own_s)
+
 
 METRICS: web.RequestKey[Metrics] = web.RequestKey("metrics", Metrics)
 
@@ -77,10 +93,3 @@ class Answered:
     own_s: float
     request_id: str
     address: str = field(repr=False)
-
-
-def count_answered(metrics: Metrics, answered: Answered) -> None:
-    asked = (answered.dialect, answered.operation)
-    metrics.requests.labels(*asked, str(answered.status)).inc()
-    metrics.latency.labels(*asked).observe(answered.total_s)
-    metrics.own_time.labels(*asked).observe(answered.own_s)

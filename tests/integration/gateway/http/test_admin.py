@@ -8,7 +8,7 @@ import pytest
 from decentralized_vllm.content.server.guard import ConnectionCounter
 from dvllm_gateway.http.admin import admin_app
 from dvllm_gateway.http.listeners import Listener
-from dvllm_gateway.http.metrics import Answered, count_answered, new_metrics
+from dvllm_gateway.http.metrics import Answered, new_metrics
 
 
 class Readiness:
@@ -21,7 +21,7 @@ class Readiness:
 @pytest.fixture
 async def admin() -> AsyncIterator[tuple[str, Readiness]]:
     readiness, metrics = Readiness(), new_metrics()
-    count_answered(metrics, Answered("dvllm", "getStatus", 200, 0.01, 0.002, "r", "127.0.0.1"))
+    metrics.count(Answered("dvllm", "getStatus", 200, 0.01, 0.002, "r", "127.0.0.1"))
     async with Listener(
         admin_app(metrics, readiness),
         host="127.0.0.1",

@@ -1,0 +1,149 @@
+"""Looks at everything a gateway needs and says what to do about what is missing."""
+
+import asyncio
+import errno
+import os
+import shutil
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from decentralized_vllm.chain.network import Network, connect
+from decentralized_vllm.content.kubo import KuboStore
+from decentralized_vllm.protocol.errors import DvllmError
+from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.units import format_tokens
+from decentralized_vllm.requester.purse import balance_of
+from decentralized_vllm.requester.session import chain_settings
+from dvllm_gateway.errors import GatewayError
+from dvllm_gateway.gateway_key import check_key_may_be_raw, load_key
+from dvllm_gateway.server_secret import server_secret
+from dvllm_gateway.settings import GatewaySettings
+from dvllm_gateway.state import open_database
+from dvllm_gateway.trading import client_settings, trade_settings
+
+LITTLE_DISK_BYTES = 5 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`mends` are what to do, in order; none when all is well."""
+
+    name: str
+    is_ok: bool
+    finding: str
+    mends: tuple[str, ...] = ()
+
+
+Look = Callable[[GatewaySettings], Awaitable[Check]]
+
+
+async def examine_all(settings: GatewaySettings) -> list[Check]:
+    """Never raises for what it finds. Works while the gateway runs, too."""
+    looks: dict[str, Look] = {
+        "disk": _disk,
+        "ports": _ports,
+        "database": _database,
+        "secret": _secret,
+        "content": _content,
+        "chain": _chain,
+        "key": _key,
+    }
+    return [await _tried(name, look, settings) for name, look in looks.items()]
+
+
+async def _tried(name: str, look: Look, settings: GatewaySettings) -> Check:
+    try:
+        return await look(settings)
+    except DvllmError as error:
+        return Check(name, False, error.message, (error.hint,) if error.hint else ())
+    except GatewayError as error:
+        return Check(name, False, error.message, (error.details,) if error.details else ())
+
+
+async def _disk(settings: GatewaySettings) -> Check:
+    folder = settings.data_dir
+    if not os.access(folder, os.W_OK):
+        return Check("disk", False, f"{folder} can not be written", ("choose another data_dir",))
+    free_bytes = shutil.disk_usage(folder).free
+    finding = f"{free_bytes / 1e9:.0f} GB free at {folder}"
+    if free_bytes < LITTLE_DISK_BYTES:
+        return Check("disk", False, finding, ("free some space, or choose another data_dir",))
+    return Check("disk", True, finding)
+
+
+async def _ports(settings: GatewaySettings) -> Check:
+    listen = settings.listen
+    ports = {
+        "listen.unified_port": (listen.host, listen.unified_port),
+        "listen.dvllm_port": (listen.host, listen.dvllm_port),
+        "listen.dvllm_ws_port": (listen.host, listen.dvllm_ws_port),
+        "listen.admin_port": (listen.admin_host, listen.admin_port),
+    }
+    taken = [name for name, (host, port) in ports.items() if not _is_free(host, port)]
+    if not taken:
+        return Check("ports", True, ", ".join(str(port) for _, port in ports.values()))
+    finding = ", ".join(f"{ports[name][1]} is taken" for name in taken)
+    mend = f"set {', '.join(taken)} to other ports, unless it is this gateway that has them"
+    return Check("ports", False, finding, (mend,))
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+        return True
+
+
+async def _database(settings: GatewaySettings) -> Check:
+    async with open_database(settings.database_location):
+        pass
+    return Check("database", True, "PostgreSQL" if settings.is_shared else "SQLite in data_dir")
+
+
+async def _secret(settings: GatewaySettings) -> Check:
+    await asyncio.to_thread(server_secret, settings.secret_path)
+    return Check("secret", True, f"{settings.secret_path} keys the hashes of API keys")
+
+
+async def _content(settings: GatewaySettings) -> Check:
+    content = settings.content
+    if content.ipfs_host is None:
+        return Check("content", True, f"a store of its own in {settings.data_dir}")
+    url = f"http://{content.ipfs_host}:{content.ipfs_port}"
+    async with KuboStore(url, setting="content.ipfs_host") as store:
+        return Check("content", True, f"{url} answers as version {await store.version()}")
+
+
+async def _chain(settings: GatewaySettings) -> Check:
+    async with _network(settings) as network:
+        n_models = await network.model_registry.model_count()
+        finding = f"chain {network.identity.chain_id}, contracts as expected, {n_models} models"
+        return Check("chain", True, finding)
+
+
+async def _key(settings: GatewaySettings) -> Check:
+    account = load_key(settings.key)
+    low_wei = trade_settings(settings).till.low_wei
+    async with _network(settings) as network:
+        check_key_may_be_raw(settings.key, network.identity.chain_id)
+        balance = await balance_of(network, Address(account.address))
+    mends = []
+    if balance.gas_wei == 0:
+        mends.append(f"send {account.address} some of the chain's own coin, for gas")
+    if balance.credit_wei + balance.wallet_wei < low_wei:
+        mends.append(f"send {account.address} tokens: it pays for its users' jobs")
+    finding = (
+        f"{account.address} has {format_tokens(balance.gas_wei)} for gas, "
+        f"{format_tokens(balance.credit_wei)} of credit and "
+        f"{format_tokens(balance.wallet_wei)} in its wallet"
+    )
+    return Check("key", not mends, finding, tuple(mends))
+
+
+def _network(settings: GatewaySettings) -> AbstractAsyncContextManager[Network]:
+    return connect(chain_settings(client_settings(settings)))
