@@ -9,7 +9,7 @@ from decentralized_vllm.protocol.jobs import JobStatus
 from dvllm_gateway.errors import RetryableGatewayError
 from dvllm_gateway.services.event_bus import Bus
 from dvllm_gateway.services.events import EventName, Progress
-from dvllm_gateway.services.live_tasks import LiveTask
+from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
 from dvllm_gateway.services.retries import Retries
 from dvllm_gateway.services.stores import NewEvent, TaskStore
 from dvllm_gateway.services.task_endings import why_failed
@@ -30,9 +30,16 @@ class TaskBook:
     """An outage of the database is waited out: nothing is told before it is kept."""
 
     def __init__(
-        self, task: LiveTask, store: TaskStore, bus: Bus, *, clock_ms: Callable[[], int] = unix_ms
+        self,
+        task: LiveTask,
+        live: LiveTasks,
+        store: TaskStore,
+        bus: Bus,
+        *,
+        clock_ms: Callable[[], int] = unix_ms,
     ) -> None:
         self._task = task
+        self._live = live
         self._store = store
         self._bus = bus
         self._clock_ms = clock_ms
@@ -77,6 +84,7 @@ class TaskBook:
             ended = stored or ended
         was_submitted = self.record.job_id is not None
         self._task.record.set(ended)
+        self._live.remove(self._task)  # whoever waited for it may begin another one at once
         if ended.job_id is not None and not was_submitted:
             self._tell(EventName.TASK_SUBMITTED)
         self._end_stream(ended)

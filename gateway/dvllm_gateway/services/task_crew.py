@@ -159,7 +159,7 @@ class TaskCrew:
 
     # ---------------------------------------------------------------- one task
     async def _see_through(self, task: LiveTask, market: Market) -> None:
-        book = TaskBook(task, self._store, self._bus)
+        book = TaskBook(task, self._live, self._store, self._bus)
         retries = Retries(longest_s=60.0)
         while not task.record.value.state.is_over:
             try:
@@ -167,7 +167,6 @@ class TaskCrew:
             except Exception:  # a defect must not end the other tasks; this one is tried again
                 log.exception("task_broke_off", extra={"task_id": task.record.value.id})
                 await retries.pause()
-        self._live.remove(task)
 
     async def _cancel(self, job: Job) -> None:
         try:

@@ -1,0 +1,405 @@
+"""A task from the reservation to its end, step by step."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from decentralized_vllm.protocol.ids import Wei
+from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
+from dvllm_gateway.errors import (
+    Conflict,
+    InsufficientBalance,
+    InvalidRequest,
+    Kind,
+    NetworkUnavailable,
+    NoCapacity,
+    NotFound,
+    RateLimited,
+    TaskFailed,
+    TaskTimeout,
+    TransactionRejected,
+)
+from dvllm_gateway.ids import AccountId, new_task_id
+from dvllm_gateway.services.events import EventName
+from dvllm_gateway.services.task_jobs import Rejected
+from dvllm_gateway.services.task_market import Delivery
+from dvllm_gateway.services.task_runner import TaskPatience
+from dvllm_gateway.services.task_service import TaskLimits
+from dvllm_gateway.services.tasks import TaskFilter, TaskState
+from dvllm_gateway.state.memory import MemoryLeaseStore, MemoryTaskStore
+from tests.support.scripted_market import (
+    ESCROW_WEI,
+    NODE,
+    OTHER_NODE,
+    ScriptedMarket,
+    answer,
+    delivered_job,
+    failed_job,
+    leased_job,
+    open_job,
+)
+from tests.support.task_desk import ALICE, GRANT_WEI, Desk, eventually, running
+
+BOB = AccountId("bob")
+
+
+async def test_submit__reserves_and_returns_before_anything_is_sent(
+    desk: Desk, store: MemoryTaskStore
+) -> None:
+    record = await desk.submit()
+    assert (record.state, record.job_id, record.reserved_wei) == (
+        TaskState.PENDING,
+        None,
+        ESCROW_WEI,
+    )
+    assert store.balances[ALICE].reserved_wei == ESCROW_WEI
+    assert desk.market.sent == {}
+
+
+async def test_life__leased_and_delivered__costs_what_the_chain_took(
+    desk: Desk, store: MemoryTaskStore
+) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(leased_job())
+    record = await desk.service.wait_submitted(ALICE, task_id, 10)
+    assert (record.job_id, record.state, record.worker) == (1, TaskState.RUNNING, NODE)
+    watch.set(delivered_job())
+    done = await desk.over(task_id)
+    assert (done.state, done.response, done.cost_wei) == (TaskState.COMPLETED, "hi there", 400)
+    assert store.balances[ALICE].available_wei == GRANT_WEI - 400
+    assert store.balances[ALICE].reserved_wei == 0
+    await eventually(lambda: desk.market.forgotten == [watch])
+    await eventually(lambda: _names(desk, 3))
+    assert [event.name for event in await desk.told()] == [
+        EventName.TASK_SUBMITTED,
+        EventName.TASK_STARTED,
+        EventName.TASK_COMPLETED,
+    ]
+
+
+async def _names(desk: Desk, n: int) -> bool:
+    return len(await desk.told()) == n
+
+
+async def test_life__chain_took_more_than_was_reserved__never_costs_more(desk: Desk) -> None:
+    desk.market.deliveries.append(Delivery(answer(), Wei(ESCROW_WEI + 1)))
+    task_id, watch = await desk.submitted()
+    watch.set(delivered_job())
+    assert (await desk.over(task_id)).cost_wei == ESCROW_WEI
+
+
+async def test_life__delivered_at_the_first_look__submitted_is_told_too(desk: Desk) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(delivered_job())
+    await desk.over(task_id)
+    await eventually(lambda: _names(desk, 2))
+    assert [event.name for event in await desk.told()] == [
+        EventName.TASK_SUBMITTED,
+        EventName.TASK_COMPLETED,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("job", "state", "kind"),
+    [
+        (failed_job(FailureCode.CONTENT_INVALID), TaskState.FAILED, Kind.TASK_FAILED),
+        (replace(open_job(), status=JobStatus.EXPIRED), TaskState.FAILED, Kind.NO_CAPACITY),
+        (replace(open_job(), status=JobStatus.CANCELLED), TaskState.CANCELLED, Kind.TASK_FAILED),
+    ],
+    ids=["content", "expired", "cancelled"],
+)
+async def test_life__ends_without_an_answer__costs_nothing(
+    desk: Desk, store: MemoryTaskStore, job: object, state: TaskState, kind: Kind
+) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(leased_job())
+    watch.set(job)  # type: ignore[arg-type]
+    done = await desk.over(task_id)
+    assert (done.state, done.cost_wei) == (state, 0)
+    assert done.failure is not None and done.failure.kind is kind
+    assert store.balances[ALICE].available_wei == GRANT_WEI
+
+
+async def test_life__handed_back_and_leased_again__pending_then_running_elsewhere(
+    desk: Desk,
+) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(leased_job())
+    await desk.service.wait_submitted(ALICE, task_id, 10)
+    started_at_ms = (await desk.service.get(ALICE, task_id)).started_at_ms
+    watch.set(open_job())
+    await eventually(lambda: _state(desk, task_id, TaskState.PENDING))
+    assert (await desk.service.get(ALICE, task_id)).worker is None
+    watch.set(leased_job(node=OTHER_NODE, n_leases=2))
+    await eventually(lambda: _state(desk, task_id, TaskState.RUNNING))
+    record = await desk.service.get(ALICE, task_id)
+    assert (record.worker, record.started_at_ms) == (OTHER_NODE, started_at_ms)
+
+
+async def _state(desk: Desk, task_id: object, state: TaskState) -> bool:
+    return (await desk.service.get(ALICE, task_id)).state is state  # type: ignore[arg-type]
+
+
+async def test_life__reorganised_away_and_back__job_of_the_new_block_counts(desk: Desk) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(leased_job(1))
+    await desk.service.wait_submitted(ALICE, task_id, 10)
+    watch.set(None)
+    await eventually(lambda: _state(desk, task_id, TaskState.PENDING))
+    assert (await desk.service.get(ALICE, task_id)).job_id is None
+    watch.set(delivered_job(2))
+    assert (await desk.over(task_id)).job_id == 2
+
+
+async def test_life__delivery_reorganised_away_while_it_is_read__goes_on(desk: Desk) -> None:
+    task_id, watch = await desk.submitted()
+    desk.market.deliveries.append(NetworkUnavailable("not now"))
+    watch.set(delivered_job())
+    await eventually(lambda: not desk.market.deliveries)
+    watch.set(leased_job(node=OTHER_NODE, n_leases=2))
+    await eventually(lambda: _state(desk, task_id, TaskState.RUNNING))
+    watch.set(delivered_job(node=OTHER_NODE))
+    assert (await desk.over(task_id)).state is TaskState.COMPLETED
+
+
+async def test_life__answer_can_not_be_read_for_a_while__is_read_later(desk: Desk) -> None:
+    desk.market.deliveries.append(NetworkUnavailable("not now"))
+    task_id, watch = await desk.submitted()
+    watch.set(delivered_job())
+    assert (await desk.over(task_id)).state is TaskState.COMPLETED
+
+
+async def test_life__answer_is_not_the_nodes__fails_and_costs_nothing(desk: Desk) -> None:
+    desk.market.deliveries.append(TaskFailed("the node's answer is not valid"))
+    task_id, watch = await desk.submitted()
+    watch.set(delivered_job())
+    done = await desk.over(task_id)
+    assert (done.state, done.cost_wei, done.response) == (TaskState.FAILED, 0, None)
+
+
+async def test_life__answer_is_never_read__given_up_in_the_end(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    market.deliveries.extend(NetworkUnavailable("not now") for _ in range(9))
+    async with running(store, market, patience=TaskPatience(answer_s=0.1)) as desk:
+        task_id, watch = await desk.submitted()
+        watch.set(delivered_job())
+        done = await desk.over(task_id)
+    assert done.failure is not None and done.failure.kind is Kind.NETWORK_UNAVAILABLE
+
+
+# ---------------------------------------------------------------- sending
+
+
+async def test_send__outages_and_lack_of_money__tried_again(desk: Desk) -> None:
+    desk.market.refusals.extend([NetworkUnavailable("chain"), NoCapacity("money")])
+    task_id, watch = await desk.submitted()
+    watch.set(delivered_job())
+    assert (await desk.over(task_id)).state is TaskState.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "refusal", [TransactionRejected("no"), InvalidRequest("too dear", field="max_fee")]
+)
+async def test_send__refused_for_good__fails_and_costs_nothing(
+    desk: Desk, store: MemoryTaskStore, refusal: TransactionRejected | InvalidRequest
+) -> None:
+    desk.market.refusals.append(refusal)
+    record = await desk.submit()
+    done = await desk.over(record.id)
+    assert done.failure is not None and done.failure.kind is refusal.kind
+    assert store.balances[ALICE].available_wei == GRANT_WEI
+
+
+async def test_send__never_possible__given_up_in_the_end(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    market.refusals.extend(NetworkUnavailable("chain") for _ in range(9))
+    async with running(store, market, patience=TaskPatience(submit_s=0.1)) as desk:
+        record = await desk.submit()
+        done = await desk.over(record.id)
+    assert done.failure is not None and done.failure.kind is Kind.NETWORK_UNAVAILABLE
+
+
+async def test_send__mined_and_reverted__fails(desk: Desk) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(Rejected(TransactionRejected("the contract refused it")))
+    done = await desk.over(task_id)
+    assert done.failure is not None and done.failure.kind is Kind.TRANSACTION_FAILED
+
+
+async def test_runner__has_a_defect__is_logged_and_the_task_goes_on(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery, calls = desk.market.delivery, []
+
+    async def broken_once(job: object) -> Delivery:
+        calls.append(job)
+        if len(calls) == 1:
+            raise RuntimeError("a defect")
+        return await delivery(job)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(desk.market, "delivery", broken_once)
+    task_id, watch = await desk.submitted()
+    watch.set(delivered_job())
+    assert (await desk.over(task_id)).state is TaskState.COMPLETED
+    assert "task_broke_off" in caplog.text
+
+
+# ---------------------------------------------------------------- refusals and limits
+
+
+async def test_submit__no_credit__refused_and_not_counted(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    async with running(store, market, limits=TaskLimits(live_per_account=1)) as desk:
+        with pytest.raises(InsufficientBalance):
+            await desk.service.submit(BOB, await _request(desk))
+        store.grant(BOB, ESCROW_WEI)
+        await desk.service.submit(BOB, await _request(desk))
+
+
+async def _request(desk: Desk):  # type: ignore[no-untyped-def]
+    from decentralized_vllm.protocol.ids import ModelId
+    from decentralized_vllm.protocol.prompts import PromptDocument
+    from dvllm_gateway.services.tasks import TaskRequest
+
+    return TaskRequest(ModelId("tiny"), PromptDocument(prompt="hello"), "hello")
+
+
+async def test_submit__too_many_at_once__refused_until_one_is_over(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    async with running(store, market, limits=TaskLimits(live_per_account=2)) as desk:
+        task_id, watch = await desk.submitted()
+        await desk.submit()
+        with pytest.raises(RateLimited):
+            await desk.submit()
+        watch.set(delivered_job())
+        await desk.over(task_id)
+        await desk.submit()
+
+
+async def test_submit__a_hundred_at_once__never_more_than_the_credit(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    async with running(store, market, limits=TaskLimits(live_per_account=100)) as desk:
+        results = await asyncio.gather(*(desk.submit() for _ in range(100)), return_exceptions=True)
+        refused = [error for error in results if isinstance(error, InsufficientBalance)]
+    assert len(refused) == 100 - GRANT_WEI // ESCROW_WEI
+    assert store.balances[ALICE].available_wei == 0
+
+
+async def test_reads__of_somebody_else__not_found(desk: Desk) -> None:
+    record = await desk.submit()
+    for call in (
+        desk.service.get(BOB, record.id),
+        desk.service.wait_over(BOB, record.id, 1),
+        desk.service.cancel(BOB, record.id),
+        desk.service.get(ALICE, new_task_id()),
+    ):
+        with pytest.raises(NotFound):
+            await call
+    assert (await desk.service.list(BOB, TaskFilter())).total == 0
+
+
+async def test_get__ended_task__needs_no_database(desk: Desk, store: MemoryTaskStore) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(delivered_job())
+    done = await desk.over(task_id)
+    store._tasks.clear()
+    assert await desk.service.get(ALICE, task_id) == done
+
+
+async def test_wait__time_is_up__tells_that_the_task_goes_on(desk: Desk) -> None:
+    task_id, _ = await desk.submitted()
+    assert (await desk.service.wait_submitted(ALICE, task_id, 0.01)).job_id is None
+    with pytest.raises(TaskTimeout) as timeout:
+        await desk.service.wait_over(ALICE, task_id, 0.01)
+    assert timeout.value.task_created
+
+
+# ---------------------------------------------------------------- cancelling
+
+
+async def test_cancel__not_sent_yet__cancelled_and_never_sent(
+    desk: Desk, store: MemoryTaskStore
+) -> None:
+    desk.market.refusals.extend(NetworkUnavailable("chain") for _ in range(3))
+    record = await desk.submit()
+    cancelled = await desk.service.cancel(ALICE, record.id)
+    assert cancelled.state is TaskState.CANCELLED
+    assert desk.market.sent == {}
+    assert store.balances[ALICE].available_wei == GRANT_WEI
+    with pytest.raises(Conflict):
+        await desk.service.cancel(ALICE, record.id)
+
+
+async def test_cancel__open_job__asked_of_the_chain_which_has_the_last_word(desk: Desk) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(open_job())
+    await desk.service.wait_submitted(ALICE, task_id, 10)
+    cancelling = asyncio.create_task(desk.service.cancel(ALICE, task_id))
+    await eventually(lambda: desk.market.cancelled == [1])
+    assert not cancelling.done()
+    watch.set(replace(open_job(), status=JobStatus.CANCELLED))
+    assert (await cancelling).state is TaskState.CANCELLED
+
+
+async def test_cancel__leased_job__runs_on_and_is_taken_back_when_it_opens(desk: Desk) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(leased_job())
+    await desk.service.wait_submitted(ALICE, task_id, 10)
+    assert (await desk.service.cancel(ALICE, task_id)).state is TaskState.RUNNING
+    assert desk.market.cancelled == []
+    watch.set(open_job())
+    await eventually(lambda: desk.market.cancelled == [1])
+
+
+# ---------------------------------------------------------------- restarts and leases
+
+
+async def test_restart__unfinished_tasks__go_on(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    async with running(store, market) as desk:
+        task_id, watch = await desk.submitted()
+        watch.set(leased_job())
+        await desk.service.wait_submitted(ALICE, task_id, 10)
+    again = ScriptedMarket()
+    async with running(store, again) as desk:
+        record = await desk.service.get(ALICE, task_id)
+        assert (record.state, record.job_id) == (TaskState.RUNNING, 1)
+        watch = await again.watch_of(task_id)
+        waiting = asyncio.create_task(desk.over(task_id))
+        watch.set(delivered_job())
+        assert (await waiting).state is TaskState.COMPLETED
+    assert again.sent[task_id] == market.sent[task_id]
+
+
+async def test_key_is_held_elsewhere__no_tasks_are_taken_until_it_is_free(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    leases = MemoryLeaseStore()
+    async with running(store, market, leases=leases) as first:
+        record = await first.submit()
+        standing_by = asyncio.create_task(_take_over(store, leases, record.id))
+        await asyncio.sleep(0.2)
+        assert not standing_by.done()
+        (name,) = leases._holders
+        leases._holders[name] = "nobody any more"  # lost to a third
+        waiting = asyncio.create_task(first.service.wait_over(ALICE, record.id, 10))
+        await eventually(lambda: not first.crew.is_on_duty)
+        with pytest.raises(NoCapacity):
+            await first.submit()
+        await leases.release(name, "nobody any more")
+        assert await standing_by == record.id
+        assert (await waiting).state is TaskState.COMPLETED
+
+
+async def _take_over(store: MemoryTaskStore, leases: MemoryLeaseStore, task_id: object) -> object:
+    async with running(store, ScriptedMarket(), leases=leases) as second:
+        watch = await second.market.watch_of(task_id)  # type: ignore[arg-type]
+        watch.set(delivered_job())
+        return (await second.over(task_id)).id  # type: ignore[arg-type]
