@@ -12,13 +12,11 @@ from decentralized_vllm.protocol.jobs import JobStatus
 from decentralized_vllm.protocol.receipts import Deployment
 from decentralized_vllm.protocol.responses import RequestIdentity
 from decentralized_vllm.requester.answers import (
-    ReadsFiles,
     check_delivery,
     identity_of,
-    read_answer,
 )
-from decentralized_vllm.requester.node_sources import NodeSources
 from dvllm_gateway.errors import NetworkUnavailable
+from dvllm_gateway.market.documents import Documents
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.services.task_jobs import Job
 from dvllm_gateway.services.task_market import Answer, Delivery
@@ -40,9 +38,8 @@ class _Kept:
 class AnswerDesk:
     """What was read when it was published is not read again when it is delivered."""
 
-    def __init__(self, network: Network, nodes: NodeSources, store: ReadsFiles) -> None:
-        self._nodes = nodes
-        self._store = store
+    def __init__(self, network: Network, documents: Documents) -> None:
+        self._documents = documents
         self._jobs = network.jobs
         self._deployment = Deployment(network.identity.chain_id, network.coordinator.address)
         self._kept: OrderedDict[InferenceRequested, _Kept] = OrderedDict()
@@ -75,9 +72,7 @@ class AnswerDesk:
 
     async def _read(self, job: Job, cid: Cid, identity: RequestIdentity) -> Answer:
         assert job.node is not None
-        at_node = await self._nodes.store_of(job.node)
-        sources = [self._store] if at_node is None else [at_node, self._store]
-        document = await read_answer(sources, cid, identity, job.node)
+        document = await self._documents.read(cid, identity, job.node)
         return Answer(
             cid=cid,
             worker=document.node,

@@ -8,11 +8,13 @@ from decentralized_vllm.content.car import encode_file
 from decentralized_vllm.protocol.errors import TransactionFailed
 from decentralized_vllm.protocol.ids import Address, Cid, JobId
 from decentralized_vllm.protocol.ports import TransactionSender
+from decentralized_vllm.protocol.responses import ResponseDocument
 from decentralized_vllm.requester.node_door import NodeDoor
 from decentralized_vllm.requester.node_sources import NodeSources
 from decentralized_vllm.requester.offers import offer_blocks
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.market.answers import AnswerDesk
+from dvllm_gateway.market.documents import Documents
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.market.follower import Follower
 from dvllm_gateway.market.relay import NodeEars
@@ -61,6 +63,7 @@ class ChainMarket:
         follower: Follower,
         offers: Offers,
         answers: AnswerDesk,
+        documents: Documents,
         ears: NodeEars,
         group: asyncio.TaskGroup,
     ) -> None:
@@ -73,6 +76,7 @@ class ChainMarket:
         self._follower = follower
         self._offers = offers
         self._answers = answers
+        self._documents = documents
         self._ears = ears
         self._group = group
         self._behind: dict[JobWatch, list[asyncio.Task[None]]] = {}
@@ -112,6 +116,10 @@ class ChainMarket:
 
     async def published(self, job: Job, cid: Cid) -> Answer:
         return await self._answers.published(job, cid)
+
+    async def document(self, worker: Address, cid: Cid) -> ResponseDocument:
+        with as_gateway_errors():
+            return await self._documents.again(cid, worker)
 
     def listen(self, job: Job) -> AsyncIterator[NodeWord]:
         return self._ears.listen(job)

@@ -29,6 +29,7 @@ from decentralized_vllm.requester.session import chain_settings, public_only
 from decentralized_vllm.settings import ClientSettings
 from dvllm_gateway.market.answers import AnswerDesk
 from dvllm_gateway.market.chain_market import ChainMarket, Offers
+from dvllm_gateway.market.documents import Documents
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.market.follower import Follower
 from dvllm_gateway.market.relay import NodeEars
@@ -167,6 +168,7 @@ class _Trading:
             OverdueJobs(network, sender),
             every_s=desk.trade.sweep_every_s,
         )
+        documents = Documents(desk.nodes, desk.store)
         self._market = ChainMarket(
             network,
             sender,
@@ -178,7 +180,8 @@ class _Trading:
             ),
             follower=self._follower,
             offers=Offers(desk.nodes, desk.door),
-            answers=AnswerDesk(network, desk.nodes, desk.store),
+            answers=AnswerDesk(network, documents),
+            documents=documents,
             ears=NodeEars(desk.nodes, desk.door),
             group=group,
         )

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from decentralized_vllm.protocol.ids import Address, Cid, ModelId, TxHash, Wei
 from decentralized_vllm.protocol.request_auth import HttpRequest
+from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.ids import AccountId, KeyId, TaskId
 from dvllm_gateway.services.events import Event
 from dvllm_gateway.services.network import Model, Peer, ServingNode, Status
@@ -51,6 +52,12 @@ class Tasks(Protocol):
         A node that can not be listened to is waited for, and its answer comes in one piece. After
         a takeover the text goes on where it was if the new node says the same, else it raises
         TaskFailed. Raises TaskFailed also when the task ends without an answer.
+        """
+
+    async def document(self, task: TaskRecord) -> ResponseDocument:
+        """All that the node signed, of a task that was told with its answer.
+
+        Raises NetworkUnavailable (task_created) while nobody has it any more.
         """
 
     async def cancel(self, account: AccountId, task_id: TaskId) -> TaskRecord:

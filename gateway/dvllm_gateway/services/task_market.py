@@ -6,6 +6,7 @@ from typing import Protocol
 
 from decentralized_vllm.protocol.generation import FinishReason, Usage
 from decentralized_vllm.protocol.ids import Address, Cid, ModelId, Wei
+from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.task_jobs import Job, JobWatch
 from dvllm_gateway.services.tasks import TaskRequest
@@ -103,6 +104,9 @@ class Market(Protocol):
 
     async def published(self, job: Job, cid: Cid) -> Answer:
         """What the lease holder published, before it is delivered. Raises as `delivery`."""
+
+    async def document(self, worker: Address, cid: Cid) -> ResponseDocument:
+        """The whole of an answer that was read before. Raises NetworkUnavailable."""
 
     def listen(self, job: Job) -> AsyncIterator[NodeWord]:
         """What the lease holder tells while it works; ends when it says no more.

@@ -5,7 +5,15 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from decentralized_vllm.protocol.jobs import JobStatus
-from dvllm_gateway.errors import Conflict, NotFound, RateLimited, TaskTimeout
+from decentralized_vllm.protocol.responses import ResponseDocument
+from dvllm_gateway.errors import (
+    Conflict,
+    NetworkUnavailable,
+    NotFound,
+    RateLimited,
+    RetryableGatewayError,
+    TaskTimeout,
+)
 from dvllm_gateway.ids import AccountId, TaskId, new_task_id
 from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
 from dvllm_gateway.services.own_time import waiting
@@ -148,6 +156,16 @@ class TaskService:
             record = await self._until(task_id, lambda task: task.state.is_over)
         for item in _in_one_piece(record):
             yield item
+
+    async def document(self, task: TaskRecord) -> ResponseDocument:
+        if task.worker is None or task.response_cid is None:
+            raise NotFound("the task has no answer")
+        try:
+            return await self._crew.market().document(task.worker, task.response_cid)
+        except RetryableGatewayError as error:
+            raise NetworkUnavailable(
+                "the rest of the answer can not be read now", task_created=True
+            ) from error
 
     # ---------------------------------------------------------------- cancelling
     async def cancel(self, account: AccountId, task_id: TaskId) -> TaskRecord:
