@@ -46,6 +46,7 @@ class Apis:
         )
         self.loops = {
             "sockets": sockets.run,
+            "socket keys": sockets.recheck,
             "durations": lambda: durations.follow(core.events),
         }
 

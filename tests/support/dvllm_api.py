@@ -69,7 +69,7 @@ async def running_api(folder: Path) -> AsyncIterator[Api]:
         uploads, durations, socket=sockets.server, submit_wait_s=0.1, top_ups=memory.top_ups
     )
     app = dialect_app(core, dvllm_dialect(options), HttpOptions(), socket_paths=("/", SOCKET_PATH))
-    running = asyncio.create_task(sockets.run())
+    running = [asyncio.create_task(loop()) for loop in (sockets.run, sockets.recheck)]
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         yield Api(
             memory=memory,
@@ -82,5 +82,6 @@ async def running_api(folder: Path) -> AsyncIterator[Api]:
             operator_key=memory.keys.give("operator", ASKER, *(set(Scope) - {Scope.OWNER})),
         )
         sockets.server.close_all()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

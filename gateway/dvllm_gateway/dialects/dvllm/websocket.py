@@ -31,7 +31,7 @@ _TYPES = frozenset(FRAME_TYPES.values())
 
 
 class DvllmSockets:
-    """All sockets of the dialect, whichever mount they came by. `run` must run."""
+    """All sockets of the dialect, whichever mount they came by. `run` and `recheck` must run."""
 
     def __init__(self, core: Core, rate: Rate, *, per_address: int = 10) -> None:
         self._core = core
@@ -40,20 +40,18 @@ class DvllmSockets:
         self.server = SocketServer(self._conversation, per_address=per_address)
 
     async def run(self) -> None:
-        """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._audience.run(self._core.events))
-            group.create_task(self._recheck())
+        """Tells what happens, until cancelled."""
+        await self._audience.run(self._core.events)
 
-    def _conversation(self, client: SocketClient) -> "DvllmConversation":
-        return DvllmConversation(self._core, self._rate, self._audience, client)
-
-    async def _recheck(self) -> None:
-        """A revoked key ends the sockets that were opened with it."""
+    async def recheck(self) -> None:
+        """Ends the sockets whose key was revoked, until cancelled."""
         while True:
             await asyncio.sleep(RECHECK_EVERY_S)
             for member in self._audience.members:
                 await member.recheck()
+
+    def _conversation(self, client: SocketClient) -> "DvllmConversation":
+        return DvllmConversation(self._core, self._rate, self._audience, client)
 
 
 class DvllmConversation:
