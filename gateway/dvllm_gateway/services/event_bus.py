@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
@@ -123,17 +123,22 @@ class Bus:
     async def _round(self, cursor: int) -> None:
         """Keeps what was told here, and tells what was kept, here or elsewhere."""
         told, self._waiting = self._waiting, deque()
-        kept = await self._keep(told)
+        kept = deque(await self._keep(told))
         is_shared = self._settings.looks_every_s is not None
         if is_shared and (not kept or kept[0].cursor != cursor + 1):
-            await self._tell_all_after(cursor)
-        else:
-            self._hand_out(kept)
-        self._hand_out(
-            Event(self._cursor or 0, event.name, event.at_ms, event.payload, event.account)
-            for event in told
-            if event.name in NOT_KEPT
-        )
+            await self._tell_others(cursor, before=kept[0].cursor if kept else None)
+        for event in told:
+            self._hand_out(self._passing(event) if event.name in NOT_KEPT else kept.popleft())
+
+    async def _tell_others(self, cursor: int, *, before: int | None) -> None:
+        """What other gateways kept meanwhile. An append is one transaction: none is in between."""
+        async for event in self._kept(cursor):
+            if before is not None and event.cursor >= before:
+                return
+            self._hand_out(event)
+
+    def _passing(self, event: NewEvent) -> Event:
+        return Event(self._cursor or 0, event.name, event.at_ms, event.payload, event.account)
 
     async def _keep(self, told: deque[NewEvent]) -> tuple[Event, ...]:
         to_keep = [event for event in told if event.name not in NOT_KEPT]
@@ -145,16 +150,10 @@ class Bus:
             self._waiting.extendleft(reversed(told))
             raise
 
-    async def _tell_all_after(self, cursor: int) -> None:
-        """Events of other gateways came in between."""
-        async for event in self._kept(cursor):
-            self._hand_out([event])
-
-    def _hand_out(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self._cursor = event.cursor
-            for subscriber in self._subscribers:
-                _push(subscriber, event, self._settings.queue)
+    def _hand_out(self, event: Event) -> None:
+        self._cursor = event.cursor
+        for subscriber in self._subscribers:
+            _push(subscriber, event, self._settings.queue)
 
     async def _rest(self) -> None:
         if not self._waiting:
