@@ -9,7 +9,12 @@ from typing import Protocol
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.content.importer import cid_of_path
 from decentralized_vllm.content.model_files import check_model_directory
-from decentralized_vllm.protocol.errors import DvllmError, UnknownModel, UnsafeModel
+from decentralized_vllm.protocol.errors import (
+    ContractRevert,
+    DvllmError,
+    UnknownModel,
+    UnsafeModel,
+)
 from decentralized_vllm.protocol.ids import Address, Cid, TxHash
 from decentralized_vllm.protocol.models import ModelInfo
 from decentralized_vllm.protocol.ports import Progress, TransactionSender
@@ -18,6 +23,8 @@ from dvllm_gateway.errors import Conflict, InvalidRequest
 from dvllm_gateway.ids import new_task_id
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.services.ports import ModelUpload, PublishedModel, UnsignedTransaction
+
+CID_TAKEN = "CIDTaken"  # the contract's word for files that a model has
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +49,7 @@ class RegistryDesk:
         self._sender = sender
         self._account = account
         self._one_at_a_time = asyncio.Lock()
+        self._under_way: set[asyncio.Task[TxHash]] = set()
 
     async def inspect(self, folder: Path) -> Cid:
         try:
@@ -56,16 +64,14 @@ class RegistryDesk:
                 return await self._publish(upload)
 
     async def _publish(self, upload: ModelUpload) -> PublishedModel:
-        known = await self._known(upload)
+        known, owner = await self._known(upload), await self._registry.owner()
         cid = await self._store.add_path(upload.folder)
         if known is not None and known.model_cid == cid:
             raise Conflict(f"model {upload.model_id!r} has these very files")
         call = self._call(upload, cid, is_known=known is not None)
-        if await self._registry.owner() != self._account:
+        if owner != self._account:
             return PublishedModel(upload.model_id, cid, None, self._unsigned(call))
-        # A caller who hangs up must not leave a transaction behind that nobody watches.
-        tx_hash = await asyncio.shield(asyncio.ensure_future(self._register(call, cid)))
-        return PublishedModel(upload.model_id, cid, tx_hash, None)
+        return PublishedModel(upload.model_id, cid, await self._watched(call, cid), None)
 
     async def _known(self, upload: ModelUpload) -> ModelInfo | None:
         try:
@@ -84,13 +90,27 @@ class RegistryDesk:
         chain_id = self._network.identity.chain_id
         return UnsignedTransaction(call.to, "0x" + call.data.hex(), chain_id)
 
+    async def _watched(self, call: Call, cid: Cid) -> TxHash:
+        """To its end, also when the caller hangs up: nobody else watches the transaction."""
+        task = asyncio.create_task(self._register(call, cid))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
     async def _register(self, call: Call, cid: Cid) -> TxHash:
         key = f"publish:{new_task_id()}"
         try:
             await self._sender.send(call, key=key)
             return (await self._sender.wait(key)).tx_hash
-        except DvllmError:
-            with suppress(DvllmError):  # the first error is the one to tell
-                await self._store.unpin(cid)
+        except DvllmError as error:
             log.warning("model not registered", extra={"cid": cid, "call": call.label})
+            if not (isinstance(error, ContractRevert) and error.name == CID_TAKEN):
+                with suppress(DvllmError):  # the first error is the one to tell
+                    await self._drop(cid)
             raise
+
+    async def _drop(self, cid: Cid) -> None:
+        """Unless another model has these very files: they were kept before."""
+        models = await self._registry.models()
+        if all(model.model_cid != cid for model in models):
+            await self._store.unpin(cid)

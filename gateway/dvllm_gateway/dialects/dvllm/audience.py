@@ -23,8 +23,12 @@ class Listener(Protocol):
 
     def hear(self, event: Event, frames: Frames) -> None: ...
 
-    async def recheck(self) -> None:
-        """Whether it may still hear what it hears."""
+    @property
+    def key(self) -> str | None:
+        """The API key it logged in with."""
+
+    def expel(self) -> None:
+        """That key is no more."""
 
 
 class Audience:

@@ -47,8 +47,18 @@ class DvllmSockets:
         """Ends the sockets whose key was revoked, until cancelled."""
         while True:
             await asyncio.sleep(RECHECK_EVERY_S)
+            for key in {member.key for member in self._audience.members} - {None}:
+                await self._recheck(cast(str, key))
+
+    async def _recheck(self, key: str) -> None:
+        try:
+            await self._core.auth.identify_key(key)
+        except Unauthenticated:
             for member in self._audience.members:
-                await member.recheck()
+                if member.key == key:
+                    member.expel()
+        except GatewayError:
+            return  # it can not be told now; requests are refused meanwhile
 
     def _conversation(self, client: SocketClient) -> "DvllmConversation":
         return DvllmConversation(self._core, self._rate, self._audience, client)
@@ -63,11 +73,11 @@ class DvllmConversation:
         self._audience = audience
         self._client = client
         self._request: web.Request | None = None
-        self._key: str | None = None
         self._wanted = _TYPES
         self._replay: asyncio.Task[None] | None = None
         self._n_failed = 0
         self.account: AccountId | None = None
+        self.key: str | None = None
 
     async def opened(self, request: web.Request) -> None:
         self._request = request
@@ -101,23 +111,16 @@ class DvllmConversation:
         if (data := self._audible(event, frames)) is not None:
             self._client.send(data)
 
-    async def recheck(self) -> None:
-        if self._key is None:
-            return
-        try:
-            await self._core.auth.identify_key(self._key)
-        except Unauthenticated:
-            self.account = self._key = None
-            self._client.close(CLOSE_UNAUTHENTICATED, "the key is revoked")
-        except GatewayError:
-            return  # it can not be told now; requests are refused meanwhile
+    def expel(self) -> None:
+        self.account = self.key = None
+        self._client.close(CLOSE_UNAUTHENTICATED, "the key is revoked")
 
     # ------------------------------------------------------------ logins
 
     async def _login(self, login: KeyAuth | WalletAuth) -> None:
         if isinstance(login, KeyAuth):
             if await self._admit(self._core.auth.identify_key(login.token)):
-                self._key = login.token
+                self.key = login.token
         else:
             headers = _headers_of(login)
             request = self._request
@@ -136,7 +139,7 @@ class DvllmConversation:
             return False
         if principal is None:
             return False
-        self.account, self._key = principal.account, None
+        self.account, self.key = principal.account, None
         self._say("auth_ok", {"account": principal.account})
         return True
 
