@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from decentralized_vllm.protocol.generation import TokenLogprob
 from dvllm_gateway.dialects.openai import replies
 from dvllm_gateway.dialects.openai.callers import account_of
+from dvllm_gateway.dialects.openai.features import placed
+from dvllm_gateway.dialects.openai.logprobs import chat_logprobs
 from dvllm_gateway.dialects.openai.options import OpenAiOptions
 from dvllm_gateway.dialects.openai.prompts import chat_requests
 from dvllm_gateway.dialects.openai.rendering import created_s, task_headers, usage_reply
@@ -25,16 +28,21 @@ class Chat:
 
     async def complete(self, call: Call[ChatBody, None]) -> Reply | web.StreamResponse:
         model = await call.core.models.get(call.body.model_id)
-        requests = chat_requests(
-            call.body, model, default_max_tokens=self._options.default_max_tokens
-        )
+        asked = chat_requests(call.body, model, default_max_tokens=self._options.default_max_tokens)
+        requests = await placed(call.core.network, asked)
         async with started(call.core.tasks, account_of(call), requests) as run:
             if call.body.stream:
                 frames = ChatFrames(call.body, run)
                 return await stream_run(call, run, frames, self._options)
             with waiting():
-                answers = await run.answers(self._options.sync_wait_s)
+                answers = await _answers(call.body, run, self._options.sync_wait_s)
         return Reply(_reply(call.body, answers), headers=task_headers([a.task for a in answers]))
+
+
+async def _answers(body: ChatBody, run: Run, timeout_s: float) -> Sequence[Answer]:
+    if body.logprobs:
+        return await run.answers_with_documents(timeout_s)
+    return await run.answers(timeout_s)
 
 
 def _reply(body: ChatBody, answers: Sequence[Answer]) -> replies.ChatReply:
@@ -43,6 +51,7 @@ def _reply(body: ChatBody, answers: Sequence[Answer]) -> replies.ChatReply:
         replies.ChatChoice(
             index=index,
             message=replies.ChatMessage(content=answer.text),
+            logprobs=chat_logprobs(answer.document.logprobs if answer.document else None),
             finish_reason=answer.finish_reason.value,
         )
         for index, answer in enumerate(answers)
@@ -61,12 +70,19 @@ class ChatFrames(Frames):
         self._model = body.model
         self._first: TaskRecord = run.records[0]
         self.wants_usage = body.wants_usage
+        self.wants_logprobs = bool(body.logprobs)
 
     def opening(self, index: int) -> replies.ChatChunk:
         return self._chunk(index, replies.ChatDelta(role="assistant", content=""))
 
     def piece(self, index: int, text: str) -> replies.ChatChunk:
         return self._chunk(index, replies.ChatDelta(content=text))
+
+    def rated(self, index: int, tokens: Sequence[TokenLogprob]) -> replies.ChatChunk:
+        choice = replies.ChatChunkChoice(
+            index=index, delta=replies.ChatDelta(content=""), logprobs=chat_logprobs(tokens)
+        )
+        return self._frame([choice], None)
 
     def closing(self, index: int, finish_reason: str) -> replies.ChatChunk:
         return self._chunk(index, replies.ChatDelta(), finish_reason)

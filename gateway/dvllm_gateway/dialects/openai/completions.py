@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from decentralized_vllm.protocol.generation import TokenLogprob
 from dvllm_gateway.dialects.openai import replies
 from dvllm_gateway.dialects.openai.callers import account_of
+from dvllm_gateway.dialects.openai.features import placed
+from dvllm_gateway.dialects.openai.logprobs import text_logprobs
 from dvllm_gateway.dialects.openai.options import OpenAiOptions
 from dvllm_gateway.dialects.openai.prompts import completion_requests
 from dvllm_gateway.dialects.openai.rendering import created_s, task_headers, usage_reply
@@ -25,14 +28,20 @@ class Completions:
 
     async def complete(self, call: Call[CompletionBody, None]) -> Reply | web.StreamResponse:
         model = await call.core.models.get(call.body.model_id)
-        requests = completion_requests(call.body, model)
+        requests = await placed(call.core.network, completion_requests(call.body, model))
         async with started(call.core.tasks, account_of(call), requests) as run:
             if call.body.stream:
                 frames = TextFrames(call.body, run)
                 return await stream_run(call, run, frames, self._options)
             with waiting():
-                answers = await run.answers(self._options.sync_wait_s)
+                answers = await _answers(call.body, run, self._options.sync_wait_s)
         return Reply(_reply(call.body, answers), headers=task_headers([a.task for a in answers]))
+
+
+async def _answers(body: CompletionBody, run: Run, timeout_s: float) -> Sequence[Answer]:
+    if body.logprobs is not None:
+        return await run.answers_with_documents(timeout_s)
+    return await run.answers(timeout_s)
 
 
 def _echoed(body: CompletionBody, task: TaskRecord) -> str:
@@ -45,6 +54,7 @@ def _reply(body: CompletionBody, answers: Sequence[Answer]) -> replies.TextReply
         replies.TextChoice(
             index=index,
             text=_echoed(body, answer.task) + answer.text,
+            logprobs=text_logprobs(answer.document.logprobs if answer.document else None),
             finish_reason=answer.finish_reason.value,
         )
         for index, answer in enumerate(answers)
@@ -63,6 +73,7 @@ class TextFrames(Frames):
         self._body = body
         self._records = run.records
         self.wants_usage = body.wants_usage
+        self.wants_logprobs = body.logprobs is not None
 
     def opening(self, index: int) -> replies.TextReply | None:
         echoed = _echoed(self._body, self._records[index])
@@ -70,6 +81,10 @@ class TextFrames(Frames):
 
     def piece(self, index: int, text: str) -> replies.TextReply:
         return self._frame([replies.TextChoice(index=index, text=text)], None)
+
+    def rated(self, index: int, tokens: Sequence[TokenLogprob]) -> replies.TextReply:
+        choice = replies.TextChoice(index=index, text="", logprobs=text_logprobs(tokens))
+        return self._frame([choice], None)
 
     def closing(self, index: int, finish_reason: str) -> replies.TextReply:
         choice = replies.TextChoice(index=index, text="", finish_reason=finish_reason)

@@ -2,10 +2,18 @@
 
 from dataclasses import replace
 
-from decentralized_vllm.protocol.generation import Message, SamplingParameters
+from decentralized_vllm.protocol.errors import InvalidPrompt
+from decentralized_vllm.protocol.generation import Message, ResponseFormat, SamplingParameters
 from decentralized_vllm.protocol.ids import ModelId
+from decentralized_vllm.protocol.json_schemas import schema_format
 from decentralized_vllm.protocol.prompts import PromptDocument
-from dvllm_gateway.dialects.openai.requests import ChatBody, CompletionBody, GenerationBody
+from dvllm_gateway.dialects.openai.requests import (
+    ChatBody,
+    CompletionBody,
+    GenerationBody,
+    SchemaFormat,
+    TextFormat,
+)
 from dvllm_gateway.errors import InvalidRequest
 from dvllm_gateway.services.network import Model
 from dvllm_gateway.services.tasks import TaskRequest
@@ -21,7 +29,11 @@ def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> l
     _refuse_unserved(body)
     messages = tuple(Message(_VOICES.get(m.role, m.role), m.text) for m in body.messages)
     wanted = body.max_completion_tokens or body.max_tokens or default_max_tokens
-    parameters = _parameters(body, wanted if _is_asked(body) else _at_most(wanted, model))
+    parameters = replace(
+        _parameters(body, wanted if _is_asked(body) else _at_most(wanted, model)),
+        logprobs=_n_likeliest(body),
+        response_format=_format(body),
+    )
     shown = body.messages[-1].text
     return [
         TaskRequest(
@@ -35,12 +47,12 @@ def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> l
 
 def completion_requests(body: CompletionBody, model: Model) -> list[TaskRequest]:
     """For each prompt its choices, in OpenAI's order. Raises InvalidRequest."""
-    if body.logprobs is not None:
-        raise _unserved("logprobs")
+    if body.logprobs is not None and body.echo:
+        raise InvalidRequest("echo: prompts are not rated, so not with logprobs", field="echo")
     if body.suffix:
         raise _unserved("suffix")
     wanted = body.max_tokens or _at_most(COMPLETION_TOKENS, model)
-    parameters = _parameters(body, wanted)
+    parameters = replace(_parameters(body, wanted), logprobs=body.logprobs)
     return [
         TaskRequest(
             ModelId(body.model),
@@ -75,7 +87,30 @@ def _parameters(body: GenerationBody, max_tokens: int) -> SamplingParameters:
         top_k=body.top_k or 0,
         stop=body.stops,
         seed=body.seed,
+        presence_penalty=body.presence_penalty or 0.0,
+        frequency_penalty=body.frequency_penalty or 0.0,
     )
+
+
+def _n_likeliest(body: ChatBody) -> int | None:
+    if body.logprobs:
+        return body.top_logprobs or 0
+    if body.top_logprobs:
+        raise InvalidRequest("top_logprobs: needs logprobs", field="top_logprobs")
+    return None
+
+
+def _format(body: ChatBody) -> ResponseFormat | None:
+    form = body.response_format
+    if form is None or isinstance(form, TextFormat):
+        return None
+    if not isinstance(form, SchemaFormat):
+        return ResponseFormat()
+    try:
+        return schema_format(form.json_schema.schema_)
+    except InvalidPrompt as error:
+        message = f"response_format: {error.message}"
+        raise InvalidRequest(message, field="response_format") from error
 
 
 def _choice(parameters: SamplingParameters, number: int) -> SamplingParameters:
@@ -95,14 +130,10 @@ def _at_most(n_tokens: int, model: Model) -> int:
 
 def _refuse_unserved(body: ChatBody) -> None:
     """What would change the answer's form must not be ignored."""
-    if body.logprobs:
-        raise _unserved("logprobs")
     if body.tools:
         raise _unserved("tools")
     if body.functions:
         raise _unserved("functions")
-    if body.response_format is not None and body.response_format.get("type") != "text":
-        raise _unserved("response_format")
 
 
 def _unserved(field: str) -> InvalidRequest:

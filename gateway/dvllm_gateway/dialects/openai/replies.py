@@ -11,6 +11,28 @@ class UsageReply(Wire):
     total_tokens: int
 
 
+class CandidateReply(Wire):
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class TokenReply(CandidateReply):
+    top_logprobs: list[CandidateReply]
+
+
+class ChatLogprobs(Wire):
+    content: list[TokenReply]
+    refusal: None = None
+
+
+class TextLogprobs(Wire):
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
 class ChatMessage(Wire):
     role: Literal["assistant"] = "assistant"
     content: str
@@ -20,7 +42,7 @@ class ChatMessage(Wire):
 class ChatChoice(Wire):
     index: int
     message: ChatMessage
-    logprobs: None = None
+    logprobs: ChatLogprobs | None = None
     finish_reason: str
 
 
@@ -41,7 +63,7 @@ class ChatDelta(Wire):
 class ChatChunkChoice(Wire):
     index: int
     delta: ChatDelta
-    logprobs: None = None
+    logprobs: ChatLogprobs | None = None
     finish_reason: str | None = None
 
 
@@ -57,7 +79,7 @@ class ChatChunk(Wire):
 class TextChoice(Wire):
     index: int
     text: str
-    logprobs: None = None
+    logprobs: TextLogprobs | None = None
     finish_reason: str | None = None
 
 

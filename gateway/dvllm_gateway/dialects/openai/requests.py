@@ -6,8 +6,10 @@ from pydantic import Field
 
 from decentralized_vllm.protocol.documents import MAX_SAFE_INTEGER, MAX_TOKENS_OF_TERMS
 from decentralized_vllm.protocol.ids import ModelId
+from decentralized_vllm.protocol.logprobs import MAX_TOP_LOGPROBS
 from decentralized_vllm.protocol.prompts import (
     MAX_MESSAGES,
+    MAX_PENALTY,
     MAX_STOP_CHARACTERS,
     MAX_STOP_SEQUENCES,
 )
@@ -44,6 +46,31 @@ class MessageBody(Wire):
         return "".join(part.text for part in self.content)
 
 
+class TextFormat(Wire):
+    type: Literal["text"]
+
+
+class ObjectFormat(Wire):
+    type: Literal["json_object"]
+
+
+class NamedSchema(Wire):
+    """The name changes nothing, and every schema is held to strictly."""
+
+    name: str = Field(min_length=1, max_length=64)
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class SchemaFormat(Wire):
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
+FormatBody = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]
+Penalty = Annotated[float, Field(ge=-MAX_PENALTY, le=MAX_PENALTY)]
+Likeliest = Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS), WHOLE]
+
+
 class GenerationBody(Wire):
     """What both kinds of completions share. None is as good as left out."""
 
@@ -55,6 +82,8 @@ class GenerationBody(Wire):
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] | None = None
     stop: StopText | Annotated[list[StopText], Field(max_length=MAX_STOP_SEQUENCES)] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER), WHOLE] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -77,7 +106,8 @@ class ChatBody(GenerationBody):
     messages: list[MessageBody] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_completion_tokens: Tokens | None = None
     logprobs: bool | None = None
-    response_format: dict[str, Any] | None = None
+    top_logprobs: Likeliest | None = None
+    response_format: FormatBody | None = None
     tools: list[dict[str, Any]] | None = None
     functions: list[dict[str, Any]] | None = None
 
@@ -90,7 +120,7 @@ class CompletionBody(GenerationBody):
         | Annotated[list[list[int]], Field(min_length=1)]
     )
     echo: bool | None = None
-    logprobs: Annotated[int, Field(ge=0, le=5), WHOLE] | None = None
+    logprobs: Likeliest | None = None
     suffix: str | None = None
 
 

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from decentralized_vllm.protocol.generation import FinishReason, Usage
+from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.errors import GatewayError, TaskFailed, TaskTimeout
 from dvllm_gateway.ids import AccountId
 from dvllm_gateway.services.ports import Tasks
@@ -18,12 +19,13 @@ Item = tuple[int, TextChunk | StreamEnd]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, verified against the node's receipt."""
+    """A whole answer, verified against the node's receipt; `document` is there if asked for."""
 
     text: str
     finish_reason: FinishReason
     usage: Usage
     task: TaskRecord
+    document: ResponseDocument | None = None
 
 
 class Run:
@@ -45,6 +47,17 @@ class Run:
         for record in self.records:
             if record.failure is not None:
                 raise TaskFailed(record.failure.message)
+
+    async def document(self, task: TaskRecord) -> ResponseDocument:
+        """All that the node signed. Raises NetworkUnavailable."""
+        return await self._tasks.document(task)
+
+    async def answers_with_documents(self, timeout_s: float) -> list[Answer]:
+        """Raises as `answers`, and NetworkUnavailable."""
+        return [
+            replace(answer, document=await self.document(answer.task))
+            for answer in await self.answers(timeout_s)
+        ]
 
     async def answers(self, timeout_s: float) -> list[Answer]:
         """Raises TaskFailed, and TaskTimeout: the tasks go on then."""

@@ -1,7 +1,10 @@
-"""Answers as server-sent events: chunks, the usage if it is wanted, and `[DONE]`."""
+"""Answers as server-sent events: chunks, the usage if it is wanted, and `[DONE]`.
+
+Log-probabilities come in one chunk, when the answer is whole and its receipt checked.
+"""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -9,7 +12,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
-from decentralized_vllm.protocol.generation import Usage
+from decentralized_vllm.protocol.generation import TokenLogprob, Usage
 from dvllm_gateway.dialects.openai.errors import OpenAiErrors
 from dvllm_gateway.dialects.openai.options import OpenAiOptions
 from dvllm_gateway.dialects.openai.rendering import task_headers, usage_reply
@@ -30,10 +33,13 @@ class Frames(Protocol):
     """How one kind of completion spells its chunks; `index` is the choice's."""
 
     wants_usage: bool
+    wants_logprobs: bool
 
     def opening(self, index: int) -> BaseModel | None: ...
 
     def piece(self, index: int, text: str) -> BaseModel: ...
+
+    def rated(self, index: int, tokens: Sequence[TokenLogprob]) -> BaseModel: ...
 
     def closing(self, index: int, finish_reason: str) -> BaseModel: ...
 
@@ -79,6 +85,10 @@ async def _pieces(run: Run, frames: Frames) -> AsyncGenerator[bytes, None]:
                 yield moulds[index].filled(item.text)
                 continue
             usages.append(item.usage)
+            if frames.wants_logprobs:
+                with waiting():
+                    document = await run.document(item.task)
+                yield _frame(frames.rated(index, document.logprobs or ()))
             yield _frame(frames.closing(index, item.finish_reason.value))
             yield _proof(item.task)
     if frames.wants_usage:

@@ -31,8 +31,9 @@ def make_record(**changes):
 class ScriptedTasks:
     """`texts` are the pieces of each task in turn; an exception among them is raised."""
 
-    def __init__(self, *texts, fails_at=None):
+    def __init__(self, *texts, fails_at=None, document=None):
         self._texts = list(texts)
+        self._document = document
         self._fails_at = fails_at
         self._scripts = {}
         self.requests = []
@@ -63,6 +64,11 @@ class ScriptedTasks:
                 await asyncio.Event().wait()
             yield TextChunk(piece, 1)
         yield StreamEnd(FinishReason.STOP, Usage(3, len(pieces)), record)
+
+    async def document(self, task):
+        if isinstance(self._document, BaseException):
+            raise self._document
+        return self._document
 
     async def cancel(self, account, task_id):
         self.cancelled.append(task_id)

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
+from decentralized_vllm.protocol.generation import ResponseFormat
 from decentralized_vllm.protocol.ids import Cid, ModelId
 from decentralized_vllm.protocol.jobs import Terms
 from dvllm_gateway.dialects.openai.prompts import chat_requests, completion_requests
@@ -11,6 +14,10 @@ from dvllm_gateway.services.network import Model
 TERMS = Terms(1, 1, 0, 100, 60, 60, 1000, 200)
 MODEL = Model(ModelId("m"), "M", "", Cid("bafk"), True, 0, TERMS)
 HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def json_schema(schema):
+    return {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}}
 
 
 def chat(**fields):
@@ -59,10 +66,11 @@ def test_chat__seeded_choices__differ_and_can_be_told_again():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("logprobs", True),
         ("tools", [{"type": "function"}]),
         ("functions", [{"name": "f"}]),
-        ("response_format", {"type": "json_object"}),
+        ("top_logprobs", 2),
+        ("response_format", json_schema({"pattern": "(a+)+"})),
+        ("response_format", json_schema({"$ref": "#"})),
     ],
 )
 def test_chat__what_changes_the_form_and_no_engine_does__is_refused(field, value):
@@ -73,10 +81,38 @@ def test_chat__what_changes_the_form_and_no_engine_does__is_refused(field, value
 
 @pytest.mark.parametrize(
     "fields",
-    [{"logprobs": False}, {"tools": []}, {"response_format": {"type": "text"}}, {"user": "u"}],
+    [
+        {"logprobs": False},
+        {"logprobs": False, "top_logprobs": 0},
+        {"tools": []},
+        {"response_format": {"type": "text"}},
+        {"presence_penalty": 0, "frequency_penalty": 0.0},
+        {"user": "u"},
+    ],
 )
 def test_chat__what_changes_nothing__is_accepted(fields):
     assert chat(**fields) == chat()
+
+
+@pytest.mark.parametrize(
+    ("fields", "parameters"),
+    [
+        ({"logprobs": True}, {"logprobs": 0}),
+        ({"logprobs": True, "top_logprobs": 5}, {"logprobs": 5}),
+        (
+            {"presence_penalty": 1, "frequency_penalty": -0.5},
+            {"presence_penalty": 1.0, "frequency_penalty": -0.5},
+        ),
+        ({"response_format": {"type": "json_object"}}, {"response_format": ResponseFormat()}),
+        (
+            {"response_format": json_schema({"type": "string"})},
+            {"response_format": ResponseFormat('{"type":"string"}')},
+        ),
+    ],
+)
+def test_chat__what_some_engines_do__goes_into_the_prompt(fields, parameters):
+    (plain,), (request,) = chat(), chat(**fields)
+    assert request.document.parameters == replace(plain.document.parameters, **parameters)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +129,13 @@ def test_chat__what_changes_nothing__is_accepted(fields):
         {"seed": -1},
         {"stop": [""]},
         {"model": ""},
+        {"presence_penalty": 2.5},
+        {"frequency_penalty": "1"},
+        {"logprobs": 1},
+        {"logprobs": True, "top_logprobs": 6},
+        {"response_format": {"type": "grammar"}},
+        {"response_format": {"type": "json_schema"}},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
     ],
 )
 def test_chat__bad_values__are_refused(fields):
@@ -111,6 +154,17 @@ def test_completions__tokens_and_nothing__are_refused(prompt):
     with pytest.raises(InvalidRequest) as refusal:
         completions(prompt)
     assert refusal.value.field == "prompt"
+
+
+def test_completions__logprobs__go_into_the_prompt():
+    assert completions("a", logprobs=0)[0].document.parameters.logprobs == 0
+    assert completions("a")[0].document.parameters.logprobs is None
+
+
+def test_completions__logprobs_of_the_prompt__are_refused():
+    with pytest.raises(InvalidRequest) as refusal:
+        completions("a", echo=True, logprobs=1)
+    assert refusal.value.field == "echo"
 
 
 def test_completions__stop_text_or_list__is_one_kind():

@@ -1,19 +1,25 @@
+from types import SimpleNamespace
+
 import orjson
 
+from decentralized_vllm.protocol.generation import Candidate, TokenLogprob
 from dvllm_gateway.dialects.openai.chat import ChatFrames
 from dvllm_gateway.dialects.openai.completions import TextFrames
 from dvllm_gateway.dialects.openai.requests import ChatBody, CompletionBody
 from dvllm_gateway.dialects.openai.run import Run
 from dvllm_gateway.dialects.openai.streaming import DONE, frames_of
-from dvllm_gateway.errors import TaskFailed
+from dvllm_gateway.errors import NetworkUnavailable, TaskFailed
 from tests.unit.gateway.openai.scripted_tasks import ACCOUNT, ScriptedTasks
 from tests.unit.gateway.openai.test_run import make_requests
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 
 
-async def make_run(*texts):
-    tasks = ScriptedTasks(*texts)
+RATED = [TokenLogprob("a", -0.5, (Candidate("b", -0.25),)), TokenLogprob("é", -1.0)]
+
+
+async def make_run(*texts, document=None):
+    tasks = ScriptedTasks(*texts, document=document)
     records = [await tasks.submit(ACCOUNT, request) for request in make_requests(len(texts))]
     return Run(tasks, ACCOUNT, records)
 
@@ -66,6 +72,45 @@ async def test_chat__proof__is_a_comment_that_clients_skip():
     (proof,) = [f for f in frames if f.startswith(b":")]
     assert b"X-Dvllm-Job-Id: 7" in proof
     assert proof.count(b"\n") == 2
+
+
+async def test_chat__logprobs__come_before_the_end_and_all_at_once():
+    run = await make_run(["a", "é"], document=SimpleNamespace(logprobs=RATED))
+    chunks = payloads(await chat_frames(run, logprobs=True))
+    (rated,) = [c["choices"][0] for c in chunks if c["choices"][0]["logprobs"] is not None]
+    assert rated == chunks[-2]["choices"][0]
+    assert rated["delta"]["content"] == ""
+    assert rated["logprobs"] == {
+        "content": [
+            {
+                "token": "a",
+                "logprob": -0.5,
+                "bytes": [97],
+                "top_logprobs": [{"token": "b", "logprob": -0.25, "bytes": [98]}],
+            },
+            {"token": "é", "logprob": -1.0, "bytes": [195, 169], "top_logprobs": []},
+        ],
+        "refusal": None,
+    }
+
+
+async def test_chat__logprobs_not_to_be_read__tells_the_error():
+    run = await make_run(["a"], document=NetworkUnavailable("gone", task_created=True))
+    frames = await chat_frames(run, logprobs=True)
+    assert payloads(frames)[-1]["error"]["message"] == "gone"
+    assert frames[-1] != DONE
+
+
+async def test_text__logprobs__as_completions_tell_them():
+    run = await make_run(["a", "é"], document=SimpleNamespace(logprobs=RATED))
+    body = CompletionBody.model_validate({"model": "m", "prompt": "hi", "logprobs": 1})
+    frames = [f async for f in frames_of(run, TextFrames(body, run), "req-1")]
+    assert payloads(frames)[-2]["choices"][0]["logprobs"] == {
+        "tokens": ["a", "é"],
+        "token_logprobs": [-0.5, -1.0],
+        "top_logprobs": [{"b": -0.25, "a": -0.5}, {"é": -1.0}],
+        "text_offset": [0, 1],
+    }
 
 
 async def test_text__echo__comes_first():

@@ -1,0 +1,42 @@
+"""Which node may answer what not every engine does. Pure but for the lot it draws."""
+
+import random
+from collections.abc import Callable, Sequence
+
+from decentralized_vllm.protocol.generation import Feature
+from decentralized_vllm.protocol.ids import Address
+from dvllm_gateway.errors import NoCapacity
+from dvllm_gateway.services.network import ServingNode
+
+RETRY_AFTER_S = 5
+
+
+def unserved(nodes: Sequence[ServingNode], wanted: frozenset[Feature]) -> frozenset[Feature]:
+    """What of `wanted` stands in the way: empty if some node does all of it.
+
+    Raises NoCapacity while no node of the model was heard of.
+    """
+    if not nodes:
+        raise NoCapacity("no node of this model has been heard of", retry_after_s=RETRY_AFTER_S)
+    if any(wanted <= node.features for node in nodes):
+        return frozenset()
+    known = frozenset[Feature]().union(*(node.features for node in nodes))
+    return wanted - known or wanted
+
+
+def able_node(
+    nodes: Sequence[ServingNode],
+    wanted: frozenset[Feature],
+    draw: Callable[[Sequence[ServingNode]], ServingNode] = random.choice,
+) -> Address | None:
+    """The node to name for a job; None where all are able, so that the chain draws as ever.
+
+    Raises NoCapacity if those that are able have no room: the chain refuses a job for such a node.
+    """
+    able = [node for node in nodes if wanted <= node.features]
+    if len(able) == len(nodes):
+        return None
+    free = [node for node in able if node.has_room]
+    if not free:
+        raise NoCapacity("the nodes that do this are busy", retry_after_s=RETRY_AFTER_S)
+    return draw(free).operator

@@ -1,0 +1,94 @@
+from dataclasses import dataclass
+
+import pytest
+
+from decentralized_vllm.protocol.generation import Feature, ResponseFormat, SamplingParameters
+from decentralized_vllm.protocol.ids import Address, ModelId
+from decentralized_vllm.protocol.prompts import chat_prompt
+from dvllm_gateway.dialects.openai.features import placed
+from dvllm_gateway.errors import InvalidRequest, NoCapacity
+from dvllm_gateway.services.network import ServingNode
+from dvllm_gateway.services.tasks import TaskRequest
+
+ALL = frozenset(Feature)
+PLAIN = frozenset()
+FIRST, SECOND = Address("0x" + "01" * 20), Address("0x" + "02" * 20)
+JSON = {"response_format": ResponseFormat()}
+SCHEMA = {"response_format": ResponseFormat("{}")}
+
+
+@dataclass
+class Nodes:
+    """As much of a network as is asked."""
+
+    nodes: tuple[ServingNode, ...] = ()
+    n_asked: int = 0
+
+    async def serving(self, model_id):
+        self.n_asked += 1
+        assert model_id == "m"
+        return self.nodes
+
+
+def node(operator, features, has_room=True):
+    return ServingNode(operator, has_room, features)
+
+
+def requests(count=1, **parameters):
+    document = chat_prompt("hi", SamplingParameters(**parameters))
+    return [TaskRequest(ModelId("m"), document, "hi")] * count
+
+
+async def test_placed__plain_text__asks_nobody():
+    nodes = Nodes()
+    asked = requests(2)
+    assert await placed(nodes, asked) == asked
+    assert nodes.n_asked == 0
+
+
+async def test_placed__every_node_able__leaves_the_draw_to_the_chain():
+    nodes = Nodes((node(FIRST, ALL), node(SECOND, ALL, has_room=False)))
+    assert [request.node for request in await placed(nodes, requests(2, **JSON))] == [None, None]
+
+
+async def test_placed__one_node_able__names_it():
+    nodes = Nodes((node(FIRST, PLAIN), node(SECOND, ALL)))
+    assert [request.node for request in await placed(nodes, requests(2, **JSON))] == [SECOND] * 2
+
+
+async def test_placed__the_able_one_is_full__no_capacity():
+    nodes = Nodes((node(FIRST, PLAIN), node(SECOND, ALL, has_room=False)))
+    with pytest.raises(NoCapacity):
+        await placed(nodes, requests(**JSON))
+
+
+async def test_placed__nobody_heard_of__no_capacity():
+    with pytest.raises(NoCapacity):
+        await placed(Nodes(), requests(**JSON))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"logprobs": 0}, "logprobs"),
+        ({"presence_penalty": 1.0, "frequency_penalty": 1.0}, "presence_penalty"),
+        ({"frequency_penalty": 1.0}, "frequency_penalty"),
+        (JSON, "response_format"),
+        (SCHEMA, "response_format"),
+    ],
+)
+async def test_placed__no_node_able__the_field_is_refused(parameters, field):
+    features = SamplingParameters(**parameters).features
+    for nodes in ([PLAIN], [ALL - features, PLAIN]):
+        served = Nodes(tuple(node(FIRST, each) for each in nodes))
+        with pytest.raises(InvalidRequest, match=f"^{field}: no node") as refusal:
+            await placed(served, requests(**parameters))
+        assert refusal.value.field == field
+
+
+async def test_placed__no_node_does_both__is_refused():
+    nodes = Nodes(
+        (node(FIRST, frozenset({Feature.LOGPROBS})), node(SECOND, frozenset({Feature.JSON_OBJECT})))
+    )
+    with pytest.raises(InvalidRequest):
+        await placed(nodes, requests(logprobs=0, **JSON))
