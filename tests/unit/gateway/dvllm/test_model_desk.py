@@ -16,6 +16,7 @@ from dvllm_gateway.errors import Conflict, InvalidRequest, NetworkUnavailable, T
 from dvllm_gateway.market.model_desk import RegistryDesk
 from dvllm_gateway.services.ports import ModelUpload
 from tests.support.gateway_core import OWNER, RESPONSE_CID, WORKER
+from tests.support.waiting import wait_until
 
 MODEL_ID = ModelId("custom-model")
 TX = TxHash("0x" + "ab" * 32)
@@ -27,6 +28,7 @@ class World:
     def __init__(self, *, owner: Address = OWNER, known: Cid | None = None) -> None:
         self.owner_address = owner
         self.known = known
+        self.others: list[Cid] = []
         self.is_silent = False
         self.pinned: set[Cid] = set()
         self.sent: list[str] = []
@@ -44,6 +46,9 @@ class World:
         if self.known is None:
             raise UnknownModel("none")
         return ModelInfo(model_id, self.known, "n", "d", 1, True)
+
+    async def models(self) -> list[ModelInfo]:
+        return [ModelInfo(ModelId("other"), cid, "n", "d", 1, True) for cid in self.others]
 
     def register_model(self, info: ModelInfo) -> Call:
         return Call(OWNER, b"\x01", f"register {info.model_id} {info.name} {info.model_cid}")
@@ -114,10 +119,21 @@ async def test_publish__owner_is_another__left_to_sign(tmp_path: Path) -> None:
 @pytest.mark.parametrize("step", ["send", "wait"])
 async def test_publish__contract_refuses__nothing_is_kept(tmp_path: Path, step: str) -> None:
     world = World()
-    world.fails[step] = ContractRevert("CIDTaken")
-    with pytest.raises(TransactionRejected, match="CIDTaken"):
+    world.fails[step] = ContractRevert("InvalidId")
+    with pytest.raises(TransactionRejected, match="InvalidId"):
         await world.desk().publish(upload(tmp_path))
     assert world.pinned == set()
+
+
+@pytest.mark.parametrize(("error", "others"), [("CIDTaken", []), ("InvalidId", [RESPONSE_CID])])
+async def test_publish__files_of_another_model__stay_kept(
+    tmp_path: Path, error: str, others: list[Cid]
+) -> None:
+    world = World()
+    world.fails["send"], world.others = ContractRevert(error), others
+    with pytest.raises(TransactionRejected):
+        await world.desk().publish(upload(tmp_path))
+    assert world.pinned == {RESPONSE_CID}
 
 
 async def test_publish__chain_is_away__nothing_is_stored(tmp_path: Path) -> None:
@@ -133,14 +149,11 @@ async def test_publish__caller_leaves_after_sending__seen_to_its_end(tmp_path: P
     world.mined.clear()
     world.fails["wait"] = ContractRevert("TextTooLong")
     publishing = asyncio.create_task(world.desk().publish(upload(tmp_path)))
-    while not world.sent:
-        await asyncio.sleep(0)
+    await wait_until(lambda: bool(world.sent), what="the transaction")
     publishing.cancel()
     await asyncio.gather(publishing, return_exceptions=True)
     world.mined.set()
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert world.pinned == set()
+    await wait_until(lambda: not world.pinned, what="the failure to be cleaned up")
 
 
 async def test_inspect__what_no_node_would_load__refused(tmp_path: Path) -> None:
