@@ -62,6 +62,7 @@ class Till:
         self._balance: Balance | None = None
         self._promises: dict[TaskId, Wei] = {}
         self._spent_unseen_wei = 0
+        self._awaited_wei = 0
         self._looks: Latest[int] = Latest(0)
         self._is_wanted = asyncio.Event()
         self._no_gas: _NoGas | None = None
@@ -87,6 +88,14 @@ class Till:
     async def promise(self, task_id: TaskId, escrow_wei: Wei) -> None:
         """Waits until credit covers it. Raises NoCapacity when it does not in time."""
         self.require(escrow_wei)
+        if self.free_wei < escrow_wei:
+            await self._until_free(escrow_wei)
+        self._promises[task_id] = escrow_wei
+        if self.free_wei < self._settings.low_wei:
+            self._is_wanted.set()
+
+    async def _until_free(self, escrow_wei: Wei) -> None:
+        self._awaited_wei += escrow_wei
         try:
             async with asyncio.timeout(self._settings.patience_s):
                 while self.free_wei < escrow_wei:
@@ -94,9 +103,8 @@ class Till:
                     await self._looks.after(self._looks.value)
         except TimeoutError:
             raise NoCapacity("the gateway's credit is being filled up", retry_after_s=5) from None
-        self._promises[task_id] = escrow_wei
-        if self.free_wei < self._settings.low_wei:
-            self._is_wanted.set()
+        finally:
+            self._awaited_wei -= escrow_wei
 
     def promised_before(self, task_id: TaskId, escrow_wei: Wei) -> None:
         """A former process sent it; whether it is mined is not known yet."""
@@ -142,9 +150,10 @@ class Till:
 
     async def _fill_up(self) -> None:
         balance = self._balance
-        if balance is None or self.free_wei >= self._settings.low_wei:
+        if balance is None or self.free_wei >= self._settings.low_wei + self._awaited_wei:
             return
-        amount_wei = Wei(min(self._settings.full_wei - self.free_wei, balance.wallet_wei))
+        wanted_wei = self._settings.full_wei + self._awaited_wei - self.free_wei
+        amount_wei = Wei(min(wanted_wei, balance.wallet_wei))
         if amount_wei <= 0:
             self._complain(balance)
             return

@@ -105,11 +105,15 @@ async def test_reorganisation_drops_the_request__sent_again_and_answered(
     async with task_gateway(where(net)) as gateway:
         await gateway.grant(ALICE, tokens(10))
         task = await gateway.service.submit(ALICE, request())
-        await gateway.service.wait_submitted(ALICE, task.id, WAIT_S)
+        record = await gateway.service.wait_submitted(ALICE, task.id, WAIT_S)
+        assert record.job_id is not None
+        before = await net.network.jobs.request(record.job_id)
         await net.anvil.acall("anvil_reorg", 2, [])
         done = await gateway.service.wait_over(ALICE, task.id, WAIT_S)
     assert done.state is TaskState.COMPLETED
     assert done.job_id is not None
+    after = await net.network.jobs.request(done.job_id)
+    assert after.position.block_hash != before.position.block_hash
     answer = await net.answer(done.job_id)
     assert answer.text == done.response
 
