@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -120,7 +120,7 @@ class ScriptedMarket:
         for word in words:
             queue.put_nowait(word)
 
-    async def listen(self, job: Job) -> AsyncIterator[NodeWord]:
+    async def listen(self, job: Job) -> AsyncGenerator[NodeWord, None]:
         self.n_listens += 1
         assert job.node is not None
         queue = self._streams.setdefault(job.node, asyncio.Queue())

@@ -6,7 +6,7 @@ job if the prompt reaches it some other way.
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from eth_account.signers.base import BaseAccount
 from yarl import URL
@@ -39,7 +39,7 @@ class NodeDoor:
             if response.status >= 300:
                 raise ContentUnavailable(f"{url.origin()} answered {response.status} to blocks")
 
-    async def events(self, endpoint: str, job_id: JobId) -> AsyncIterator[ServerEvent]:
+    async def events(self, endpoint: str, job_id: JobId) -> AsyncGenerator[ServerEvent, None]:
         """What the node tells of a job it runs, until it says no more."""
         url = _job_url(endpoint, job_id, "events")
         headers = {"Accept": "text/event-stream", **self._signed_get(url)}

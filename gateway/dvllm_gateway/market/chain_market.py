@@ -1,7 +1,7 @@
 """The port Market over the library: what tasks do with the network, by one key."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.content.car import encode_file
@@ -121,7 +121,7 @@ class ChainMarket:
         with as_gateway_errors():
             return await self._documents.again(cid, worker)
 
-    def listen(self, job: Job) -> AsyncIterator[NodeWord]:
+    def listen(self, job: Job) -> AsyncGenerator[NodeWord, None]:
         return self._ears.listen(job)
 
     def forget(self, watch: JobWatch) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from eth_account.signers.local import LocalAccount
 
+from decentralized_vllm.chain.confirmer import SenderSettings
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
 from decentralized_vllm.chain.log_source import coordinator_logs
 from decentralized_vllm.chain.network import Network, connect
@@ -47,13 +48,15 @@ LOOKBACK_BLOCKS = 8  # a feed of this process alone: what is older is asked of t
 class TradeSettings:
     """`outbox` is the database of unmined transactions: shared by gateways that share a key.
 
-    `lock_dir` keeps two processes of one machine from sending with one key. Events of a block
-    count after `confirmations`.
+    `lock_dir` keeps two processes of one machine from sending with one key. What a block tells
+    counts after `confirmations`. `max_in_flight` is how many unmined transactions the chain's
+    nodes take from one key; None is a cautious number.
     """
 
     outbox: Path | str
     lock_dir: Path
     confirmations: int = 1
+    max_in_flight: int | None = None
     sweep_every_s: float = EVERY_S
     till: TillSettings = field(default_factory=TillSettings)
 
@@ -130,7 +133,16 @@ class Desk:
                 identity=network.identity,
                 account=self.account,
                 lock_dir=self.trade.lock_dir,
+                settings=self._sender_settings(),
             )
+        )
+
+    def _sender_settings(self) -> SenderSettings:
+        usual = SenderSettings.for_chain(self.network.identity)
+        return replace(
+            usual,
+            confirmations=self.trade.confirmations,
+            max_in_flight=self.trade.max_in_flight or usual.max_in_flight,
         )
 
     async def _open_feed(self, stack: AsyncExitStack) -> LogFeed:

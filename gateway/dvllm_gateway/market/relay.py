@@ -1,6 +1,7 @@
 """What a node tells of a job while it works, as the services understand it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.requester.node_door import NodeDoor
@@ -24,7 +25,7 @@ class NodeEars:
         self._nodes = nodes
         self._door = door
 
-    async def listen(self, job: Job) -> AsyncIterator[NodeWord]:
+    async def listen(self, job: Job) -> AsyncGenerator[NodeWord, None]:
         """Ends at once for a node without an endpoint. Raises NetworkUnavailable."""
         with as_gateway_errors():
             if job.node is None:
@@ -32,10 +33,11 @@ class NodeEars:
             endpoint = await self._nodes.endpoint_of(job.node)
             if endpoint is None:
                 return
-            async for event in self._door.events(endpoint, job.id):
-                word = word_of(event)
-                if word is not None:
-                    yield word
+            async with aclosing(self._door.events(endpoint, job.id)) as events:
+                async for event in events:
+                    word = word_of(event)
+                    if word is not None:
+                        yield word
 
 
 def word_of(event: ServerEvent) -> NodeWord | None:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
+from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.ids import Address
 from dvllm_gateway.errors import GatewayError, NoCapacity
 from dvllm_gateway.services.event_bus import Bus
@@ -96,8 +97,8 @@ class TaskCrew:
                 await self._duty()
             except* KeyLost:
                 log.warning("key_lost", extra={"sender": self._sender})
-            except* GatewayError as errors:
-                log.warning("tasks_wait", extra={"reason": str(errors.exceptions[0])})
+            except* (GatewayError, DvllmError) as errors:
+                log.error("tasks_wait", extra={"reason": str(errors.exceptions[0])})
             await retries.pause()
 
     async def _duty(self) -> None:

@@ -1,6 +1,6 @@
 """What tasks need of the network: `market/` is the real one. Raises GatewayError, nothing else."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -108,7 +108,7 @@ class Market(Protocol):
     async def document(self, worker: Address, cid: Cid) -> ResponseDocument:
         """The whole of an answer that was read before. Raises NetworkUnavailable."""
 
-    def listen(self, job: Job) -> AsyncIterator[NodeWord]:
+    def listen(self, job: Job) -> AsyncGenerator[NodeWord, None]:
         """What the lease holder tells while it works; ends when it says no more.
 
         Raises NetworkUnavailable. Ends at once for a node that can not be listened to.

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from dvllm_gateway.errors import GatewayError, TaskFailed
+from dvllm_gateway.services.own_time import waiting
 from dvllm_gateway.services.tasks import StreamEnd, TextChunk
 
 
@@ -79,7 +80,8 @@ class Relay:
             if self._end is not None:
                 yield self._end
                 return
-            await self._news.wait()
+            with waiting():
+                await self._news.wait()
 
     def _ring(self) -> None:
         self._news.set()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import replace
 
 from decentralized_vllm.protocol.ids import Cid
@@ -82,18 +83,19 @@ class NodeListener:
 
     async def _listen(self, job: Job) -> None:
         attempt = _Attempt(self._relay)
-        async for word in self._market.listen(job):
-            match word:
-                case AnswerBegins():
-                    attempt = _Attempt(self._relay)
-                case AnswerGoesOn(text, n_tokens):
-                    self._pause_s = FIRST_PAUSE_S
-                    attempt.add(text, n_tokens)
-                    self._on_words(self._relay.n_tokens)
-                case AnswerPublished(cid):
-                    await self._take(job, cid)
-            if self._relay.is_over:
-                return
+        async with aclosing(self._market.listen(job)) as words:
+            async for word in words:
+                match word:
+                    case AnswerBegins():
+                        attempt = _Attempt(self._relay)
+                    case AnswerGoesOn(text, n_tokens):
+                        self._pause_s = FIRST_PAUSE_S
+                        attempt.add(text, n_tokens)
+                        self._on_words(self._relay.n_tokens)
+                    case AnswerPublished(cid):
+                        await self._take(job, cid)
+                if self._relay.is_over:
+                    return
 
     async def _take(self, job: Job, cid: Cid) -> None:
         try:
