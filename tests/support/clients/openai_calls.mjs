@@ -24,6 +24,17 @@ for await (const chunk of stream) {
   completionTokens = chunk.usage?.completion_tokens ?? completionTokens;
 }
 
+const rated = await client.chat.completions.create({ model, messages, max_tokens: 2, logprobs: true });
+const object = await client.chat.completions.create({
+  model,
+  messages,
+  response_format: { type: "json_object" },
+});
+const schema = { type: "json_schema", json_schema: { name: "n", schema: { type: "object" } } };
+const unserved = await client.chat.completions
+  .create({ model, messages, response_format: schema })
+  .then(() => null, (error) => error.param);
+
 const refusal = await client.chat.completions
   .create({ model: "no-such", messages })
   .then(() => null, (error) => ({ class: error.constructor.name, status: error.status, code: error.code }));
@@ -34,6 +45,9 @@ console.log(
     text: whole.choices[0].message.content,
     streamed,
     completionTokens,
+    rated: rated.choices[0].logprobs.content.map((each) => [each.token, each.logprob]),
+    object: JSON.parse(object.choices[0].message.content),
+    schema: unserved,
     unknown_model: refusal,
   }),
 );

@@ -1,9 +1,11 @@
 """One network with a worker and a gateway, for all of other people's clients."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -35,6 +37,16 @@ class Served:
         return self.v1, self.key, self.model
 
 
+async def node_is_known(gateway: GatewayProcess) -> None:
+    """What a node does beyond plain text is asked of it in the background."""
+    async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+        while True:
+            async with http.get(f"{gateway.unified_url}/api/peers") as reply:
+                if any(peer["connected"] for peer in (await reply.json())["peers"]):
+                    return
+            await asyncio.sleep(0.1)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     with running_anvil() as anvil:
@@ -46,4 +58,5 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
                 await worker.on_duty()
                 gateway.start(DVLLM_GATEWAY__RATES=json.dumps(OF_EACH_API))
                 await gateway.ready()
+                await node_is_known(gateway)
                 yield Served(gateway, await gateway.make_key("client", credit="100"))

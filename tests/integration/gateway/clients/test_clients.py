@@ -17,6 +17,9 @@ async def test_openai_for_node__models_chat_stream_and_errors(served: Served):
         "text": SIX_WORDS,
         "streamed": SIX_WORDS,
         "completionTokens": 6,
+        "rated": [["Hello", 0], [" there", 0]],
+        "object": {"words": ["Hello", "there"]},
+        "schema": "response_format",
         "unknown_model": {"class": "NotFoundError", "status": 404, "code": "model_not_found"},
     }
 
@@ -44,6 +47,29 @@ async def test_openai_for_python__every_call_of_its_users(served: Served):
     assert told["embeddings"]["class"] == "BadRequestError"
     assert told["bad_temperature"]["class"] == "BadRequestError"
     assert told["stranger"]["class"] == "AuthenticationError"
+
+
+@pytest.mark.long
+async def test_openai_for_python__what_only_some_engines_do(served: Served):
+    """Of a node whose engine rates words, writes objects, and knows no schemas."""
+    told = await told_by_python("openai_features.py", *served.arguments)
+    words = [["Hello", 0, [72, 101, 108, 108, 111]], [" there", 0, list(b" there")]]
+    words.append([" Hello", 0, list(b" Hello")])
+    assert told["chat"] == [[[*word, [word[0]]] for word in words]] * 2
+    assert told["stream"] == [[[*word, []] for word in words]]
+    whole, from_its_tokens = told["accumulated"]
+    assert whole == from_its_tokens != ""
+    assert told["completion"] == told["completion_stream"]
+    assert told["completion"] == {
+        "tokens": ["Once", " more"],
+        "token_logprobs": [0, 0],
+        "top_logprobs": [{"Once": 0}, {" more": 0}],
+        "text_offset": [0, 4],
+    }
+    assert told["object"] == {"words": ["Hello", "there"]}
+    assert told["penalized"] == "length"
+    refused = {name: told[name] for name in ("schema", "too_many", "tools")}
+    assert refused == {"schema": "response_format", "too_many": "top_logprobs", "tools": "tools"}
 
 
 @pytest.mark.long
