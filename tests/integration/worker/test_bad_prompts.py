@@ -24,6 +24,10 @@ INVALID = {
     "broken JSON": b'{"version": 1',
     "negative max_tokens": b'{"version": 1, "type": "completion", "prompt": "x", '
     b'"parameters": {"max_tokens": -1}}',
+    "an unbounded schema": b'{"version": 1, "type": "completion", "prompt": "x", "parameters": '
+    b'{"response_format": {"type": "json_schema", "schema": {"pattern": "(a+)+"}}}}',
+    "what the engine does not do": b'{"version": 1, "type": "completion", "prompt": "x", '
+    b'"parameters": {"response_format": {"type": "json_schema", "schema": {}}}}',
     "not UTF-8": b"\xff\xfe not text",
     "blank": b"   ",
 }
