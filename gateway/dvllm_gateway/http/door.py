@@ -61,6 +61,7 @@ class Door:
         if visit.limit is not None:
             reply.headers.update(limit_headers(visit.limit))
             reply.headers.update(self._dialect.limit_headers(visit.limit))
+        reply.headers.update(visit.headers)
 
     def _visit(self, request: web.Request) -> Visit:
         address = counted_address(

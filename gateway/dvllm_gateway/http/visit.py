@@ -1,7 +1,7 @@
 """What is noted of one request while it is answered, for its headers, its log line, its figures."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from ulid import ULID
@@ -17,7 +17,10 @@ _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(slots=True)
 class Visit:
-    """`is_open` from the first byte of the reply on: then no other reply can be sent."""
+    """`is_open` from the first byte of the reply on: then no other reply can be sent.
+
+    `headers` are for whatever reply is sent, an error's too.
+    """
 
     request_id: str
     dialect: str
@@ -25,6 +28,7 @@ class Visit:
     operation: str = UNKNOWN_OPERATION
     limit: LimitState | None = None
     is_open: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 VISIT: web.RequestKey[Visit] = web.RequestKey("visit", Visit)

@@ -79,8 +79,13 @@ class RateLimits:
         return _tightest([window.state() for window in await self._windows.read(counted)])
 
     async def count_tokens(self, caller: str, n_tokens: int) -> LimitState:
-        """A number above the whole limit counts as the whole limit: else it could never pass."""
-        return await self._take(self._tokens(caller), min(n_tokens, self._budgets.tokens.n_calls))
+        counted = self._tokens(caller)
+        (window,) = await self._windows.read(counted)
+        n_taken = window.room(n_tokens)
+        while n_taken and not await self._windows.take(counted, n_taken):
+            (window,) = await self._windows.read(counted)  # other gateways were quicker
+            n_taken = window.room(n_tokens)
+        return window.state(n_taken)
 
     async def token_state(self, caller: str) -> LimitState:
         return _tightest(

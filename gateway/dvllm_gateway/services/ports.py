@@ -250,7 +250,8 @@ class Limits(Protocol):
         """Without counting."""
 
     async def count_tokens(self, caller: str, n_tokens: int) -> LimitState:
-        """Against the tokens an account may use in a minute. Raises RateLimited."""
+        """Those an answer used, against what an account may use in a while. Never refuses: they are
+        used already, so what is more than the rest takes all of the rest."""
 
     async def token_state(self, caller: str) -> LimitState:
         """Without counting."""

@@ -26,6 +26,10 @@ class Window:
     def allows(self, n_calls: int) -> bool:
         return self.used() + n_calls <= self.rate.n_calls
 
+    def room(self, n_calls: int) -> int:
+        """How many of `n_calls` more are allowed."""
+        return max(0, min(n_calls, self.rate.n_calls - self.used()))
+
     def wait_s(self, n_calls: int) -> int:
         """Whole seconds until `n_calls` more are allowed, if nothing else is counted meanwhile."""
         if self.allows(n_calls):

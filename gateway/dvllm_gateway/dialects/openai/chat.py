@@ -15,6 +15,7 @@ from dvllm_gateway.dialects.openai.rendering import created_s, task_headers, usa
 from dvllm_gateway.dialects.openai.requests import ChatBody
 from dvllm_gateway.dialects.openai.run import Answer, Run, started
 from dvllm_gateway.dialects.openai.streaming import Frames, stream_run
+from dvllm_gateway.dialects.openai.tokens import checked_meter
 from dvllm_gateway.http.operation import Call, Reply
 from dvllm_gateway.services.own_time import waiting
 from dvllm_gateway.services.tasks import TaskRecord
@@ -27,10 +28,12 @@ class Chat:
         self._options = options
 
     async def complete(self, call: Call[ChatBody, None]) -> Reply | web.StreamResponse:
+        meter = await checked_meter(call)
         model = await call.core.models.get(call.body.model_id)
         asked = chat_requests(call.body, model, default_max_tokens=self._options.default_max_tokens)
         requests = await placed(call.core.network, asked)
-        async with started(call.core.tasks, account_of(call), requests) as run:
+        account = account_of(call)
+        async with started(call.core.tasks, account, requests, meter.count) as run:
             if call.body.stream:
                 frames = ChatFrames(call.body, run)
                 return await stream_run(call, run, frames, self._options)

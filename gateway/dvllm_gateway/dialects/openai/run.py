@@ -1,7 +1,7 @@
 """The tasks behind one call: all of them begin or none, and nobody works for one who hung up."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,7 @@ from dvllm_gateway.services.tasks import StreamEnd, TaskRecord, TaskRequest, Tex
 ITEMS_AHEAD = 64
 
 Item = tuple[int, TextChunk | StreamEnd]
+CountUsage = Callable[[Usage], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,14 @@ class Answer:
 
 
 class Run:
-    """One call's tasks, in the order of its choices."""
+    """One call's tasks, in the order of its choices. `count` is told what each answer used."""
 
-    def __init__(self, tasks: Tasks, account: AccountId, records: Sequence[TaskRecord]) -> None:
+    def __init__(
+        self, tasks: Tasks, account: AccountId, records: Sequence[TaskRecord], count: CountUsage
+    ) -> None:
         self._tasks = tasks
         self._account = account
+        self._count = count
         self.records = tuple(records)
 
     async def wait_submitted(self, timeout_s: float) -> None:
@@ -103,6 +107,8 @@ class Run:
     ) -> None:
         try:
             async for item in self._tasks.stream(self._account, record.id):
+                if isinstance(item, StreamEnd):
+                    await self._count(item.usage)
                 await arrived.put((index, item))
         except Exception as failure:  # whoever reads the queue raises it
             await arrived.put(failure)
@@ -116,7 +122,7 @@ def _answer(text: str, end: StreamEnd) -> Answer:
 
 @asynccontextmanager
 async def started(
-    tasks: Tasks, account: AccountId, requests: Sequence[TaskRequest]
+    tasks: Tasks, account: AccountId, requests: Sequence[TaskRequest], count: CountUsage
 ) -> AsyncIterator[Run]:
     """Raises what `Tasks.submit` raises. Who is cancelled in here leaves no task to be answered."""
     records: list[TaskRecord] = []
@@ -127,7 +133,7 @@ async def started(
         await asyncio.shield(_give_up(tasks, account, records))
         raise
     try:
-        yield Run(tasks, account, records)
+        yield Run(tasks, account, records, count)
     except (asyncio.CancelledError, ConnectionError):
         await asyncio.shield(_give_up(tasks, account, records))
         raise

@@ -119,14 +119,13 @@ async def test_count__window_over__counts_anew() -> None:
     assert await spend(desk, rate=short) == 0
 
 
-async def test_count_tokens__until_the_minute_is_full__then_refused() -> None:
+async def test_count_tokens__more_than_are_left__takes_what_is_left() -> None:
     desk = limits(tokens=Rate(100, 60))
     assert (await desk.count_tokens("team", 60)).remaining == 40
-    with pytest.raises(RateLimited):
-        await desk.count_tokens("team", 41)
+    assert (await desk.count_tokens("team", 41)).remaining == 0
+    assert (await desk.count_tokens("team", 1)).remaining == 0
     state = await desk.token_state("team")
-    assert (state.limit, state.remaining) == (100, 40)
-    assert (await desk.count_tokens("team", 40)).remaining == 0
+    assert (state.limit, state.remaining) == (100, 0)
 
 
 async def test_count_tokens__more_than_a_minute_has__takes_it_all() -> None:

@@ -10,7 +10,7 @@ from dvllm_gateway.dialects.openai.run import Run
 from dvllm_gateway.dialects.openai.streaming import DONE, frames_of
 from dvllm_gateway.errors import NetworkUnavailable, TaskFailed
 from tests.unit.gateway.openai.scripted_tasks import ACCOUNT, ScriptedTasks
-from tests.unit.gateway.openai.test_run import make_requests
+from tests.unit.gateway.openai.test_run import make_requests, uncounted
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -21,7 +21,7 @@ RATED = [TokenLogprob("a", -0.5, (Candidate("b", -0.25),)), TokenLogprob("é", -
 async def make_run(*texts, document=None):
     tasks = ScriptedTasks(*texts, document=document)
     records = [await tasks.submit(ACCOUNT, request) for request in make_requests(len(texts))]
-    return Run(tasks, ACCOUNT, records)
+    return Run(tasks, ACCOUNT, records, uncounted)
 
 
 async def chat_frames(run, **fields):
