@@ -18,6 +18,7 @@ from decentralized_vllm.protocol.ids import (
     Wei,
 )
 from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
+from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.errors import GatewayError
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.task_jobs import Job, JobWatch
@@ -76,6 +77,7 @@ class ScriptedMarket:
         self.answers: deque[Answer | GatewayError] = deque()
         self.sent: dict[TaskId, Order] = {}
         self.watches: dict[TaskId, JobWatch] = {}
+        self.documents: dict[tuple[Address, Cid], ResponseDocument | GatewayError] = {}
         self.cancelled: list[JobId] = []
         self.forgotten: list[JobWatch] = []
         self._streams: dict[Address, asyncio.Queue[NodeWord | GatewayError | None]] = {}
@@ -110,6 +112,12 @@ class ScriptedMarket:
 
     async def published(self, job: Job, cid: Cid) -> Answer:
         given = self.answers.popleft() if self.answers else answer()
+        if isinstance(given, GatewayError):
+            raise given
+        return given
+
+    async def document(self, worker: Address, cid: Cid) -> ResponseDocument:
+        given = self.documents[worker, cid]
         if isinstance(given, GatewayError):
             raise given
         return given

@@ -1,22 +1,28 @@
 """Signed documents of answers: where they are read, and for a while kept when they are rich."""
 
 from collections import OrderedDict
+from typing import Protocol
 
 from decentralized_vllm.protocol.ids import Address, Cid
 from decentralized_vllm.protocol.responses import RequestIdentity, ResponseDocument
 from decentralized_vllm.requester.answers import ReadsFiles, read_again, read_answer
-from decentralized_vllm.requester.node_sources import NodeSources
 
-RICH_KEPT = 64
+MAX_KEPT_BYTES = 64 << 20  # in memory, as `_weight` guesses it: nodes decide how long these are
+
+
+class FindsNodes(Protocol):
+    async def store_of(self, node: Address) -> ReadsFiles | None: ...
 
 
 class Documents:
     """One with more than its text is asked for again as soon as the text is told."""
 
-    def __init__(self, nodes: NodeSources, store: ReadsFiles, *, kept: int = RICH_KEPT) -> None:
+    def __init__(
+        self, nodes: FindsNodes, store: ReadsFiles, *, max_kept_bytes: int = MAX_KEPT_BYTES
+    ) -> None:
         self._nodes = nodes
         self._store = store
-        self._n_kept = kept
+        self._room = max_kept_bytes
         self._kept: OrderedDict[Cid, ResponseDocument] = OrderedDict()
 
     async def read(self, cid: Cid, request: RequestIdentity, node: Address) -> ResponseDocument:
@@ -37,6 +43,14 @@ class Documents:
         return [self._store] if at_node is None else [at_node, self._store]
 
     def _keep(self, cid: Cid, document: ResponseDocument) -> None:
+        if cid in self._kept:
+            return
         self._kept[cid] = document
-        while len(self._kept) > self._n_kept:
-            self._kept.popitem(last=False)
+        self._room -= _weight(document)
+        while self._room < 0:
+            _, oldest = self._kept.popitem(last=False)
+            self._room += _weight(oldest)
+
+
+def _weight(document: ResponseDocument) -> int:
+    return len(document.text) + 32 * len(document.token_ids) + 2048 * len(document.logprobs or ())

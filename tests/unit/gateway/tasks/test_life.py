@@ -7,6 +7,7 @@ import pytest
 
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
+from decentralized_vllm.protocol.responses import parse_response
 from dvllm_gateway.errors import (
     Conflict,
     InsufficientBalance,
@@ -32,6 +33,7 @@ from tests.support.scripted_market import (
     ESCROW_WEI,
     NODE,
     OTHER_NODE,
+    RESPONSE_CID,
     ScriptedMarket,
     answer,
     delivered_job,
@@ -40,6 +42,7 @@ from tests.support.scripted_market import (
     open_job,
 )
 from tests.support.task_desk import ALICE, GRANT_WEI, Desk, eventually, running
+from tests.support.vectors import load
 
 BOB = AccountId("bob")
 
@@ -403,3 +406,24 @@ async def _take_over(store: MemoryTaskStore, leases: MemoryLeaseStore, task_id: 
         watch = await second.market.watch_of(task_id)  # type: ignore[arg-type]
         watch.set(delivered_job())
         return (await second.over(task_id)).id  # type: ignore[arg-type]
+
+
+async def test_document__of_an_answer__is_what_the_node_signed(desk: Desk) -> None:
+    task_id, watch = await desk.submitted()
+    with pytest.raises(NotFound):
+        await desk.service.document(await desk.service.get(ALICE, task_id))
+    watch.set(delivered_job())
+    done = await desk.over(task_id)
+    document = parse_response(load("documents")["responses"][0]["canonical"].encode())
+    desk.market.documents[NODE, RESPONSE_CID] = document
+    assert await desk.service.document(done) is document
+
+
+async def test_document__node_gone__says_that_a_task_exists(desk: Desk) -> None:
+    task_id, watch = await desk.submitted()
+    watch.set(delivered_job())
+    done = await desk.over(task_id)
+    desk.market.documents[NODE, RESPONSE_CID] = NetworkUnavailable("gone")
+    with pytest.raises(NetworkUnavailable) as away:
+        await desk.service.document(done)
+    assert away.value.task_created
