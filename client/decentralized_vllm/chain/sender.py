@@ -29,6 +29,7 @@ from decentralized_vllm.protocol.errors import (
     ChainUnavailable,
     KeyInUse,
     RetryableError,
+    StorageFull,
     TransactionFailed,
     WrongChain,
 )
@@ -133,7 +134,7 @@ class OutboxSender:
                 raise ChainUnavailable(f"{outgoing.call.label}: the sender was stopped")
 
     async def run(self) -> None:
-        """Until cancelled. Outages of chain and database are waited out."""
+        """Until cancelled. Outages of chain and database, and a full disk, are waited out."""
         self._is_stopped = False
         failures = 0
         try:
@@ -141,7 +142,7 @@ class OutboxSender:
                 hints_seen = self._hints.count
                 try:
                     await self._tick()
-                except (RetryableError, WrongChain) as error:
+                except (RetryableError, StorageFull, WrongChain) as error:
                     failures += 1
                     log.warning("sender_waits", extra={"reason": str(error), "failures": failures})
                     await asyncio.sleep(jittered_backoff_s(0.1, failures))

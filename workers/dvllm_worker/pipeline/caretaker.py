@@ -11,6 +11,7 @@ from decentralized_vllm.protocol.errors import (
     ContractRevert,
     DvllmError,
     RetryableError,
+    StorageFull,
     TransactionFailed,
     UnknownJob,
 )
@@ -101,7 +102,7 @@ class Caretaker:
                 continue
             try:
                 await self._look(key)
-            except RetryableError as error:
+            except (RetryableError, StorageFull) as error:
                 log.warning("job %s is looked at again: %s", key.job_id, error)
                 self._look_at(key, self._clock.now_s() + RETRY_S)
 

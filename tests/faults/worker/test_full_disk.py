@@ -1,0 +1,140 @@
+"""The disk is full for a while: the node says so, loses nothing, goes on when there is space."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from decentralized_vllm.protocol.jobs import JobStatus
+from tests.support.anvil import Anvil
+from tests.support.small_disk import SmallDisk, small_disk
+from tests.support.worker_network import FIRST_WORKER, TERMS, WorkerNetwork, worker_network
+from tests.support.worker_process import WorkerProcess
+
+NO_SPACE = "no space left"
+
+
+@pytest.fixture
+async def net(anvil: Anvil, tmp_path: Path) -> AsyncIterator[WorkerNetwork]:
+    """With leases that outlast the trouble."""
+    async with worker_network(anvil, tmp_path, replace(TERMS, lease_s=60)) as net:
+        yield net
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
+
+
+def on(disk: SmallDisk) -> dict[str, object]:
+    return {"data_dir": str(disk.path / "data")}
+
+
+async def assert_goes_on(net: WorkerNetwork, worker: WorkerProcess, job_id: int) -> None:
+    """Delivered by this node, which never stopped, with the one transaction that a job takes."""
+    state = await net.reaches(job_id, JobStatus.DELIVERED)
+    assert state.node == worker.address
+    await worker.logged('"stage": "final"')
+    assert worker.process is not None
+    assert worker.process.poll() is None
+    document = await net.answer(job_id)
+    assert document.request.job_id == job_id
+    assert "Traceback" not in worker.log_text()
+
+
+async def test_full__job_comes_meanwhile__said_and_answered_once_there_is_space(
+    net: WorkerNetwork, disk: SmallDisk
+) -> None:
+    with net.worker(top=on(disk)) as worker:
+        await net.enlist(worker)
+        n_before = await net.sent_by(FIRST_WORKER)
+        worker.start()
+        await worker.on_duty()
+        disk.fill()
+        job_id = await net.submit()
+        await worker.logged(NO_SPACE)
+        assert (await net.state(job_id)).status is JobStatus.LEASED
+        disk.make_room()
+        await assert_goes_on(net, worker, job_id)
+        assert await net.sent_by(FIRST_WORKER) == n_before + 1
+
+
+async def test_full__while_generating__said_and_answered_once_there_is_space(
+    net: WorkerNetwork, disk: SmallDisk
+) -> None:
+    slow = {"engine.null": {"first_token_s": 1.0}}
+    with net.worker(top=on(disk), **slow) as worker:
+        await net.enlist(worker)
+        n_before = await net.sent_by(FIRST_WORKER)
+        worker.start()
+        await worker.on_duty()
+        job_id = await net.submit()
+        await worker.logged('"stage": "generating"')
+        disk.fill()
+        await worker.logged(f"job {job_id} waits: {NO_SPACE}")
+        disk.make_room()
+        await assert_goes_on(net, worker, job_id)
+        assert await net.sent_by(FIRST_WORKER) == n_before + 1
+
+
+async def test_full__while_its_transaction_is_pending__confirmed_once_there_is_space(
+    net: WorkerNetwork, disk: SmallDisk
+) -> None:
+    with net.worker(top=on(disk)) as worker:
+        await net.enlist(worker)
+        n_before = await net.sent_by(FIRST_WORKER)
+        worker.start()
+        await worker.on_duty()
+        job_id = await net.submit()
+        await net.anvil.acall("evm_setAutomine", False)
+        await worker.logged('"stage": "submitted"')
+        disk.fill()
+        await net.anvil.acall("evm_setAutomine", True)
+        await net.anvil.acall("evm_mine")
+        await worker.logged(NO_SPACE)
+        disk.make_room()
+        await assert_goes_on(net, worker, job_id)
+        assert await net.sent_by(FIRST_WORKER) == n_before + 1
+
+
+async def test_full__of_the_log_alone__jobs_are_answered_all_the_same(
+    net: WorkerNetwork, disk: SmallDisk
+) -> None:
+    (net.folder / FIRST_WORKER.address).symlink_to(disk.path)
+    elsewhere = {"data_dir": str(net.folder / "elsewhere")}
+    with net.worker(top=elsewhere) as worker:
+        await net.enlist(worker)
+        worker.start()
+        await worker.on_duty()
+        disk.fill()
+        job_id = await net.submit()
+        await net.reaches(job_id, JobStatus.DELIVERED)
+        disk.make_room()
+        assert (await net.answer(job_id)).node == worker.address
+
+
+async def test_full__before_the_start__refused_in_one_line(
+    net: WorkerNetwork, disk: SmallDisk
+) -> None:
+    with net.worker(top=on(disk)) as worker:
+        await net.enlist(worker)
+        disk.fill()
+        worker.start()
+        assert await worker.ended() == 1
+        assert "MiB are free at" in worker.log_text()
+        assert "Traceback" not in worker.log_text()
+
+
+async def test_too_small_for_the_model__said_and_served_once_there_is_space(
+    net: WorkerNetwork, disk: SmallDisk
+) -> None:
+    disk.make_room(400)
+    with net.worker(top=on(disk)) as worker:
+        await net.enlist(worker)
+        worker.start()
+        await worker.logged("use a larger disk for data_dir")
+        assert "on duty" not in worker.log_text()
+        disk.make_room()
+        await worker.on_duty()
