@@ -55,6 +55,12 @@ WEI_PER_TOKEN = 10**18
 
 async def run_gateway(settings: GatewaySettings, stops: StopSignals) -> None:
     """Serves until it is told to stop. Raises SettingError and its kinds, and ChainUnavailable."""
+    with stops.listening():
+        await _unless(stops.at_once, _run(settings, stops))
+    log.info("stopped")
+
+
+async def _run(settings: GatewaySettings, stops: StopSignals) -> None:
     options = HttpOptions(
         trusted_proxies=trusted_proxies(settings), logs_requests=settings.log_requests
     )
@@ -65,23 +71,11 @@ async def run_gateway(settings: GatewaySettings, stops: StopSignals) -> None:
     ):
         readiness.gateway = gateway
         serving = Serving(settings, gateway.core, gateway.dialects, options)
-        with stops.listening():
-            await _unless(stops.at_once, _serve(settings, serving, admin_url, options, stops))
-    log.info("stopped")
-
-
-async def _serve(
-    settings: GatewaySettings,
-    serving: Serving,
-    admin_url: str,
-    options: HttpOptions,
-    stops: StopSignals,
-) -> None:
-    async with serving.open(admin_url) as addresses:
-        log.info("listening", extra=asdict(addresses))
-        await stops.drain.wait()
-        log.info("draining")
-    await options.background.drain(settings.tasks.drain_s)
+        async with serving.open(admin_url) as addresses:
+            log.info("listening", extra=asdict(addresses))
+            await stops.drain.wait()
+            log.info("draining")
+        await options.background.drain(settings.tasks.drain_s)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -16,14 +16,13 @@ async def call(
     method: str, url: str, key: str | None = None, **more: Any
 ) -> tuple[int, Any, "aiohttp.typedefs.LooseHeaders"]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    async with aiohttp.ClientSession() as session:
-        async with session.request(method, url, headers=headers, **more) as response:
-            is_json = response.content_type == "application/json"
-            return (
-                response.status,
-                await response.json() if is_json else await response.text(),
-                response.headers,
-            )
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, url, headers=headers, **more) as response,
+    ):
+        is_json = response.content_type == "application/json"
+        body = await response.json() if is_json else await response.text()
+        return response.status, body, response.headers
 
 
 async def finished(gateway: GatewayProcess, key: str, task_id: str) -> dict[str, Any]:
