@@ -28,6 +28,7 @@ from dvllm_gateway.state import (
     SqlEventStore,
     SqlLeaseStore,
     SqlTaskStore,
+    database_url,
     open_database,
 )
 from tests.support.anvil import development_account
@@ -61,9 +62,16 @@ class Where:
         )
 
     @property
+    def _outbox(self) -> Path | str:
+        """Beside the tasks, where processes on several machines would share both."""
+        if "://" not in self.database:
+            return self.folder / "outbox.sqlite"
+        return database_url(self.database).render_as_string(hide_password=False)
+
+    @property
     def trade(self) -> TradeSettings:
         return TradeSettings(
-            outbox=self.folder / "outbox.sqlite",
+            outbox=self._outbox,
             lock_dir=self.folder / "locks",
             sweep_every_s=0.5,
             till=TillSettings(look_every_s=0.5),

@@ -1,7 +1,8 @@
 """The port Market over the library: what tasks do with the network, by one key."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.content.car import encode_file
@@ -48,6 +49,14 @@ class Offers:
             job = await watch.after(job)
 
 
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """What goes on behind one submission."""
+
+    task_id: TaskId
+    tasks: tuple[asyncio.Task[None], ...]
+
+
 class ChainMarket:
     """What goes on behind a submission runs in `group`, until the watch is forgotten."""
 
@@ -79,7 +88,7 @@ class ChainMarket:
         self._documents = documents
         self._ears = ears
         self._group = group
-        self._behind: dict[JobWatch, list[asyncio.Task[None]]] = {}
+        self._behind: dict[JobWatch, _Behind] = {}
 
     @property
     def sender(self) -> Address:
@@ -92,11 +101,12 @@ class ChainMarket:
 
     async def submit(self, order: Order, watch: JobWatch) -> None:
         await self._submitter.send(order, watch)
-        self._behind.setdefault(watch, []).extend(
+        self._behind[watch] = _Behind(
+            order.task_id,
             (
-                self._in_background(self._submitter.confirm(order, watch)),
-                self._in_background(self._offers.follow(order, watch)),
-            )
+                self._group.create_task(self._submitter.confirm(order, watch)),
+                self._group.create_task(self._offers.follow(order, watch)),
+            ),
         )
 
     async def is_submitted(self, task_id: TaskId) -> bool:
@@ -125,8 +135,11 @@ class ChainMarket:
         return self._ears.listen(job)
 
     def forget(self, watch: JobWatch) -> None:
-        for task in self._behind.pop(watch, ()):
-            task.cancel()
+        behind = self._behind.pop(watch, None)
+        if behind is not None:
+            for task in behind.tasks:
+                task.cancel()
+            self._till.settled(behind.task_id)  # its end may be known before its receipt
         self._follower.forget(watch)
 
     def close(self) -> None:
@@ -136,9 +149,6 @@ class ChainMarket:
 
     async def _reread(self, job_id: JobId) -> None:
         await reread(self._network, self._follower, job_id)
-
-    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        return self._group.create_task(work)
 
 
 async def reread(network: Network, follower: Follower, job_id: JobId) -> None:

@@ -38,6 +38,7 @@ class Sweep:
 
     async def once(self) -> None:
         jobs = self._follower.open_jobs()
+        self._ahead &= {job.id for job in jobs}
         if not jobs:
             return
         now_s = await self._network.jobs.chain_time_s()

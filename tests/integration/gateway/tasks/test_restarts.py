@@ -1,13 +1,18 @@
 """A gateway that is killed or stopped at any point loses no task and submits none twice."""
 
 import asyncio
+from collections.abc import Iterator
+
+import pytest
 
 from decentralized_vllm.chain.request_history import RequestHistory
 from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.jobs import JobStatus
 from decentralized_vllm.protocol.units import tokens
+from dvllm_gateway.errors import NoCapacity
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.tasks import TaskRecord, TaskState
+from tests.support.postgresql import postgresql_programs, running_cluster
 from tests.support.task_network import ALICE, GATEWAY, Where, request, task_gateway, where
 from tests.support.task_process import task_process
 from tests.support.worker_network import WorkerNetwork
@@ -114,18 +119,38 @@ async def test_stopped_while_streaming__the_next_one_streams_the_same_answer(
     assert "".join(item.text for item in items[:-1]) == done.response  # type: ignore[union-attr]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(net: WorkerNetwork, request: pytest.FixtureRequest) -> Iterator[Where]:
+    if request.param == "sqlite":
+        yield where(net)
+        return
+    programs = postgresql_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian's package: postgresql)")
+    with running_cluster(programs) as cluster:
+        yield where(net, database=cluster.new_database())
+
+
 async def test_two_with_one_key__second_stands_by_and_takes_over(
-    net: WorkerNetwork, worker: WorkerProcess
+    net: WorkerNetwork, worker: WorkerProcess, place: Where
 ) -> None:
-    place = where(net)
-    with task_process(place) as process:
-        await process.says("completed")
+    with task_process(place, n_tasks=3) as process:
+        tasks = await process.says("completed", n_tasks=3)
         async with task_gateway(place, waits=False) as second:
+            heard = second.bus.subscribe(after=0)
             await asyncio.sleep(1)
             assert not second.crew.is_on_duty
+            with pytest.raises(NoCapacity):
+                await second.service.submit(ALICE, request())
             process.kill()
             async with asyncio.timeout(20):
                 await second.crew.on_duty()
             task = await second.service.submit(ALICE, request())
             done = await second.service.wait_over(ALICE, task.id, WAIT_S)
+            old = [await second.service.get(ALICE, task_id) for task_id in tasks]
+            async with asyncio.timeout(WAIT_S):
+                while (await anext(heard)).payload != done:
+                    continue
     assert done.state is TaskState.COMPLETED
+    assert all(record.state is TaskState.COMPLETED for record in old)
+    assert len({record.job_id for record in (*old, done)}) == 4
