@@ -26,7 +26,7 @@ FORGE = FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim forge
 SIDE_BY_SIDE := -j4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo devnet check test test-all analysis fmt gas gas-update bench clean
+.PHONY: help demo devnet check test test-all analysis fmt gas gas-update bench bench-gateway clean
 .PHONY: contracts forge-test abi-check gas-check ape-test integration
 .DEFAULT_GOAL := help
 
@@ -97,6 +97,9 @@ gas-update: .venv/.stamp node_modules/.stamp ## rewrite tests/snapshots/gas.json
 
 bench: .venv/.stamp node_modules/.stamp ## figures of the whole path, as ratios where a rival part is in it
 	@$(BIN)/python -m tests.bench.run
+
+bench-gateway: .venv/.stamp node_modules/.stamp .venv-clients/.stamp ## figures of the gateway, beside LiteLLM's proxy
+	@$(BIN)/python -m tests.bench.gateway.run
 
 # ---------------------------------------------------------------- environments
 PACKAGES := client/pyproject.toml workers/pyproject.toml gateway/pyproject.toml devnet/pyproject.toml

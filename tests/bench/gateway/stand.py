@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from dvllm_devnet.console import Console
+from dvllm_devnet.manifest import GatewayEntry
 from dvllm_devnet.network import Network, running_network
 from dvllm_devnet.network_plan import NetworkPlan, on_free_ports
 from dvllm_devnet.settings import DevnetSettings, load_settings
@@ -52,7 +53,7 @@ class Stand:
         return self._entry.dvllm_ws_url
 
     @property
-    def _entry(self) -> Any:
+    def _entry(self) -> GatewayEntry:
         entry = self.network.manifest.gateway
         assert entry is not None
         return entry

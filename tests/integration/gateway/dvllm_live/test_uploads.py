@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import io
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from decentralized_vllm.protocol.request_auth import form_digest
 from decentralized_vllm.protocol.transactions import Call
 from dvllm_devnet.models.tiny import tiny_model
 from tests.support.anvil import Anvil, development_account
+from tests.support.big_model import big_model, peak_rss_bytes
 from tests.support.dvllm_live import Live, live_network
 from tests.support.engines import MODEL_CACHE
 from tests.support.local_network import OWNER, sending
@@ -91,30 +90,9 @@ async def test_upload__gateway_has_the_owners_key__registered(anvil: Anvil, tmp_
         assert (status, again["error"]["code"]) == (409, "E012")
 
 
-def large_model(folder: Path, n_bytes: int) -> Path:
-    """One tensor of zeros in an otherwise small model."""
-    folder.mkdir()
-    source, _ = other_model()
-    shutil.copy(source / "config.json", folder)
-    entry = {"zeros": {"dtype": "U8", "shape": [n_bytes], "data_offsets": [0, n_bytes]}}
-    head = json.dumps(entry).encode()
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(len(head).to_bytes(8, "little") + head)
-        file.truncate(8 + len(head) + n_bytes)
-    return folder
-
-
-async def peak_rss_bytes(pid: int, work: "asyncio.Task[Any]") -> int:
-    process, peak = psutil.Process(pid), 0
-    while not work.done():
-        peak = max(peak, process.memory_info().rss)
-        await asyncio.sleep(0.05)
-    return peak
-
-
 @pytest.mark.long
 async def test_upload__a_gigabyte__in_little_memory(live: Live, tmp_path: Path) -> None:
-    folder = await asyncio.to_thread(large_model, tmp_path / "large", 1 << 30)
+    folder = await asyncio.to_thread(big_model, tmp_path / "large", 1 << 30)
     cid = await asyncio.to_thread(cid_of_path, folder)
     data = aiohttp.FormData()
     for name, value in TEXTS.items():
@@ -127,7 +105,7 @@ async def test_upload__a_gigabyte__in_little_memory(live: Live, tmp_path: Path) 
         options = {"headers": headers, "timeout": aiohttp.ClientTimeout(total=280)}
         work = asyncio.create_task(live.call("POST", PATH, data=data, **options))
         assert live.gateway.process is not None
-        peak = await peak_rss_bytes(live.gateway.process.pid, work)
+        peak = await peak_rss_bytes(psutil.Process(live.gateway.process.pid), work)
     status, body = work.result()
     assert (status, body["cid"]) == (201, cid), body
     assert peak < 200 << 20, f"{peak >> 20} MiB"
