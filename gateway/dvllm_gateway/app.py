@@ -11,6 +11,7 @@ from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.requester.purse import balance_of
 from dvllm_gateway.access import api_keys, authentication, rate_limits
 from dvllm_gateway.apis import Apis
+from dvllm_gateway.garbage import keep_what_is_built
 from dvllm_gateway.gateway_key import check_key_may_be_raw, load_key
 from dvllm_gateway.http.metrics import Metrics
 from dvllm_gateway.http.options import HttpOptions
@@ -72,6 +73,7 @@ async def _run(settings: GatewaySettings, stops: StopSignals) -> None:
         readiness.gateway = gateway
         serving = Serving(settings, gateway.core, gateway.dialects, options)
         async with serving.open(admin_url) as addresses:
+            keep_what_is_built()
             log.info("listening", extra=asdict(addresses))
             await stops.drain.wait()
             log.info("draining")
