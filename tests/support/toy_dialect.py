@@ -140,6 +140,10 @@ class Toy:
     async def stream(self, call: AnyCall) -> web.StreamResponse:
         return await stream_events(call.request, self._frames(), ping_after_s=0.2)
 
+    async def pour(self, call: AnyCall) -> web.StreamResponse:
+        self.n_sums += 1
+        return await self.stream(call)
+
     async def take_form(self, call: AnyCall) -> Reply:
         fields: dict[str, str] = {}
         files: dict[str, int] = {}
@@ -208,6 +212,7 @@ def toy_dialect(
             operation("addLater", "POST", f"/{name}s/later", toy.add_later, **spending),
             operation("addAndLose", "POST", f"/{name}s/lost", toy.add_and_lose, **spending),
             operation("refuse", "POST", f"/{name}s/refused", toy.refuse, **spending),
+            operation("pour", "POST", f"/{name}s/poured", toy.pour, **spending, streams=True),
             operation(
                 "getThing",
                 "GET",

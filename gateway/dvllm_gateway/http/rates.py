@@ -9,6 +9,9 @@ from dvllm_gateway.services.principals import Principal
 
 class RateDesk:
     def __init__(self, dialect: Dialect, limits: Limits) -> None:
+        classes = {dialect.fallback_class, *(each.rate_class for each in dialect.operations)}
+        if missing := classes - set(dialect.rates):
+            raise ValueError(f"{dialect.name}: no rates for {sorted(missing)}")
         self._dialect = dialect
         self._limits = limits
 

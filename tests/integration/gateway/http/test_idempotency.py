@@ -99,3 +99,31 @@ async def test_key__of_a_call_that_failed_with_a_task__replays_the_failure(toy: 
 async def test_key__of_no_sensible_length__is_400(toy: Served, key: str) -> None:
     assert (await ask(toy, "/toys/sums", [], key=key))[0] == 400
     assert toy.toy.n_sums == 0
+
+
+async def test_key__of_a_stream__is_not_used_twice(toy: Served) -> None:
+    headers = {**toy.own, "Idempotency-Key": "k1"}
+    await toy.toy.frames.put(b"1")
+    await toy.toy.frames.put(None)
+    body = {"numbers": [1]}
+    async with toy.session.post(toy.url + "/toys/poured", json=body, headers=headers) as response:
+        assert await response.read() == b"data: 1\n\n"
+    status, refused, _ = await ask(toy, "/toys/poured", [1])
+
+    assert (status, refused["oops"]) == (409, "conflict")
+    assert toy.toy.n_sums == 1
+
+
+async def test_key__of_a_stream_whose_reader_left__is_not_used_twice(toy: Served) -> None:
+    headers = {**toy.own, "Idempotency-Key": "k1"}
+    await toy.toy.frames.put(b"1")
+    body = {"numbers": [1]}
+    async with toy.session.post(toy.url + "/toys/poured", json=body, headers=headers) as response:
+        await response.content.readuntil(b"\n\n")
+        response.close()
+    await toy.toy.frames.put(b"2")
+    await toy.toy.frames.put(None)
+    await toy.options.background.drain(5)
+
+    assert (await ask(toy, "/toys/poured", [1]))[0] == 409
+    assert toy.toy.n_sums == 1
