@@ -1,7 +1,8 @@
 """Answers: read where the node published them, held against the chain before anyone sees them."""
 
+import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from decentralized_vllm.chain.network import Network
@@ -31,8 +32,11 @@ class Rereads(Protocol):
 
 @dataclass(slots=True)
 class _Kept:
+    """Who asks while the answer is read waits for it: a delivery often follows that closely."""
+
     identity: RequestIdentity
     answer: Answer | None = None
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class AnswerDesk:
@@ -66,9 +70,10 @@ class AnswerDesk:
 
     async def _answer(self, job: Job, cid: Cid) -> Answer:
         kept = self._keep(job)
-        if kept.answer is None or (kept.answer.cid, kept.answer.worker) != (cid, job.node):
-            kept.answer = await self._read(job, cid, kept.identity)
-        return kept.answer
+        async with kept.reading:
+            if kept.answer is None or (kept.answer.cid, kept.answer.worker) != (cid, job.node):
+                kept.answer = await self._read(job, cid, kept.identity)
+            return kept.answer
 
     async def _read(self, job: Job, cid: Cid, identity: RequestIdentity) -> Answer:
         assert job.node is not None
