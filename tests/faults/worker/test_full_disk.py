@@ -1,24 +1,34 @@
 """The disk is full for a while: the node says so, loses nothing, goes on when there is space."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from decentralized_vllm.protocol.jobs import JobStatus
 from tests.support.anvil import Anvil
 from tests.support.small_disk import SmallDisk, small_disk
-from tests.support.worker_network import FIRST_WORKER, TERMS, WorkerNetwork, worker_network
+from tests.support.worker_network import (
+    FIRST_WORKER,
+    PATIENCE_S,
+    SECOND_WORKER,
+    TERMS,
+    WorkerNetwork,
+    worker_network,
+)
 from tests.support.worker_process import WorkerProcess
 
 NO_SPACE = "no space left"
+LEASE_S = 60
 
 
 @pytest.fixture
 async def net(anvil: Anvil, tmp_path: Path) -> AsyncIterator[WorkerNetwork]:
     """With leases that outlast the trouble."""
-    async with worker_network(anvil, tmp_path, replace(TERMS, lease_s=60)) as net:
+    async with worker_network(anvil, tmp_path, replace(TERMS, lease_s=LEASE_S)) as net:
         yield net
 
 
@@ -30,6 +40,13 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 def on(disk: SmallDisk) -> dict[str, object]:
     return {"data_dir": str(disk.path / "data")}
+
+
+async def is_queued(worker: WorkerProcess) -> None:
+    """Returns once a job that is another's is in the node's journal."""
+    async with aiohttp.ClientSession() as http, asyncio.timeout(PATIENCE_S):
+        while (await (await http.get(f"{worker.url}/status")).json())["queue"] == 0:  # noqa: ASYNC110 - a page tells nothing by itself
+            await asyncio.sleep(0.05)
 
 
 async def assert_goes_on(net: WorkerNetwork, worker: WorkerProcess, job_id: int) -> None:
@@ -97,6 +114,24 @@ async def test_full__while_its_transaction_is_pending__confirmed_once_there_is_s
         disk.make_room()
         await assert_goes_on(net, worker, job_id)
         assert await net.sent_by(FIRST_WORKER) == n_before + 1
+
+
+async def test_full__when_a_lapsed_job_is_to_be_taken__taken_once_there_is_space(
+    net: WorkerNetwork, disk: SmallDisk
+) -> None:
+    with net.worker(top=on(disk)) as worker, net.worker(SECOND_WORKER) as absent:
+        await net.enlist(worker)
+        await net.enlist(absent)
+        worker.start()
+        await worker.on_duty()
+        await net.mine_every_second()
+        job_id = await net.submit(node=absent.address)
+        await is_queued(worker)
+        disk.fill()
+        await net.pass_time(LEASE_S + net.network.clocks.grace_s)
+        await worker.logged(f"job {job_id} is looked at again: {NO_SPACE}")
+        disk.make_room()
+        await assert_goes_on(net, worker, job_id)
 
 
 async def test_full__of_the_log_alone__jobs_are_answered_all_the_same(
