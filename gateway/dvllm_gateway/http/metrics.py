@@ -1,5 +1,6 @@
 """Every figure that the gateway tells Prometheus, declared in one place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -10,6 +11,9 @@ LATENCY_BUCKETS_S = (
 )  # fmt: skip
 OWN_TIME_BUCKETS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.02, 0.05, 0.1, 0.5, 2)
 
+_PREFIX = "dvllm_gateway"
+_ASKED = ("dialect", "operation")
+
 
 class Metrics:
     """One set per process. Labels come from code and operators, never from callers."""
@@ -18,47 +22,32 @@ class Metrics:
         self.registry = registry
         self._n_requests: dict[tuple[str, str, int], Counter] = {}
         self._times: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
-        asked = ("dialect", "operation")
-        self.requests = Counter(
-            "dvllm_gateway_requests",
-            "Requests answered.",
-            (*asked, "status"),
-            registry=registry,
-        )
-        self.latency = Histogram(
-            "dvllm_gateway_request_seconds",
+        self.requests = self._counter("requests", "Requests answered.", *_ASKED, "status")
+        self.latency = self._histogram(
+            "request_seconds",
             "From the head of a request to the end of its reply.",
-            asked,
-            buckets=LATENCY_BUCKETS_S,
-            registry=registry,
+            LATENCY_BUCKETS_S,
         )
-        self.own_time = Histogram(
-            "dvllm_gateway_own_seconds",
+        self.own_time = self._histogram(
+            "own_seconds",
             "The same without waiting for a block, a node or the caller.",
-            asked,
-            buckets=OWN_TIME_BUCKETS_S,
-            registry=registry,
+            OWN_TIME_BUCKETS_S,
         )
-        self.streams = Gauge(
-            "dvllm_gateway_streams", "Event streams being written.", registry=registry
-        )
-        self.sockets = Gauge(
-            "dvllm_gateway_sockets", "WebSockets open.", ("dialect",), registry=registry
-        )
-        self.socket_frames = Counter(
-            "dvllm_gateway_socket_frames", "Frames sent.", ("dialect",), registry=registry
-        )
-        self.slow_readers = Counter(
-            "dvllm_gateway_slow_readers", "Clients that were let go.", ("kind",), registry=registry
-        )
-        self.open_tasks = Gauge(
-            "dvllm_gateway_open_tasks", "Tasks that are not over.", registry=registry
-        )
-        self.credit = Gauge(
-            "dvllm_gateway_credit_tokens",
-            "Credit of the gateway's key at the coordinator.",
-            registry=registry,
-        )
+        self.streams = self._gauge("streams", "Event streams being written.")
+        self.sockets = self._gauge("sockets", "WebSockets open.", "dialect")
+        self.socket_frames = self._counter("socket_frames", "Frames sent.", "dialect")
+        self.slow_readers = self._counter("slow_readers", "Clients that were let go.", "kind")
+        self.open_tasks = self._gauge("open_tasks", "Tasks that are not over.")
+        self.credit = self._gauge("credit_tokens", "Credit of the gateway's key.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(f"{_PREFIX}_{name}", text, _ASKED, buckets=buckets, registry=self.registry)
 
     def count(self, answered: "Answered") -> None:
         asked = (answered.dialect, answered.operation)

@@ -5,6 +5,7 @@ read the body → who asks → limits → scope → check the body → do it, on
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -19,6 +20,7 @@ from dvllm_gateway.http.operation import AnyCall, Call, Dialect, Operation
 from dvllm_gateway.http.options import HttpOptions
 from dvllm_gateway.http.rates import RateDesk
 from dvllm_gateway.http.replays import Replays
+from dvllm_gateway.http.toll import Toll
 from dvllm_gateway.http.validation import body_of, query_of
 from dvllm_gateway.http.visit import VISIT
 from dvllm_gateway.services.own_time import waiting
@@ -39,6 +41,7 @@ class Service:
         self._rates = RateDesk(dialect, core.limits)
         self.door = Door(dialect, self._rates, options)
         self._replays = Replays(core.idempotency, self.door, options.background)
+        self._toll = None if core.payments is None else Toll(core.payments)
 
     def handler(self, operation: Operation) -> RawHandler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -63,16 +66,26 @@ class Service:
         raw = await _raw_body(operation, request)
         principal = await self._core.auth.identify(_credentials(operation, request, raw))
         await self._rates.count(visit, operation, principal)
+        toll = self._toll if operation.spends else None
+        if toll is None:
+            principal = await self._admitted(operation, principal)
         call: AnyCall = Call(
             core=self._core,
-            principal=await self._admitted(operation, principal),
+            principal=principal,
             body=_body(operation, raw),
             query=None if operation.query is None else query_of(operation.query, request.query),
             path=dict(request.match_info),
             request=request,
             request_id=visit.request_id,
         )
-        return await self._replays.answer(operation, call, raw)
+        if toll is None:
+            return await self._replays.answer(operation, call, raw)
+        return await toll.answer(operation, call, partial(self._tolled, operation, raw))
+
+    async def _tolled(self, operation: Operation, raw: bytes, call: AnyCall) -> web.StreamResponse:
+        """What a caller may do who can pay for it is known only when it has paid."""
+        principal = await self._admitted(operation, call.principal)
+        return await self._replays.answer(operation, replace(call, principal=principal), raw)
 
     async def _admitted(
         self, operation: Operation, principal: Principal | None

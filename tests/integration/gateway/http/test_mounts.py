@@ -45,7 +45,7 @@ def dialects(toy: Toy) -> list[Dialect]:
     """Two with paths of their own, and one path that both have."""
     red = toy_dialect(toy, name="red", socket=SocketServer(toy.converse))
     blue = toy_dialect(toy, name="blue")
-    shared = red.operations[4]
+    shared = next(each for each in red.operations if each.name == "getThing")
     both = replace(shared, path="/both/{name:.+}")
     also = replace(shared, path="/both/{other}", name="getOther", handler=toy.forget)
     return [
