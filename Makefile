@@ -6,8 +6,8 @@ PYTHON ?= python3
 PIP_FLAGS ?= --disable-pip-version-check --quiet --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
-# These tests mostly wait for blocks, so a few files at a time fit two cores.
-PARALLEL ?= -n 3 --dist loadfile
+# These tests mostly wait for blocks, so a few at a time fit two cores.
+PARALLEL ?= -n 3
 
 # User text reaches the programs through the environment only. `value` keeps make from expanding what is in it.
 override PROMPT := $(value PROMPT)
@@ -25,9 +25,13 @@ FORGE = FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim forge
 # What a target prints stays together, where make can do that (4.0 and later).
 SIDE_BY_SIDE := -j4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
+PACKAGES := client workers gateway devnet
+TEST_ENVIRONMENTS := .venv-vllm/.stamp .venv-kubo/.stamp
+ENVIRONMENTS := $(TEST_ENVIRONMENTS) .venv-clients/.stamp .venv-lm-eval/.stamp
+
 .DELETE_ON_ERROR:
 .PHONY: help demo devnet check test test-all analysis fmt gas gas-update bench bench-gateway clean
-.PHONY: contracts forge-test abi-check gas-check ape-test integration
+.PHONY: contracts forge-test abi-check gas-check ape-test long-fuzz integration coverage long-tests
 .DEFAULT_GOAL := help
 
 help:
@@ -64,21 +68,32 @@ gas-check: .venv/.stamp node_modules/.stamp
 ape-test: .venv-contracts/.stamp
 	.venv-contracts/bin/ape test -q tests/contracts/ape --network ethereum:local:foundry
 
-integration: .venv/.stamp node_modules/.stamp .venv-vllm/.stamp .venv-kubo/.stamp
+integration: .venv/.stamp node_modules/.stamp $(TEST_ENVIRONMENTS)
 	$(BIN)/pytest -q -m "not long" $(PARALLEL) tests/integration tests/faults tests/e2e
 
 # Installations and checks go side by side. Tests of running networks have deadlines to meet, so they go alone.
 test: ## everything that needs no GPU
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) check contracts .venv-vllm/.stamp .venv-kubo/.stamp
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) check contracts $(TEST_ENVIRONMENTS)
 	@$(MAKE) --no-print-directory integration
 
-test-all: test analysis .venv-clients/.stamp .venv-lm-eval/.stamp ## also the long ones: coverage, long fuzz, symbolic checks, other people's clients
+test-all: ## all of that and the long ones: coverage, long fuzz, symbolic checks, other people's clients
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) check contracts analysis long-fuzz $(ENVIRONMENTS)
+	@$(MAKE) --no-print-directory coverage
+	@$(MAKE) --no-print-directory long-tests
+
+long-fuzz: abi-check
 	FOUNDRY_PROFILE=long $(FORGE) test --summary
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -m "not long" $(PARALLEL) tests/unit tests/integration tests/faults
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+
+long-tests: .venv/.stamp node_modules/.stamp $(ENVIRONMENTS)
 	$(BIN)/pytest -q -m long $(PARALLEL) tests/integration tests/faults tests/e2e
+
+# The tests of `make check` and `make integration` once more, also in the processes that they start.
+coverage: .venv/.stamp node_modules/.stamp $(ENVIRONMENTS)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -m "not long" $(PARALLEL) tests/unit tests/integration tests/faults tests/e2e
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include='client/decentralized_vllm/protocol/*' --fail-under=100
+	for package in $(PACKAGES); do $(BIN)/coverage report --include="$$package/*" --fail-under=90 || exit 1; done
 
 analysis: node_modules/.stamp .venv-analysis/.stamp ## symbolic checks and static analysis of the contracts
 	FOUNDRY_PROFILE=symbolic FOUNDRY_SOLC=$(CURDIR)/scripts/solc-shim .venv-analysis/bin/halmos --contract Arithmetic --forge-build-out build/symbolic/out
@@ -102,9 +117,7 @@ bench-gateway: .venv/.stamp node_modules/.stamp .venv-clients/.stamp ## figures 
 	@$(BIN)/python -m tests.bench.gateway.run
 
 # ---------------------------------------------------------------- environments
-PACKAGES := client/pyproject.toml workers/pyproject.toml gateway/pyproject.toml devnet/pyproject.toml
-
-.venv/.stamp: constraints.txt requirements-dev.txt $(PACKAGES)
+.venv/.stamp: constraints.txt requirements-dev.txt $(PACKAGES:=/pyproject.toml)
 	@$(PYTHON) scripts/_check_python.py
 	@echo "installing the Python packages into .venv ..." >&2
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
