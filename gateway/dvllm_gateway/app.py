@@ -206,6 +206,7 @@ class _Building:
             limits=await stack.enter_async_context(rate_limits(settings.limits)),
             events=self._bus,
             idempotency=StoredIdempotency(SqlIdempotencyStore(database)),
+            payments=self.takings.payments() if settings.x402.enabled else None,
         )
 
     async def _read_credit(self) -> None:

@@ -129,6 +129,12 @@ class DepositsSection(_Section):
     min_top_up: str = Field("0.1", description="whole tokens; a smaller one is not worth its gas")
 
 
+class X402Section(_Section):
+    """Payment with the request itself, by wallets without an account here."""
+
+    enabled: bool = False
+
+
 class AuthSection(_Section):
     operators: TextList = Field(
         (), description="accounts (wallets, or names) that may have the scopes node and deploy"
@@ -179,6 +185,7 @@ class GatewaySettings(BaseSettings):
     content: ContentSection = ContentSection()
     node: NodeSection = NodeSection()
     deposits: DepositsSection = DepositsSection()
+    x402: X402Section = X402Section()
     auth: AuthSection = AuthSection()
     limits: LimitsSection = LimitsSection()
     tasks: TasksSection = TasksSection()

@@ -9,10 +9,11 @@ from dvllm_gateway.errors import NoCapacity
 from dvllm_gateway.market.deposits import DepositSettings, watch_deposits
 from dvllm_gateway.market.desk import Desk
 from dvllm_gateway.market.failures import as_gateway_errors
+from dvllm_gateway.market.payments import RequestPayments
 from dvllm_gateway.market.top_ups import RelayedTopUps, TopUpSettings
 from dvllm_gateway.services.task_market import Market
 from dvllm_gateway.services.top_ups import SignedPayment, TopUp
-from dvllm_gateway.state import Database
+from dvllm_gateway.state import Database, SqlRequestNonceStore
 from dvllm_gateway.supervisor import keep_running
 
 RETRY_AFTER_S = 5
@@ -44,11 +45,24 @@ class Takings:
         return self._desk.address
 
     async def relay(self, payment: SignedPayment) -> TopUp:
+        return await self._on_duty().relay(payment)
+
+    def payments(self) -> RequestPayments:
+        """The port Payments."""
+        return RequestPayments(
+            self._desk.network,
+            self._desk.address,
+            self._on_duty,
+            SqlRequestNonceStore(self._database),
+            minimum_wei=self._top_up_settings.minimum_wei,
+        )
+
+    def _on_duty(self) -> RelayedTopUps:
         if self._top_ups is None:
             raise NoCapacity(
                 "another process has the gateway's key now", retry_after_s=RETRY_AFTER_S
             )
-        return await self._top_ups.relay(payment)
+        return self._top_ups
 
     @asynccontextmanager
     async def open_market(self) -> AsyncIterator[Market]:

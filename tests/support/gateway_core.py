@@ -117,6 +117,9 @@ class MemoryTasks:
         self.requests.append(request)
         return self.put(task(account, prompt=request.shown_prompt, model_id=request.model_id))
 
+    async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
+        return task(account, prompt=request.shown_prompt, model_id=request.model_id)
+
     async def get(self, account: AccountId, task_id: TaskId) -> TaskRecord:
         record = self.records.get(task_id)
         if record is None or record.account != account:

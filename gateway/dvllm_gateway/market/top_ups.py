@@ -63,12 +63,21 @@ class RelayedTopUps:
                 return await self._authorized(payment)
             return await self._permitted(payment)
 
-    async def _authorized(self, signed: SignedAuthorization) -> TopUp:
+    async def relay_for_request(self, signed: SignedAuthorization) -> TopUp:
+        """As `relay`, but never told of what was sent as a top-up: that is not paid once more.
+
+        The caller sees to it that each payment comes here once.
+        """
+        _check_form(signed)
+        with as_gateway_errors():
+            return await self._authorized(signed, errand="request")
+
+    async def _authorized(self, signed: SignedAuthorization, errand: str = "top-up") -> TopUp:
         what = signed.authorization
         if what.to != self._address:
             raise InvalidRequest(f"the payment must be to {self._address}", field="to")
         await self._check(what.value_wei, what.valid_before_s)
-        key = f"top-up:{what.owner}:{what.nonce.hex()}"
+        key = f"{errand}:{what.owner}:{what.nonce.hex()}"
         call = self._network.token.transfer_authorized(signed)
         tx_hash = await self._sender.send(call, key=key, deadline_s=what.valid_before_s)
         return await self._followed(key, tx_hash, what.owner, what.value_wei)

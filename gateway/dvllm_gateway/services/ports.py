@@ -11,6 +11,7 @@ from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.ids import AccountId, KeyId, TaskId
 from dvllm_gateway.services.events import Event
 from dvllm_gateway.services.network import Model, Peer, ServingNode, Status
+from dvllm_gateway.services.payments import Payments
 from dvllm_gateway.services.principals import Principal, Scope
 from dvllm_gateway.services.resources import Allocation, Resources
 from dvllm_gateway.services.tasks import (
@@ -31,6 +32,12 @@ class Tasks(Protocol):
 
         Raises ModelNotFound, InvalidRequest, InsufficientBalance, RateLimited (too many at once),
         NetworkUnavailable. What was returned goes on whatever happens to the caller.
+        """
+
+    async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
+        """The task that `submit` would make now; nothing is reserved or kept.
+
+        Raises ModelNotFound, InvalidRequest, NoCapacity, NetworkUnavailable.
         """
 
     async def get(self, account: AccountId, task_id: TaskId) -> TaskRecord: ...
@@ -286,7 +293,7 @@ class StoredReply:
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """All a dialect gets. Built once by `app.py`."""
+    """All a dialect gets. Built once by `app.py`. `payments` None takes none with requests."""
 
     tasks: Tasks
     models: Models
@@ -298,3 +305,4 @@ class Core:
     limits: Limits
     events: EventBus
     idempotency: Idempotency
+    payments: Payments | None = None

@@ -85,6 +85,10 @@ class TaskService:
         self._crew.start(task)
         return record
 
+    async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
+        quote = await self._crew.market().quote(request)
+        return _new_record(account, request, quote, now_ms=self._clock_ms())
+
     def _check_room(self, account: AccountId) -> None:
         if self._live.count_of(account) >= self._limits.live_per_account:
             raise RateLimited(
