@@ -10,7 +10,7 @@ from dvllm_gateway.services.api_keys import ApiKeyService
 from dvllm_gateway.services.auth import Authentication
 from dvllm_gateway.services.limits import Budgets, RateLimits, read_rate
 from dvllm_gateway.services.origins import PublicOrigins
-from dvllm_gateway.services.rate_storage import MemoryWindows
+from dvllm_gateway.services.rate_memory import MemoryWindows
 from dvllm_gateway.services.scopes import ScopePolicy
 from dvllm_gateway.services.siwe import WalletLogins
 from dvllm_gateway.services.wallet_signature import ContractWallets, SignedRequests, Wallets

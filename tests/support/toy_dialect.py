@@ -32,7 +32,7 @@ from dvllm_gateway.services.idempotency import StoredIdempotency
 from dvllm_gateway.services.limits import RateLimits
 from dvllm_gateway.services.ports import Core, Rate
 from dvllm_gateway.services.principals import Scope
-from dvllm_gateway.services.rate_storage import MemoryWindows
+from dvllm_gateway.services.rate_memory import MemoryWindows
 from dvllm_gateway.state import SqlIdempotencyStore, open_database
 from tests.support.auth_parts import AuthParts
 

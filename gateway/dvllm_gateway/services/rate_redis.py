@@ -5,14 +5,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from limits.aio.storage.redis import RedisStorage
 from limits.errors import StorageError
 from redis.asyncio import BlockingConnectionPool
 
 from decentralized_vllm.protocol.errors import SettingError
-from dvllm_gateway.services.rate_storage import LibraryWindow, MemoryWindows
+from dvllm_gateway.services.rate_memory import MemoryWindows
 from dvllm_gateway.services.rate_windows import Counted, Window, Windows
 
 log = logging.getLogger("dvllm_gateway.limits")
@@ -47,6 +47,37 @@ async def redis_windows(url: str) -> AsyncIterator[Windows]:
         yield SturdyWindows(RedisWindows(LibraryWindow(storage)), MemoryWindows())
     finally:
         await pool.aclose()
+
+
+class SlidingCounters(Protocol):
+    """What the library's storages have for its strategy of this name; times are seconds."""
+
+    async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]: ...
+
+    async def acquire_sliding_window_entry(
+        self, key: str, limit: int, expiry: int, amount: int = 1
+    ) -> bool: ...
+
+
+class LibraryWindow:
+    """One counter at a time. Raises what the storage raises."""
+
+    def __init__(self, storage: SlidingCounters) -> None:
+        self._storage = storage
+
+    async def read(self, one: Counted) -> Window:
+        window_s = one.rate.window_s
+        read = await self._storage.get_sliding_window(_name(one), window_s)
+        previous, previous_ttl_s, current, current_ttl_s = read
+        # A window's counter lives for two windows, so that it can be the previous one in the next.
+        rest_s = current_ttl_s - window_s if current_ttl_s > 0 else previous_ttl_s
+        return Window(one.rate, previous, current, max(0.0, rest_s))
+
+    async def take(self, one: Counted, n_calls: int) -> bool:
+        rate = one.rate
+        return await self._storage.acquire_sliding_window_entry(
+            _name(one), rate.n_calls, rate.window_s, n_calls
+        )
 
 
 class RedisWindows:
@@ -116,3 +147,8 @@ class SturdyWindows:
         if self._away_until_s is not None:
             log.warning("redis is back: rates are counted together again")
             self._away_until_s = None
+
+
+def _name(one: Counted) -> str:
+    """A changed rate starts to count anew."""
+    return f"{one.rate.n_calls}/{one.rate.window_s}/{one.key}"

@@ -8,7 +8,8 @@ from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.errors import RateLimited
 from dvllm_gateway.services.limits import Budgets, RateLimits, read_rate
 from dvllm_gateway.services.ports import Rate
-from dvllm_gateway.services.rate_storage import MemoryWindows, SweptMemoryStorage
+from dvllm_gateway.services.rate_memory import MemoryWindows
+from dvllm_gateway.services.rate_windows import Counted
 
 HOUR_S = 3600
 TABLE = Rate(5, HOUR_S)
@@ -133,22 +134,46 @@ async def test_count_tokens__more_than_a_minute_has__takes_it_all() -> None:
     assert (await desk.count_tokens("team", 5000)).remaining == 0
 
 
-async def test_storage__counters_of_the_past__swept_while_others_are_counted() -> None:
-    storage = SweptMemoryStorage()
+async def test_windows__counters_of_the_past__swept_while_others_are_counted() -> None:
+    now_s = 1000.0
+    windows = MemoryWindows(clock=lambda: now_s)
     for number in range(1000):
-        await storage.incr(f"past/{number}", expiry=-1)
+        await windows.take([Counted(f"past/{number}", Rate(5, 60))], 1)
+    now_s += 120
     for number in range(1000):
-        await storage.incr(f"present/{number}", expiry=60)
-    assert len(storage) == len(storage.expirations) == len(storage.storage) == 1000
-    assert await storage.get("present/0") == 1
+        await windows.take([Counted(f"present/{number}", Rate(5, 60))], 1)
+    assert len(windows) == 1000
+    (window,) = await windows.read([Counted("present/0", Rate(5, 60))])
+    assert window.current == 1
 
 
-async def test_storage__too_many_counters__forgets_the_oldest() -> None:
-    storage = SweptMemoryStorage(max_counters=100)
+async def test_windows__too_many_counters__forget_the_oldest() -> None:
+    windows = MemoryWindows(max_counters=100)
     for number in range(1000):
-        await storage.incr(f"key/{number}", expiry=60)
-    assert len(storage) == len(storage.storage) == 100
-    assert await storage.get("key/999") == 1
+        await windows.take([Counted(f"key/{number}", TABLE)], 1)
+    assert len(windows) == 100
+    (oldest, newest) = await windows.read([Counted("key/0", TABLE), Counted("key/999", TABLE)])
+    assert (oldest.current, newest.current) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("later_s", "previous", "current"),
+    [(0, 0, 3), (59, 0, 3), (60, 3, 0), (119, 3, 0), (120, 0, 0)],
+)
+async def test_windows__time_goes_on__calls_move_into_the_past(
+    later_s: int, previous: int, current: int
+) -> None:
+    now_s = 6000.0
+    windows = MemoryWindows(clock=lambda: now_s)
+    counted = [Counted("key", Rate(5, 60))]
+    await windows.take(counted, 3)
+    now_s += later_s
+    (window,) = await windows.read(counted)
+    assert (window.previous, window.current) == (previous, current)
+    assert window.rest_s == 60 - later_s % 60
+    assert await windows.take(counted, 1)
+    (window,) = await windows.read(counted)
+    assert (window.previous, window.current) == (previous, current + 1)
 
 
 @pytest.mark.parametrize(
