@@ -27,6 +27,7 @@ from tests.bench.figures import Figure, at_least, show
 from tests.bench.heads import following_heads
 from tests.bench.market import ROOT, Market, open_market
 
+BLOCK_S = 1.0  # the heads tell when a delivery came: asking oftener only takes time from it
 N_JOBS = 96
 N_AT_ONCE = 32
 N_ROUNDS = 3
@@ -110,7 +111,7 @@ async def through_the_network(market: Market) -> float:
     prompts = await market.publish_prompts(N_JOBS, MAX_TOKENS)
     async with following_heads(market.network.plan.ws_url) as heads:
         first = await market.submit(prompts)
-        done = await market.deliveries(first, N_JOBS)
+        done = await market.deliveries(first, N_JOBS, ask_every_s=BLOCK_S)
     last = max(event.position.block_number for event in done)
     answers = await market.answers(done)
     n_tokens = sum(answer.usage.n_output_tokens for answer in answers.values())

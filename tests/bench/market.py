@@ -76,8 +76,10 @@ class Market:
         receipts = [await self._receipt(tx_hash) for tx_hash in hashes]
         return min(int(receipt["blockNumber"], 16) for receipt in receipts)
 
-    async def deliveries(self, since_block: int, n_jobs: int) -> list[InferenceCompleted]:
-        """Waits for so many deliveries from a block on."""
+    async def deliveries(
+        self, since_block: int, n_jobs: int, *, ask_every_s: float = ASK_EVERY_S
+    ) -> list[InferenceCompleted]:
+        """Waits for so many deliveries from a block on; every answer lists all there are so far."""
         topic = contract_abi("InferenceCoordinator").events["InferenceCompleted"].topic
         query = {
             "address": self.chain.coordinator.address,
@@ -85,7 +87,9 @@ class Market:
             "toBlock": "latest",
             "topics": [topic],
         }
-        logs = await self._until(lambda found: len(found) >= n_jobs, "eth_getLogs", query)
+        logs = await self._until(
+            lambda found: len(found) >= n_jobs, "eth_getLogs", query, every_s=ask_every_s
+        )
         decoded = [decode_log(log) for log in logs]
         return [event for event in decoded if isinstance(event, InferenceCompleted)]
 
@@ -125,11 +129,17 @@ class Market:
             raise RuntimeError(f"the submission {tx_hash} reverted")
         return receipt
 
-    async def _until(self, holds: Callable[[Any], bool], method: str, *params: Any) -> Any:
+    async def _until(
+        self,
+        holds: Callable[[Any], bool],
+        method: str,
+        *params: Any,
+        every_s: float = ASK_EVERY_S,
+    ) -> Any:
         """Asks again and again, seldom enough not to be what is measured."""
         async with asyncio.timeout(PATIENCE_S):
             while not holds(answer := await self._rpc(method, *params)):  # noqa: ASYNC110
-                await asyncio.sleep(ASK_EVERY_S)
+                await asyncio.sleep(every_s)
         return answer
 
 
