@@ -29,6 +29,17 @@ def test_json__of_a_line__has_its_fields(capsys: pytest.CaptureFixture[str]) -> 
     assert line["time"].endswith("Z")
 
 
+def test_json__amounts_of_wei_and_broken_text__are_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    set_up_logging(log_format="json", level="info", secrets=[])
+    logging.getLogger("some.part").info("paid", extra={"wei": 10**30, "to": "half \ud800"})
+
+    text = capsys.readouterr().err
+    assert '"wei": ' + str(10**30) in text
+    assert '"event": "paid"' in text
+
+
 def test_text__of_a_line__is_readable(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging(log_format="text", level="info", secrets=[])
     logging.getLogger("some.part").warning("it is %s", "late", extra={"job_id": 7})
