@@ -16,6 +16,7 @@ KeyId = NewType("KeyId", str)
 TASK_PREFIXES = ("task_", "inf_", "chatcmpl-", "cmpl-")
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _ACCOUNT_NAME = re.compile(r"(?!0x)[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -55,7 +56,7 @@ def read_task_id(text: str) -> TaskId:
     bare = text
     for prefix in TASK_PREFIXES:
         bare = bare.removeprefix(prefix)
-    try:
-        return TaskId(str(ULID.from_str(bare.upper())))
-    except ValueError:
-        raise NotFound("there is no such task") from None
+    bare = bare.upper()
+    if not _ULID.fullmatch(bare):
+        raise NotFound("there is no such task")
+    return TaskId(bare)

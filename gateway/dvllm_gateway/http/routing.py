@@ -31,6 +31,8 @@ CONTENT_DIGEST = "X-Content-Digest"
 OPENAPI_PATH = "/openapi.json"
 SOCKET_PATH = "/ws"
 
+_DIGEST_OF_NOTHING = body_digest(b"")
+
 
 class Service:
     """A dialect over a core: the handlers of its operations, and the door they stand behind."""
@@ -163,7 +165,7 @@ def _body(operation: Operation, raw: bytes) -> BaseModel | None:
 
 def _credentials(operation: Operation, request: web.Request, raw: bytes) -> Credentials:
     """A body that the handler reads is signed by the digest its caller states beforehand."""
-    digest = body_digest(raw)
+    digest = body_digest(raw) if raw else _DIGEST_OF_NOTHING
     if not operation.reads_body:
         digest = request.headers.get(CONTENT_DIGEST, digest).lower()
     target = HttpRequest(request.host, request.method, request.raw_path, digest)

@@ -1,10 +1,10 @@
 """What is noted of one request while it is answered, for its headers, its log line, its figures."""
 
 import re
+import secrets
 from dataclasses import dataclass, field
 
 from aiohttp import web
-from ulid import ULID
 
 from dvllm_gateway.services.ports import LimitState
 
@@ -12,6 +12,7 @@ REQUEST_ID = "X-Request-Id"
 SERVER_NAME = "dvllm-gateway"
 UNKNOWN_OPERATION = "unknown"
 
+_NEW_ID_BYTES = 12
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -37,4 +38,4 @@ VISIT: web.RequestKey[Visit] = web.RequestKey("visit", Visit)
 def request_id_of(request: web.Request) -> str:
     """The caller's own, if it is one that a log can bear; else a new one."""
     given = request.headers.get(REQUEST_ID, "")
-    return given if _ACCEPTED_ID.fullmatch(given) else str(ULID())
+    return given if _ACCEPTED_ID.fullmatch(given) else secrets.token_hex(_NEW_ID_BYTES)
