@@ -59,7 +59,7 @@ async def delays_s(stand: Stand) -> list[float]:
 
 
 async def measure() -> list[Figure]:
-    engine = {"n_tokens": N_TOKENS, "token_interval_s": STREAM_S / N_TOKENS}
+    engine = {"N_TOKENS": str(N_TOKENS), "TOKEN_INTERVAL_S": str(STREAM_S / N_TOKENS)}
     async with open_stand(engine) as stand:
         delays_ms = [delay * 1000 for delay in await delays_s(stand)]
     return [

@@ -2,16 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
 import aiohttp
+
+Call: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 CHAT = {"messages": [{"role": "user", "content": "Tell me of leases"}], "max_tokens": 8}
 
 
 @asynccontextmanager
-async def session(headers: dict[str, str] | None = None):
+async def session(headers: dict[str, str] | None = None) -> AsyncIterator[aiohttp.ClientSession]:
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=300)
     async with aiohttp.ClientSession(
@@ -20,9 +23,7 @@ async def session(headers: dict[str, str] | None = None):
         yield opened
 
 
-async def closed_loop(
-    call: Callable[[], Awaitable[None]], *, n_calls: int, n_at_once: int
-) -> float:
+async def closed_loop(call: Call, *, n_calls: int, n_at_once: int) -> float:
     """Seconds for all calls. A call that fails ends the bench."""
     left = n_calls
 
@@ -39,7 +40,7 @@ async def closed_loop(
     return time.perf_counter() - began_s
 
 
-async def at_pace(call: Callable[[], Awaitable[None]], *, per_second: float, n_calls: int) -> None:
+async def at_pace(call: Call, *, per_second: float, n_calls: int) -> None:
     """Starts calls at a steady pace, answered or not."""
     async with asyncio.TaskGroup() as group:
         began_s = time.perf_counter()
@@ -48,7 +49,7 @@ async def at_pace(call: Callable[[], Awaitable[None]], *, per_second: float, n_c
             await asyncio.sleep(max(0.0, began_s + (number + 1) / per_second - time.perf_counter()))
 
 
-def chat(opened: aiohttp.ClientSession, url: str, model: str) -> Callable[[], Awaitable[None]]:
+def chat(opened: aiohttp.ClientSession, url: str, model: str) -> Call:
     async def call() -> None:
         async with opened.post(
             f"{url}/v1/chat/completions", json={"model": model, **CHAT}
@@ -60,7 +61,7 @@ def chat(opened: aiohttp.ClientSession, url: str, model: str) -> Callable[[], Aw
     return call
 
 
-def get(opened: aiohttp.ClientSession, url: str) -> Callable[[], Awaitable[None]]:
+def get(opened: aiohttp.ClientSession, url: str) -> Call:
     async def call() -> None:
         async with opened.get(url) as answer:
             body = await answer.read()

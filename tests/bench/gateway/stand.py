@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -74,16 +73,21 @@ class Stand:
 
 
 @asynccontextmanager
-async def open_stand(engine: Mapping[str, Any] | None = None) -> AsyncIterator[Stand]:
-    """A fresh network with one worker and a gateway, in a temporary folder."""
+async def open_stand(engine: Mapping[str, str] | None = None) -> AsyncIterator[Stand]:
+    """A fresh network with one worker and a gateway, in a temporary folder.
+
+    `engine`: settings of the worker's null engine, as its environment spells them.
+    """
     allow_many_files()
     os.environ.update({f"DVLLM_GATEWAY__{name}": value for name, value in _UNLIMITED.items()})
+    for name, value in (engine or {}).items():
+        os.environ[f"DVLLM_WORKER__ENGINE__NULL__{name}"] = value
     with tempfile.TemporaryDirectory() as folder:
         plan = NetworkPlan(
             root=ROOT,
             home=Path(folder),
             settings=on_free_ports(_settings()),
-            engine={"kind": "null", **(engine or {})},
+            engine={"kind": "null"},
         )
         async with running_network(plan, Console(for_json=True)) as network:
             yield Stand(network, psutil.Process(network.essential[-1].pid))
