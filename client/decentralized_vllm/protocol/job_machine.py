@@ -116,7 +116,7 @@ def step(job: JobModel, action: Action, clocks: JobClocks, now_s: int) -> Step:
             return _hand_back(job, action, clocks, now_s)
         case Expire():
             return _expire(job, clocks, now_s)
-        case Cancel():
+        case Cancel():  # pragma: no branch - there is no other action
             return _cancel(job, action.caller, now_s)
 
 

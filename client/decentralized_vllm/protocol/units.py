@@ -1,6 +1,6 @@
 """Wei, gwei and whole tokens. Everything inside is integers; text is for people only."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 from decentralized_vllm.protocol.errors import InvalidAmount
 from decentralized_vllm.protocol.ids import Wei
@@ -8,6 +8,7 @@ from decentralized_vllm.protocol.ids import Wei
 WEI_PER_GWEI = 10**9
 WEI_PER_TOKEN = 10**18
 MAX_DECIMALS = 18
+_EXACT = Context(prec=64)  # the default one rounds to 28 digits
 
 
 def gwei(amount_gwei: int) -> Wei:
@@ -28,7 +29,7 @@ def parse_tokens(text: str) -> Wei:
         raise InvalidAmount(f"{text!r} is not a sensible amount of tokens")
     if -int(amount.as_tuple().exponent) > MAX_DECIMALS:
         raise InvalidAmount(f"{text!r} has more than {MAX_DECIMALS} decimals")
-    return Wei(int(amount.scaleb(MAX_DECIMALS)))
+    return Wei(int(_EXACT.scaleb(amount, MAX_DECIMALS)))
 
 
 def format_tokens(amount_wei: int) -> str:

@@ -118,6 +118,12 @@ def test_schema_format__reference_that_never_writes_anything__is_refused(schema)
         schema_format(schema)
 
 
+def test_schema_format__one_choice_twice__is_no_circle():
+    twice = [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]
+    schema = {"anyOf": twice, "$defs": {"a": {"type": "string"}}}
+    assert schema_of(schema_format(schema)) == schema
+
+
 def test_schema_format__refusal__names_the_place_and_little_of_the_text():
     schema = {"properties": {"a" * 1000: {"x" * 1000: 1}}}
     with pytest.raises(InvalidPrompt) as refusal:
