@@ -23,6 +23,7 @@ from dvllm_gateway.market.failures import as_gateway_errors, gateway_error
 from dvllm_gateway.market.follower import Follower
 from dvllm_gateway.market.terms import TermsBook
 from dvllm_gateway.market.till import Till
+from dvllm_gateway.services.own_time import working
 from dvllm_gateway.services.retries import Retries
 from dvllm_gateway.services.task_jobs import JobWatch, Rejected
 from dvllm_gateway.services.task_market import Order
@@ -53,18 +54,25 @@ class Submitter:
 
     async def send(self, order: Order, watch: JobWatch) -> None:
         """Durable when it returns. Raises GatewayError, and nothing was sent then."""
-        if await self.is_sent(order.task_id):
-            self._till.promised_before(order.task_id, order.escrow_wei)
-        else:
-            with as_gateway_errors():
-                await self._store.add_bytes(order.document)
+        if await self._prepared(order):
             await self._till.promise(order.task_id, order.escrow_wei)
+        else:
+            self._till.promised_before(order.task_id, order.escrow_wei)
         try:
             tx_hash = await self._sent(order)
         except BaseException:
             self._till.settled(order.task_id)
             raise
         self._follower.follow(tx_hash, watch)
+
+    async def _prepared(self, order: Order) -> bool:
+        """Puts the prompt where nodes find it. False if the order was sent before."""
+        with working():
+            if await self.is_sent(order.task_id):
+                return False
+            with as_gateway_errors():
+                await self._store.add_bytes(order.document)
+            return True
 
     async def confirm(self, order: Order, watch: JobWatch) -> None:
         """Until cancelled: sees that the job, or why there is none, gets to `watch`.

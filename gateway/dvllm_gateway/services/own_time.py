@@ -10,22 +10,23 @@ from contextvars import ContextVar
 
 
 class Stopwatch:
-    """`waited_s` grows while the request it belongs to is inside `waiting()`, however often."""
+    """`waited_s` grows while the request it belongs to waits, in however many places at once, and
+    nothing of the gateway's own is done for it meanwhile.
+    """
 
     def __init__(self) -> None:
         self.waited_s = 0.0
         self._n_waits = 0
+        self._n_works = 0
         self._began_s = 0.0
 
-    def enter(self) -> None:
-        if not self._n_waits:
-            self._began_s = time.perf_counter()
-        self._n_waits += 1
-
-    def leave(self) -> None:
-        self._n_waits -= 1
-        if not self._n_waits:
-            self.waited_s += time.perf_counter() - self._began_s
+    def change(self, *, n_waits: int = 0, n_works: int = 0) -> None:
+        now_s = time.perf_counter()
+        if self._n_waits and not self._n_works:
+            self.waited_s += now_s - self._began_s
+        self._n_waits += n_waits
+        self._n_works += n_works
+        self._began_s = now_s
 
 
 _current: ContextVar[Stopwatch | None] = ContextVar("stopwatch", default=None)
@@ -49,8 +50,23 @@ def waiting() -> Iterator[None]:
     if stopwatch is None:
         yield
         return
-    stopwatch.enter()
+    stopwatch.change(n_waits=1)
     try:
         yield
     finally:
-        stopwatch.leave()
+        stopwatch.change(n_waits=-1)
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """Around what the gateway does in the background for a request that waits for its outcome:
+    the database, the content store. It is no waiting, whoever waits."""
+    stopwatch = _current.get()
+    if stopwatch is None:
+        yield
+        return
+    stopwatch.change(n_works=1)
+    try:
+        yield
+    finally:
+        stopwatch.change(n_works=-1)

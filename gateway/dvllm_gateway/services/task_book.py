@@ -10,6 +10,7 @@ from dvllm_gateway.errors import RetryableGatewayError
 from dvllm_gateway.services.event_bus import Bus
 from dvllm_gateway.services.events import EventName, Progress
 from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
+from dvllm_gateway.services.own_time import working
 from dvllm_gateway.services.retries import Retries
 from dvllm_gateway.services.stores import NewEvent, TaskStore
 from dvllm_gateway.services.task_endings import why_failed
@@ -129,7 +130,8 @@ class TaskBook:
         retries = Retries()
         while True:
             try:
-                return await access()
+                with working():
+                    return await access()
             except RetryableGatewayError:
                 await retries.pause()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decentralized_vllm.protocol.generation import FinishReason, Usage
 from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.errors import GatewayError, TaskFailed, TaskTimeout
-from dvllm_gateway.ids import AccountId
+from dvllm_gateway.ids import AccountId, TaskId
 from dvllm_gateway.services.ports import Tasks
 from dvllm_gateway.services.tasks import StreamEnd, TaskRecord, TaskRequest, TextChunk
 
@@ -30,7 +30,10 @@ class Answer:
 
 
 class Run:
-    """One call's tasks, in the order of its choices. `count` is told what each answer used."""
+    """One call's tasks, in the order of its choices. `count` is told what each answer used.
+
+    Listens as soon as anything is waited for, and once; `close` it.
+    """
 
     def __init__(
         self, tasks: Tasks, account: AccountId, records: Sequence[TaskRecord], count: CountUsage
@@ -39,9 +42,12 @@ class Run:
         self._account = account
         self._count = count
         self.records = tuple(records)
+        self._arrived: asyncio.Queue[Item | BaseException | None] = asyncio.Queue(ITEMS_AHEAD)
+        self._followers: list[asyncio.Task[None]] = []
 
     async def wait_submitted(self, timeout_s: float) -> None:
         """Until the jobs are on chain, as `records` then tell. Raises TaskFailed."""
+        self._listen()  # the node may begin before the chain's word has gone through the books
         self.records = tuple(
             [
                 await self._tasks.wait_submitted(self._account, record.id, timeout_s)
@@ -82,38 +88,40 @@ class Run:
 
     async def items(self) -> AsyncGenerator[Item, None]:
         """Every piece as it comes, with the index of its choice. Raises TaskFailed."""
-        arrived: asyncio.Queue[Item | BaseException | None] = asyncio.Queue(ITEMS_AHEAD)
-        followers = [
-            asyncio.create_task(self._follow(index, record, arrived))
-            for index, record in enumerate(self.records)
-        ]
-        n_open = len(followers)
-        try:
-            while n_open:
-                match await arrived.get():
-                    case None:
-                        n_open -= 1
-                    case BaseException() as failure:
-                        raise failure
-                    case item:
-                        yield item
-        finally:
-            for follower in followers:
-                follower.cancel()
-            await asyncio.gather(*followers, return_exceptions=True)
+        self._listen()
+        n_open = len(self._followers)
+        while n_open:
+            match await self._arrived.get():
+                case None:
+                    n_open -= 1
+                case BaseException() as failure:
+                    raise failure
+                case item:
+                    yield item
 
-    async def _follow(
-        self, index: int, record: TaskRecord, arrived: asyncio.Queue[Item | BaseException | None]
-    ) -> None:
+    async def close(self) -> None:
+        """Nobody listens any more."""
+        for follower in self._followers:
+            follower.cancel()
+        await asyncio.gather(*self._followers, return_exceptions=True)
+
+    def _listen(self) -> None:
+        if not self._followers:
+            self._followers = [
+                asyncio.create_task(self._follow(index, record.id))
+                for index, record in enumerate(self.records)
+            ]
+
+    async def _follow(self, index: int, task_id: TaskId) -> None:
         try:
-            async for item in self._tasks.stream(self._account, record.id):
+            async for item in self._tasks.stream(self._account, task_id):
                 if isinstance(item, StreamEnd):
                     await self._count(item.usage)
-                await arrived.put((index, item))
+                await self._arrived.put((index, item))
         except Exception as failure:  # whoever reads the queue raises it
-            await arrived.put(failure)
+            await self._arrived.put(failure)
         else:
-            await arrived.put(None)
+            await self._arrived.put(None)
 
 
 def _answer(text: str, end: StreamEnd) -> Answer:
@@ -132,11 +140,14 @@ async def started(
     except BaseException:
         await asyncio.shield(_give_up(tasks, account, records))
         raise
+    run = Run(tasks, account, records, count)
     try:
-        yield Run(tasks, account, records, count)
+        yield run
     except (asyncio.CancelledError, ConnectionError):
         await asyncio.shield(_give_up(tasks, account, records))
         raise
+    finally:
+        await run.close()
 
 
 async def _give_up(tasks: Tasks, account: AccountId, records: Sequence[TaskRecord]) -> None:

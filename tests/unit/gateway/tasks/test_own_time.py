@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from dvllm_gateway.services import own_time
-from dvllm_gateway.services.own_time import measured, waiting
+from dvllm_gateway.services.own_time import measured, waiting, working
 
 
 @pytest.fixture
@@ -43,6 +43,24 @@ async def test_waiting__in_tasks_of_one_request__counts_once(clock: SimpleNamesp
         may_end.set()
         await asyncio.gather(*tasks)
     assert stopwatch.waited_s == 3
+
+
+async def test_working__behind_a_request_that_waits__is_not_waited(clock: SimpleNamespace) -> None:
+    async def work() -> None:
+        clock.now_s += 1
+        with working():
+            clock.now_s += 2
+            with working():
+                clock.now_s += 4
+        clock.now_s += 8
+
+    with measured() as stopwatch:
+        behind = asyncio.create_task(work())
+        with waiting():
+            await behind
+        with working():
+            clock.now_s += 16
+    assert stopwatch.waited_s == 9
 
 
 def test_waiting__outside_of_any_request__is_nothing(clock: SimpleNamespace) -> None:
