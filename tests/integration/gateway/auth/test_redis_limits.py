@@ -11,8 +11,8 @@ from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.errors import RateLimited
 from dvllm_gateway.services.limits import Budgets, RateLimits
 from dvllm_gateway.services.ports import Rate
-from dvllm_gateway.services.rate_redis import SturdyWindows, redis_windows
 from dvllm_gateway.services.rate_memory import MemoryWindows
+from dvllm_gateway.services.rate_redis import SturdyWindows, redis_windows
 from dvllm_gateway.services.rate_windows import Counted, Windows
 from tests.support.redis_server import needs_redis, running_redis
 
