@@ -55,9 +55,7 @@ class ContentHttp:
             check_public_url(url)
         timeout = self._timeouts.for_aiohttp()
         if total_s is not None:
-            timeout = aiohttp.ClientTimeout(
-                total=total_s, sock_connect=timeout.sock_connect, sock_read=total_s
-            )
+            timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=timeout.sock_connect)
         try:
             async with self._open().request(
                 method, url, timeout=timeout, allow_redirects=False, **options

@@ -25,9 +25,8 @@ class Multipart:
         return {"Content-Type": f"multipart/form-data; boundary={self.boundary}"}
 
     async def of_bytes(self, data: bytes, name: str = "data") -> AsyncIterator[bytes]:
-        yield self._head(name, _FILE_TYPE)
-        yield data
-        yield self._end
+        """In one piece: each costs both sides a chunk of its own."""
+        yield b"".join((self._head(name, _FILE_TYPE), data, self._end))
 
     async def of_path(self, path: Path) -> AsyncIterator[bytes]:
         """A directory comes before what is in it. Raises OSError, ContentMalformed (a name)."""
