@@ -68,7 +68,7 @@ class Submitter:
     async def _prepared(self, order: Order) -> bool:
         """Puts the prompt where nodes find it. False if the order was sent before."""
         with working():
-            if await self.is_sent(order.task_id):
+            if not order.is_new and await self.is_sent(order.task_id):
                 return False
             with as_gateway_errors():
                 await self._store.add_bytes(order.document)

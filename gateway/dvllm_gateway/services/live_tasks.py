@@ -21,14 +21,16 @@ ENDED_CHARACTERS = 64_000_000
 class LiveTask:
     """A task that runs in this process.
 
-    `is_heard` once somebody listens to its answer, `is_unwanted` once its owner has cancelled it,
-    `is_left` once it goes on elsewhere, if at all: whoever waits for it has to look again.
+    `is_new` until it is begun for the first time, `is_heard` once somebody listens to its answer,
+    `is_unwanted` once its owner has cancelled it, `is_left` once it goes on elsewhere, if at all:
+    whoever waits for it has to look again.
     """
 
     assignment: Assignment
     record: Latest[TaskRecord]
     watch: JobWatch = field(default_factory=lambda: JobWatch(None))
     relay: Relay = field(default_factory=Relay)
+    is_new: bool = False
     is_heard: Latest[bool] = field(default_factory=lambda: Latest(False))
     is_unwanted: bool = False
     is_left: bool = False
@@ -49,6 +51,7 @@ class LiveTask:
             share=assignment.share,
             escrow_wei=record.reserved_wei,
             node=assignment.node,
+            is_new=self.is_new,
         )
 
 

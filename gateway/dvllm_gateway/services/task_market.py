@@ -25,7 +25,10 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One submission. Its `task_id` names it for ever: it is never sent twice."""
+    """One submission. Its `task_id` names it for ever: it is never sent twice.
+
+    `is_new`: nobody can have sent it yet, so that nobody needs to look.
+    """
 
     task_id: TaskId
     model_id: ModelId
@@ -35,6 +38,7 @@ class Order:
     share: int
     escrow_wei: Wei
     node: Address | None
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

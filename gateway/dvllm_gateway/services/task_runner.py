@@ -67,9 +67,9 @@ class TaskRunner:
 
     async def _submit(self) -> bool:
         """False if its owner cancelled it before it was sent. Raises what stops it for good."""
-        order = self._task.order
         retries = Retries(limit_s=self._patience.submit_s)
         while True:
+            order, self._task.is_new = self._task.order, False
             try:
                 if self._task.is_unwanted and not await self._market.is_submitted(order.task_id):
                     return False

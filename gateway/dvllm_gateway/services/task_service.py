@@ -76,6 +76,7 @@ class TaskService:
             node=request.node,
         )
         task = LiveTask.of(record, assignment)
+        task.is_new = True
         self._live.add(task)  # counts at once: many may be on their way to the database
         try:
             await self._store.create(record, assignment)
