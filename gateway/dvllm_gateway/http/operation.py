@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -80,13 +80,12 @@ class SpelledError:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class ErrorSpeller:
+class ErrorSpeller(Protocol):
     """A dialect's words for every kind of error."""
 
     model: type[BaseModel]  # of the error body, for the OpenAPI document
 
-    def spell(self, error: GatewayError, request_id: str, now_ms: int) -> SpelledError:
-        raise NotImplementedError
+    def spell(self, error: GatewayError, request_id: str, now_ms: int) -> SpelledError: ...
 
 
 def no_further_headers(_: LimitState) -> Mapping[str, str]:
