@@ -90,7 +90,7 @@ long-tests: .venv/.stamp node_modules/.stamp $(ENVIRONMENTS)
 # The tests of `make check` and `make integration` once more, also in the processes that they start.
 coverage: .venv/.stamp node_modules/.stamp $(ENVIRONMENTS)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -m "not long" $(PARALLEL) tests/unit tests/integration tests/faults tests/e2e
+	$(BIN)/coverage run -m pytest -q -m "not long" --timeout 900 $(PARALLEL) tests/unit tests/integration tests/faults tests/e2e
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='client/decentralized_vllm/protocol/*' --fail-under=100
 	for package in $(PACKAGES); do $(BIN)/coverage report --include="$$package/*" --fail-under=90 || exit 1; done

@@ -19,7 +19,9 @@ DVLLM = (sys.executable, "-c", "from decentralized_vllm.cli import main; main()"
 @pytest.fixture
 def environment(market, tmp_path):
     settings = market.settings()
+    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     return {
+        **kept,
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path / "home"),
         "DVLLM_CLIENT__ETH_NODE_URL": settings.eth_node_url,
@@ -183,7 +185,7 @@ async def test_submit__interrupted_while_waiting__says_the_job_goes_on(market, e
         await asyncio.sleep(0.1)
     first_line = await process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), timeout=30)
+    _, err = await asyncio.wait_for(process.communicate(), timeout=90)
     assert b"job 1: " in first_line
     assert process.returncode == 130
     assert b"goes on" in err
