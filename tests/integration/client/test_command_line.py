@@ -177,6 +177,15 @@ async def test_mistakes__are_one_clear_line_and_a_code(dvllm):
         assert "Traceback" not in err
 
 
+@pytest.fixture
+def heeded_interrupts():
+    """What a shell starts in the background is deaf to Ctrl-C, and so are its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 async def test_submit__interrupted_while_waiting__says_the_job_goes_on(market, environment):
     process = await asyncio.create_subprocess_exec(
         *DVLLM, "submit", "--wait", "Hi", env=environment, stderr=subprocess.PIPE
