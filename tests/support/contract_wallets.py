@@ -73,8 +73,10 @@ def put_code(anvil: Anvil, address: Address, code: bytes) -> Address:
 
 
 def deploy(anvil: Anvil, wallet: Undeployed, sender: Address) -> None:
+    """Mined when it returns: anvil mines by itself only a moment after it has answered."""
     transaction = {"from": sender, "to": FACTORY, "data": "0x" + wallet.deployment.hex()}
     anvil.call("eth_sendTransaction", transaction)
+    anvil.call("evm_mine")
 
 
 def sign(key: LocalAccount, message: SignableMessage) -> bytes:
