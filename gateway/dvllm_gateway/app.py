@@ -109,6 +109,8 @@ class Readiness:
         health = self.gateway.surroundings.health
         if health.health is Health.UNHEALTHY:
             return f"no answer from: {', '.join(sorted(health.silent))}"
+        if not self.gateway.surroundings.catalogue.is_loaded:
+            return "the model registry was not read yet"
         if not self.gateway.crew.is_on_duty:
             return "the gateway's key is held by another process, or the chain was not reached yet"
         return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
 REFRESH_EVERY_S = 15.0
+FIRST_LOOK_S = 5.0
 
 
 class ModelSource(Protocol):
@@ -37,7 +39,7 @@ class ModelDesk(Protocol):
 
 
 class ModelCatalogue:
-    """The port Models. `run` keeps it fresh; before the first load it is NetworkUnavailable.
+    """The port Models. `run` keeps it fresh; who asks before its first look waits for that.
 
     What a revision does not tell (a switched-off model, a version whose time has come) is seen
     within REFRESH_EVERY_S.
@@ -53,15 +55,18 @@ class ModelCatalogue:
         self._revision: object = None
         self._refreshed_at_s = 0.0
         self._wake = asyncio.Event()
+        self._looked = asyncio.Event()
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._all is not None
 
     async def list(self, *, active_only: bool) -> tuple[Model, ...]:
-        if self._all is None:
-            raise NetworkUnavailable("the registry was not read yet")
-        return self._active if active_only else self._all
+        known = await self._known()
+        return self._active if active_only else known
 
     async def get(self, model_id: ModelId) -> Model:
-        if self._all is None:
-            raise NetworkUnavailable("the registry was not read yet")
+        await self._known()
         try:
             return self._by_id[model_id]
         except KeyError:
@@ -102,7 +107,18 @@ class ModelCatalogue:
                     await self.load()
             except GatewayError as error:
                 log.warning("models wait for the chain: %s", error.message)
+            self._looked.set()
             await self._rest()
+
+    async def _known(self) -> tuple[Model, ...]:
+        """Raises NetworkUnavailable where the registry was never read."""
+        if self._all is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_LOOK_S):
+                    await self._looked.wait()
+        if self._all is None:
+            raise NetworkUnavailable("the registry was not read yet")
+        return self._all
 
     async def _is_stale(self) -> bool:
         age_s = asyncio.get_running_loop().time() - self._refreshed_at_s

@@ -58,12 +58,35 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_catalogue, "LOOK_EVERY_S", 0.01)
 
 
-async def test_catalogue__before_the_first_load__unavailable() -> None:
-    catalogue = ModelCatalogue(Registry(MODEL), Desk(), Announcements())
+async def test_catalogue__chain_away_at_its_first_look__unavailable() -> None:
+    registry = Registry(MODEL)
+    registry.silent = True
+    catalogue = ModelCatalogue(registry, Desk(), Announcements())
+    running = asyncio.create_task(catalogue.run())
     with pytest.raises(NetworkUnavailable):
         await catalogue.list(active_only=False)
     with pytest.raises(NetworkUnavailable):
         await catalogue.get(MODEL.id)
+    assert not catalogue.is_loaded
+    running.cancel()
+
+
+async def test_catalogue__never_looking__does_not_keep_anybody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_catalogue, "FIRST_LOOK_S", 0.01)
+    catalogue = ModelCatalogue(Registry(MODEL), Desk(), Announcements())
+    with pytest.raises(NetworkUnavailable):
+        await catalogue.list(active_only=False)
+
+
+async def test_catalogue__asked_before_its_first_look__waits_for_that() -> None:
+    catalogue = ModelCatalogue(Registry(MODEL), Desk(), Announcements())
+    asking = asyncio.create_task(catalogue.get(MODEL.id))
+    await asyncio.sleep(0)
+    running = asyncio.create_task(catalogue.run())
+    assert await asking == MODEL
+    running.cancel()
 
 
 async def test_catalogue__loaded__lists_and_finds() -> None:
