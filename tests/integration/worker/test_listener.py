@@ -18,6 +18,7 @@ from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.protocol.ids import Address, Cid, JobId
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
 from dvllm_worker.content.arrivals import Arrivals
+from dvllm_worker.http import events
 from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.callers import Callers
 from dvllm_worker.http.events import EventStream
@@ -32,6 +33,7 @@ from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.resources.meter import Meter
 from tests.support.jobs import COORDINATOR, ME, requested, row
 from tests.support.node_resources import LIMITS, NoGpu, Told, allotment_in
+from tests.support.waiting import wait_until
 
 ASKER = Account.from_key("0x" + "22" * 32)
 OPERATOR = Account.from_key("0x" + "44" * 32)
@@ -203,6 +205,34 @@ async def test_events__for_the_requester__history_text_and_end(door: Door) -> No
         door.hub.on_text(JobId(1), " world", 1)
         door.hub.on_stage(replace(held, stage=Stage.FINAL))
         assert await events_of(answer) == ["stage", "stage", "text", "text", "stage", "end"]
+
+
+async def test_events__nothing_to_tell__a_comment_now_and_then(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT_S", 0.02)
+    held = door.hold(Cid("x"))
+    door.hub.on_stage(held)
+    async with door.session.get(door.url + PATH, headers=door.signed(PATH)) as answer:
+        await answer.content.readuntil(b": \n\n")
+        await answer.content.readuntil(b": \n\n")
+        door.hub.on_stage(replace(held, stage=Stage.FINAL))
+        assert (await events_of(answer))[-1] == "end"
+
+
+async def test_events__reader_that_does_not_read__cut_off(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT_S", 0.1)
+    held = door.hold(Cid("x"))
+    door.hub.on_stage(replace(held, stage=Stage.GENERATING))
+    async with door.session.get(door.url + PATH, headers=door.signed(PATH)) as answer:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            for _ in range(20):  # more than all buffers on the way hold
+                door.hub.on_text(JobId(1), "x" * (1 << 20), 1)
+            (channel,) = door.hub._channels.values()
+            await wait_until(lambda: not channel.inboxes, what="the stream is given up")
+            await answer.content.read()
 
 
 async def test_events__for_anyone_else__refused(door: Door) -> None:

@@ -1,6 +1,7 @@
 """Progress for those who listen: the whole story, within bounds."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -10,11 +11,10 @@ from dvllm_worker.http.hub import (
     JOBS_REMEMBERED,
     LISTENERS_PER_JOB,
     MAX_EARLY,
-    QUEUE_LENGTH,
     JobHub,
-    Notice,
     TooManyListeners,
 )
+from dvllm_worker.http.inbox import QUEUE_LENGTH, Notice
 from dvllm_worker.pipeline.stages import Stage
 from tests.support.jobs import RESPONSE_CID, row
 
@@ -22,7 +22,8 @@ J1 = JobId(1)
 
 
 async def collect(hub: JobHub, number: int = 1) -> list[Notice]:
-    return [notice async for notice in hub.listen(row(number))]
+    with hub.listen(row(number)) as inbox:
+        return [notice async for notices in inbox for notice in notices]
 
 
 def names(notices: list[Notice]) -> list[str]:
@@ -59,11 +60,11 @@ async def test_listen__while_it_goes_on__nothing_twice_nothing_missed() -> None:
 async def test_listen__one_who_lags__is_cut_off_and_others_are_not() -> None:
     hub = JobHub()
     hub.on_stage(row(1, Stage.GENERATING))
-    lagging = hub.listen(row(1))
-    await anext(lagging)
-    for _ in range(QUEUE_LENGTH + 2):
-        hub.on_text(J1, "x", 1)
-    rest = [notice async for notice in lagging]
+    with hub.listen(row(1)) as lagging:
+        await anext(lagging)
+        for _ in range(QUEUE_LENGTH + 2):
+            hub.on_text(J1, "x", 1)
+        rest = [notice async for notices in lagging for notice in notices]
     assert len(rest) <= QUEUE_LENGTH
     hub.on_stage(row(1, Stage.FINAL))
     text = next(notice for notice in await collect(hub) if notice.name == "text")
@@ -73,14 +74,24 @@ async def test_listen__one_who_lags__is_cut_off_and_others_are_not() -> None:
 async def test_listen__more_than_allowed__refused() -> None:
     hub = JobHub()
     hub.on_stage(row(1))
-    listeners = [hub.listen(row(1)) for _ in range(LISTENERS_PER_JOB + 1)]
-    for listener in listeners[:-1]:
-        await anext(listener)
-    with pytest.raises(TooManyListeners):
-        await anext(listeners[-1])
-    for listener in listeners:
-        await listener.aclose()
-    assert names([await anext(hub.listen(row(1)))]) == ["stage"]
+    with ExitStack() as listeners:
+        for _ in range(LISTENERS_PER_JOB):
+            listeners.enter_context(hub.listen(row(1)))
+        with pytest.raises(TooManyListeners), hub.listen(row(1)):
+            raise AssertionError("let in")
+    with hub.listen(row(1)) as inbox:
+        assert names(await anext(inbox)) == ["stage"]
+
+
+async def test_listen__woken_without_news__goes_on_with_nothing() -> None:
+    hub = JobHub()
+    hub.on_stage(row(1))
+    with hub.listen(row(1)) as inbox:
+        await anext(inbox)
+        inbox.wake()
+        assert await anext(inbox) == []
+        hub.on_stage(row(1, Stage.FINAL))
+        assert [names(notices) async for notices in inbox] == [["stage", "end"]]
 
 
 async def test_on_stage__leased_again_after_the_end__a_new_story() -> None:

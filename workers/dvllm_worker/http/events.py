@@ -1,22 +1,22 @@
 """`GET /jobs/{id}/events`: server-sent events of progress and text, for the job's requester."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 
 from aiohttp import web
+from pydantic_core import to_json
 
 from decentralized_vllm.protocol.errors import InvalidSignature
 from dvllm_worker.http.callers import Callers
 from dvllm_worker.http.errors import refusal
-from dvllm_worker.http.hub import JobHub, Notice, TooManyListeners
+from dvllm_worker.http.hub import JobHub, TooManyListeners
+from dvllm_worker.http.inbox import Inbox, Notice
 from dvllm_worker.http.jobs import JobsSoonKnown, job_id_of
 from dvllm_worker.http.nonces import TooManyRequests
 
 HEARTBEAT_S = 15.0
-WRITE_TIMEOUT_S = 30.0
 MAX_STREAM_S = 1800.0
+_COMMENT = b": \n\n"
 
 
 class EventStream:
@@ -38,51 +38,58 @@ class EventStream:
         if row.request.controller != caller:
             return refusal(403, "only the requester of a job may listen to it")
         try:
-            return await self._stream(request, self._hub.listen(row))
+            with self._hub.listen(row) as inbox:
+                return await _stream(request, inbox)
         except TooManyListeners as error:
             return refusal(429, error.message)
 
-    async def _stream(
-        self, request: web.Request, notices: AsyncGenerator[Notice, None]
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
-        async with aclosing(notices):
-            first = await anext(notices)  # a refusal is still a proper answer here
-            await response.prepare(request)
-            await _write(response, first)
-            # Too long, or a reader that does not read: it may connect again.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(MAX_STREAM_S):
-                    await _write_all(response, notices)
-        return response
+
+async def _stream(request: web.Request, inbox: Inbox) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+    )
+    await response.prepare(request)
+    # Too long: the listener may connect again.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(MAX_STREAM_S):
+            await _Writer(request, response, inbox).run()
+    return response
 
 
-async def _write_all(response: web.StreamResponse, notices: AsyncGenerator[Notice, None]) -> None:
-    """Writes each notice as it comes, and a comment when none does for a while."""
-    following = asyncio.ensure_future(anext(notices, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait([following], timeout=HEARTBEAT_S)
-            if not done:
-                await _send(response, b": \n\n")
-                continue
-            notice = following.result()
-            if notice is None:
-                return
-            await _write(response, notice)
-            following = asyncio.ensure_future(anext(notices, None))
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+class _Writer:
+    """Writes notices as they come, in one piece what came together.
+
+    One timer per stream, however many notices: at each beat a comment goes out where nothing else
+    waits, and a reader that has not taken what was written before the last beat is cut off.
+    """
+
+    def __init__(self, request: web.Request, response: web.StreamResponse, inbox: Inbox) -> None:
+        self._request = request
+        self._response = response
+        self._inbox = inbox
+        self._is_writing = False
+        self._was_writing = False  # at the last beat, and ever since
+        self._next_beat = self._beat_later()
+
+    async def run(self) -> None:
+        try:
+            async for notices in self._inbox:
+                self._is_writing = True
+                await self._response.write(b"".join(map(_encoded, notices)) or _COMMENT)
+                self._is_writing = self._was_writing = False
+        finally:
+            self._next_beat.cancel()
+
+    def _beat_later(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
+
+    def _beat(self) -> None:
+        if self._was_writing and self._request.transport is not None:
+            self._request.transport.abort()
+        self._was_writing = self._is_writing
+        self._inbox.wake()
+        self._next_beat = self._beat_later()
 
 
-async def _write(response: web.StreamResponse, notice: Notice) -> None:
-    data = json.dumps(notice.data, ensure_ascii=False, separators=(",", ":"))
-    await _send(response, f"event: {notice.name}\ndata: {data}\n\n".encode())
-
-
-async def _send(response: web.StreamResponse, data: bytes) -> None:
-    async with asyncio.timeout(WRITE_TIMEOUT_S):
-        await response.write(data)
+def _encoded(notice: Notice) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (notice.name.encode(), to_json(notice.data))

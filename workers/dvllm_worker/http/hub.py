@@ -2,27 +2,20 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from decentralized_vllm.protocol.errors import DvllmError, RetryableError
 from decentralized_vllm.protocol.ids import JobId
+from dvllm_worker.http.inbox import Inbox, Notice
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import CLOSED, Stage
 
 JOBS_REMEMBERED = 512
 LISTENERS_PER_JOB = 8
-QUEUE_LENGTH = 512
 MAX_EARLY = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One server-sent event. `name` is "stage", "text" or "end"."""
-
-    name: str
-    data: dict[str, Any]
 
 
 class TooManyListeners(RetryableError):
@@ -35,7 +28,7 @@ class _Channel:
     text: list[str] = field(default_factory=list)
     n_tokens: int = 0
     end: Notice | None = None
-    queues: list[asyncio.Queue[Notice | None]] = field(default_factory=list)
+    inboxes: list[Inbox] = field(default_factory=list)
 
     def history(self) -> list[Notice]:
         """What a late listener missed, the text in one piece."""
@@ -45,11 +38,8 @@ class _Channel:
         return notices if self.end is None else [*notices, self.end]
 
     def tell(self, notice: Notice) -> None:
-        for queue in self.queues:
-            if queue.full():
-                _cut_off(queue)
-            else:
-                queue.put_nowait(notice)
+        for inbox in self.inboxes:
+            inbox.put(notice)
 
 
 class JobHub:
@@ -106,28 +96,20 @@ class JobHub:
         channel.n_tokens += n_tokens
         channel.tell(text_notice(text, n_tokens))
 
-    async def listen(self, row: JobRow) -> AsyncGenerator[Notice, None]:
-        """Everything from the start of the job to its end. Raises TooManyListeners.
-
-        Ends early for a listener that does not keep up; it may come back for the whole.
-        """
+    @contextmanager
+    def listen(self, row: JobRow) -> Iterator[Inbox]:
+        """Everything from the start of the job to its end. Raises TooManyListeners."""
         if row.job_id not in self._channels:
             self.on_stage(row)  # known from a former process only
         channel = self._channels[row.job_id]
-        if len(channel.queues) >= LISTENERS_PER_JOB:
+        if len(channel.inboxes) >= LISTENERS_PER_JOB:
             raise TooManyListeners("too many listen to this job")
-        queue: asyncio.Queue[Notice | None] = asyncio.Queue(QUEUE_LENGTH)
-        channel.queues.append(queue)
+        inbox = Inbox(channel.history())
+        channel.inboxes.append(inbox)
         try:
-            for notice in channel.history():
-                yield notice
-            while channel.end is None or not queue.empty():
-                waiting = await queue.get()
-                if waiting is None:
-                    return
-                yield waiting
+            yield inbox
         finally:
-            channel.queues.remove(queue)
+            channel.inboxes.remove(inbox)
 
     def _channel(self, row: JobRow) -> _Channel:
         """A job that ended here and was leased to us again starts a new story."""
@@ -153,10 +135,3 @@ def stage_notice(row: JobRow) -> Notice:
 
 def text_notice(text: str, n_tokens: int) -> Notice:
     return Notice("text", {"text": text, "n_tokens": n_tokens})
-
-
-def _cut_off(queue: asyncio.Queue[Notice | None]) -> None:
-    """Empties the queue of one that lags, and ends it."""
-    while not queue.empty():
-        queue.get_nowait()
-    queue.put_nowait(None)

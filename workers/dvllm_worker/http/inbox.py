@@ -1,0 +1,55 @@
+"""What one listener of a job has not been told yet."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Self
+
+QUEUE_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One server-sent event. `name` is "stage", "text" or "end"."""
+
+    name: str
+    data: dict[str, Any]
+
+
+class Inbox:
+    """`async for notices in inbox`: all that came since the last time, at once.
+
+    Ends after the notice named "end", and early for a listener that does not keep up; it may come
+    back for the whole.
+    """
+
+    def __init__(self, history: list[Notice]) -> None:
+        self._notices = history
+        self._has_news = asyncio.Event()
+        self._is_over = False
+        self.wake()
+
+    def put(self, notice: Notice) -> None:
+        if self._is_over:
+            return
+        if len(self._notices) >= QUEUE_LENGTH:
+            self._notices.clear()
+            self._is_over = True
+        else:
+            self._notices.append(notice)
+        self.wake()
+
+    def wake(self) -> None:
+        """The listener goes on, if only with nothing."""
+        self._has_news.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Notice]:
+        if self._is_over:
+            raise StopAsyncIteration
+        await self._has_news.wait()
+        self._has_news.clear()
+        taken, self._notices = self._notices, []
+        self._is_over = self._is_over or any(notice.name == "end" for notice in taken)
+        return taken
