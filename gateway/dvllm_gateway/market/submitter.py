@@ -54,12 +54,15 @@ class Submitter:
 
     async def send(self, order: Order, watch: JobWatch) -> None:
         """Durable when it returns. Raises GatewayError, and nothing was sent then."""
-        if await self._prepared(order):
+        with working():
+            is_prepared = await self._prepared(order)
+        if is_prepared:
             await self._till.promise(order.task_id, order.escrow_wei)
         else:
             self._till.promised_before(order.task_id, order.escrow_wei)
         try:
-            tx_hash = await self._sent(order)
+            with working():
+                tx_hash = await self._sent(order)
         except BaseException:
             self._till.settled(order.task_id)
             raise
@@ -67,12 +70,11 @@ class Submitter:
 
     async def _prepared(self, order: Order) -> bool:
         """Puts the prompt where nodes find it. False if the order was sent before."""
-        with working():
-            if not order.is_new and await self.is_sent(order.task_id):
-                return False
-            with as_gateway_errors():
-                await self._store.add_bytes(order.document)
-            return True
+        if not order.is_new and await self.is_sent(order.task_id):
+            return False
+        with as_gateway_errors():
+            await self._store.add_bytes(order.document)
+        return True
 
     async def confirm(self, order: Order, watch: JobWatch) -> None:
         """Until cancelled: sees that the job, or why there is none, gets to `watch`.

@@ -4,7 +4,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import Self
 
-from dvllm_gateway.errors import NetworkUnavailable
+from dvllm_gateway.errors import GatewayError, NetworkUnavailable
 from dvllm_gateway.ids import AccountId, TaskId
 from dvllm_gateway.services.latest import Latest
 from dvllm_gateway.services.stores import Assignment
@@ -94,6 +94,14 @@ class LiveTasks:
             del self._per_account[record.account]
         if record.state.is_over:
             self.note_ended(record)
+
+    def drop(self, task: LiveTask, error: BaseException) -> None:
+        """It was not made: who waits for it already is told."""
+        self.remove(task)
+        task.is_left = True
+        task.record.wake()
+        told = error if isinstance(error, GatewayError) else NetworkUnavailable("it was not made")
+        task.relay.fail(told)
 
     def leave_all(self) -> None:
         """What runs here is to go on elsewhere, or later."""

@@ -27,8 +27,12 @@ from dvllm_gateway.services.tasks import (
 class Tasks(Protocol):
     """Tasks belong to accounts: somebody else's is NotFound."""
 
-    async def submit(self, account: AccountId, request: TaskRequest) -> TaskRecord:
+    async def submit(
+        self, account: AccountId, request: TaskRequest, *, task_id: TaskId | None = None
+    ) -> TaskRecord:
         """Reserves the money, makes the task durable, and returns before it is on chain.
+
+        With a `task_id`, if the account has that task already: that one, and nothing happens.
 
         Raises ModelNotFound, InvalidRequest, InsufficientBalance, RateLimited (too many at once),
         NetworkUnavailable. What was returned goes on whatever happens to the caller.
@@ -273,13 +277,34 @@ class EventBus(Protocol):
 
 
 class Idempotency(Protocol):
-    async def begin(self, account: AccountId, key: str, digest: bytes) -> "StoredReply | None":
-        """None: do the work. Raises Conflict for another body, or while the first still runs."""
+    async def begin(
+        self, account: AccountId, key: str, digest: bytes, *, joins: bool
+    ) -> "StoredReply | Attempt":
+        """An Attempt: do the work, or go on with it.
 
-    async def finish(self, account: AccountId, key: str, reply: "StoredReply") -> None: ...
+        Raises Conflict for another body; and while an attempt runs, unless the caller `joins` it.
+        """
+
+    async def finish(self, account: AccountId, key: str, reply: "StoredReply") -> None:
+        """This and what follows are for whoever has the attempt as its own."""
+
+    async def let_go(self, account: AccountId, key: str) -> None:
+        """There is no reply to keep: who asks next goes on with the tasks."""
 
     async def abandon(self, account: AccountId, key: str) -> None:
         """The work had no effect: the key may be used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """At a request with a key, whose tasks are `first_task` and those after it.
+
+    `is_new` is the very first. `is_mine` is told how it ends; others may run beside it.
+    """
+
+    first_task: TaskId
+    is_new: bool
+    is_mine: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@ class PricedTasks(Tasks):
     async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
         return await self._tasks.preview(account, request)
 
-    async def submit(self, account: AccountId, request: TaskRequest) -> TaskRecord:
+    async def submit(
+        self, account: AccountId, request: TaskRequest, *, task_id: TaskId | None = None
+    ) -> TaskRecord:
         record = await self.preview(account, request)
         self.total_wei = Wei(self.total_wei + record.reserved_wei)
         return record

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from decentralized_vllm.protocol.events import LogPosition
 from decentralized_vllm.protocol.ids import Address, JobId, Wei
@@ -180,27 +180,51 @@ class Deposit:
     amount_wei: Wei
 
 
-class IdempotencyStore(Protocol):
-    async def claim(
-        self, account: AccountId, key: str, digest: bytes, *, now_ms: int, until_ms: int
-    ) -> "Claim | None":
-        """None: the key is the caller's until `until_ms`; else who has it at `now_ms`.
+class KeyOf(NamedTuple):
+    """An idempotency key of an account."""
 
-        Forgets those whose time was over before `now_ms`.
-        """
-
-    async def settle(self, account: AccountId, key: str, reply: StoredReply) -> None: ...
-
-    async def release(self, account: AccountId, key: str) -> None:
-        """Frees a key without a reply; one that has a reply keeps it."""
+    account: AccountId
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A key in use: `digest` is its request's, `reply` None while that still runs."""
+    """A key in use: `digest` is its request's, `reply` None while that has none.
+
+    `is_mine`: whoever asked holds the key now; `is_new`: nobody had it before. Only claims of an
+    older release have no `first_task`.
+    """
 
     digest: bytes
     reply: StoredReply | None
+    first_task: TaskId | None
+    is_mine: bool
+    is_new: bool
+
+
+class IdempotencyStore(Protocol):
+    async def claim(
+        self,
+        key: KeyOf,
+        digest: bytes,
+        first_task: TaskId,
+        *,
+        now_ms: int,
+        held_until_ms: int,
+        until_ms: int,
+    ) -> Claim:
+        """Takes a key that is unknown, or held by nobody at `now_ms` and without a reply.
+
+        A known key keeps its `first_task`. Forgets those whose time was over before `now_ms`.
+        """
+
+    async def hold(self, keys: Sequence[KeyOf], *, until_ms: int) -> None:
+        """Nobody else takes them before, as long as they have no reply."""
+
+    async def settle(self, key: KeyOf, reply: StoredReply) -> None: ...
+
+    async def release(self, key: KeyOf) -> None:
+        """Frees a key without a reply; one that has a reply keeps it."""
 
 
 @dataclass(frozen=True, slots=True)

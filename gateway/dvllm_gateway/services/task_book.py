@@ -11,6 +11,7 @@ from dvllm_gateway.services.event_bus import Bus
 from dvllm_gateway.services.events import EventName, Progress
 from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
 from dvllm_gateway.services.own_time import working
+from dvllm_gateway.services.progress_notes import ProgressNotes
 from dvllm_gateway.services.retries import Retries
 from dvllm_gateway.services.stores import NewEvent, TaskStore
 from dvllm_gateway.services.task_endings import why_failed
@@ -28,7 +29,10 @@ def unix_ms() -> int:
 
 
 class TaskBook:
-    """An outage of the database is waited out: nothing is told before it is kept."""
+    """No end is told before it is kept: an outage of the database is waited out.
+
+    Progress is told at once and kept later, since the chain can tell it again.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class TaskBook:
         live: LiveTasks,
         store: TaskStore,
         bus: Bus,
+        notes: ProgressNotes,
         *,
         clock_ms: Callable[[], int] = unix_ms,
     ) -> None:
@@ -43,6 +48,7 @@ class TaskBook:
         self._live = live
         self._store = store
         self._bus = bus
+        self._notes = notes
         self._clock_ms = clock_ms
         self._percentage = 0.0
 
@@ -53,10 +59,10 @@ class TaskBook:
     def now_ms(self) -> int:
         return self._clock_ms()
 
-    async def job_goes_on(self, job: Job) -> None:
+    def job_goes_on(self, job: Job) -> None:
         """A node holds the job, or it waits for one."""
         before = self.record
-        await self._note(_at_work(before, job, now_ms=self._clock_ms()))
+        self._note(_at_work(before, job, now_ms=self._clock_ms()))
         if before.job_id is None:
             self._tell(EventName.TASK_SUBMITTED)
         if self.record.worker is not None and self.record.worker != before.worker:
@@ -64,7 +70,7 @@ class TaskBook:
         if self._bus.is_heard:
             self._task.is_heard.set(True)
 
-    async def job_vanished(self) -> None:
+    def job_vanished(self) -> None:
         """A re-organisation took the request off the chain; it will be sent again."""
         gone = replace(
             self.record,
@@ -75,10 +81,11 @@ class TaskBook:
             started_at_ms=None,
             worker=None,
         )
-        await self._note(gone)
+        self._note(gone)
 
     async def finish(self, ended: TaskRecord) -> None:
         """Another process may have ended it before: then that end counts."""
+        self._notes.drop(ended.id)
         was_mine = await self._kept(lambda: self._store.finish(ended))
         if not was_mine:
             stored = await self._kept(lambda: self._store.get(ended.id))
@@ -121,10 +128,10 @@ class TaskBook:
         record = self.record
         self._bus.tell(NewEvent(name, self._clock_ms(), record, record.account))
 
-    async def _note(self, record: TaskRecord) -> None:
+    def _note(self, record: TaskRecord) -> None:
         if record != self.record:
-            await self._kept(lambda: self._store.update(record))
             self._task.record.set(record)
+            self._notes.note(record)
 
     async def _kept(self, access: Callable[[], Awaitable[T]]) -> T:
         retries = Retries()

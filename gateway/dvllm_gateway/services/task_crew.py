@@ -12,6 +12,7 @@ from dvllm_gateway.errors import GatewayError, NoCapacity
 from dvllm_gateway.services.event_bus import Bus
 from dvllm_gateway.services.latest import Latest
 from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
+from dvllm_gateway.services.progress_notes import ProgressNotes
 from dvllm_gateway.services.retries import Retries
 from dvllm_gateway.services.stores import LeaseStore, TaskStore
 from dvllm_gateway.services.task_book import TaskBook
@@ -54,6 +55,7 @@ class TaskCrew:
         self._bus = bus
         self._patience = patience or TaskPatience()
         self._lease_s = lease_s
+        self._notes = ProgressNotes(store)
         self._lease_name = f"key {sender}"
         self._holder = uuid.uuid4().hex
         self._market: Latest[Market | None] = Latest(None)
@@ -114,6 +116,7 @@ class TaskCrew:
     async def _trade(self) -> None:
         async with self._open_market() as market, asyncio.TaskGroup() as group:
             self._group = group
+            group.create_task(self._notes.run())
             try:
                 await self._take_up(market)
                 self._market.set(market)
@@ -160,7 +163,7 @@ class TaskCrew:
 
     # ---------------------------------------------------------------- one task
     async def _see_through(self, task: LiveTask, market: Market) -> None:
-        book = TaskBook(task, self._live, self._store, self._bus)
+        book = TaskBook(task, self._live, self._store, self._bus, self._notes)
         retries = Retries(longest_s=60.0)
         while not task.record.value.state.is_over:
             try:

@@ -97,7 +97,7 @@ class TaskRunner:
         if isinstance(job, Rejected):
             raise job.error
         if job is None:
-            await self._book.job_vanished()
+            self._book.job_vanished()
         elif job.status is JobStatus.DELIVERED:
             delivery = await self._delivery(job)
             if delivery is not None:
@@ -105,7 +105,7 @@ class TaskRunner:
         elif job.status.is_over:
             return ended_on_chain(self._book.record, job, now_ms=self._book.now_ms())
         else:
-            await self._book.job_goes_on(job)
+            self._book.job_goes_on(job)
             await self._take_back_if_unwanted(job)
         return None
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from decentralized_vllm.protocol.jobs import JobStatus
 from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.errors import (
     Conflict,
+    GatewayError,
     NetworkUnavailable,
     NotFound,
     RateLimited,
@@ -62,12 +63,17 @@ class TaskService:
         self._clock_ms = clock_ms
 
     # ---------------------------------------------------------------- submitting
-    async def submit(self, account: AccountId, request: TaskRequest) -> TaskRecord:
+    async def submit(
+        self, account: AccountId, request: TaskRequest, *, task_id: TaskId | None = None
+    ) -> TaskRecord:
         """See the port; NoCapacity also while the gateway's own money is short."""
         market = self._crew.market()
         self._check_room(account)
         quote = await market.quote(request)
-        record = _new_record(account, request, quote, now_ms=self._clock_ms())
+        known = None if task_id is None else self._live.find(task_id)
+        if known is not None:
+            return _owned(account, known.record.value)
+        record = _new_record(account, request, quote, task_id, now_ms=self._clock_ms())
         assignment = Assignment(
             sender=market.sender,
             document=quote.document,
@@ -80,15 +86,24 @@ class TaskService:
         self._live.add(task)  # counts at once: many may be on their way to the database
         try:
             await self._store.create(record, assignment)
-        except BaseException:
-            self._live.remove(task)
-            raise
+        except BaseException as error:
+            self._live.drop(task, error)
+            stored = await self._made_before(task_id, error)
+            if stored is None:
+                raise
+            return _owned(account, stored)
         self._crew.start(task)
         return record
 
+    async def _made_before(self, task_id: TaskId | None, error: BaseException) -> TaskRecord | None:
+        """Another process was quicker, or the database said nothing of what it did."""
+        if task_id is None or not isinstance(error, GatewayError):
+            return None
+        return await self._store.get(task_id)
+
     async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
         quote = await self._crew.market().quote(request)
-        return _new_record(account, request, quote, now_ms=self._clock_ms())
+        return _new_record(account, request, quote, None, now_ms=self._clock_ms())
 
     def _check_room(self, account: AccountId) -> None:
         if self._live.count_of(account) >= self._limits.live_per_account:
@@ -103,7 +118,15 @@ class TaskService:
         return _owned(account, await self._find(task_id))
 
     async def list(self, account: AccountId, chosen: TaskFilter) -> TaskPage:
-        return await self._store.list(account, chosen)
+        page = await self._store.list(account, chosen)
+        return replace(page, tasks=tuple(self._as_it_is_now(record) for record in page.tasks))
+
+    def _as_it_is_now(self, record: TaskRecord) -> TaskRecord:
+        """The database hears of progress a little later than who asks for the task itself."""
+        task = self._live.find(record.id)
+        if task is None:
+            return record
+        return replace(task.record.value, prompt=record.prompt, response=record.response)
 
     # ---------------------------------------------------------------- waiting
     async def wait_submitted(
@@ -208,10 +231,10 @@ class TaskService:
 
 
 def _new_record(
-    account: AccountId, request: TaskRequest, quote: Quote, *, now_ms: int
+    account: AccountId, request: TaskRequest, quote: Quote, task_id: TaskId | None, *, now_ms: int
 ) -> TaskRecord:
     return TaskRecord(
-        id=new_task_id(),
+        id=task_id or new_task_id(),
         account=account,
         model_id=request.model_id,
         prompt=request.shown_prompt,
