@@ -4,16 +4,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from decentralized_vllm.protocol.tools import ToolCall, Tools
+
 
 class FinishReason(StrEnum):
     STOP = "stop"
     LENGTH = "length"
+    TOOL_CALLS = "tool_calls"  # as STOP, with calls to be made
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    role: str  # "system", "user" or "assistant"
+    """What an assistant asked to have called stands beside its text; a tool answers one call."""
+
+    role: str  # "system", "user", "assistant" or "tool"
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 class Feature(StrEnum):
@@ -23,6 +30,9 @@ class Feature(StrEnum):
     PENALTIES = "penalties"
     JSON_OBJECT = "json_object"
     JSON_SCHEMA = "json_schema"
+    TOOLS = "tools"  # the model sees them and chooses
+    TOOL_CHOICE = "tool_choice"  # some or a certain one must be called
+    TOOL_MESSAGES = "tool_messages"  # earlier calls and what they brought
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,7 @@ class SamplingParameters:
 
     @property
     def features(self) -> frozenset[Feature]:
-        """What an engine must be able to do to answer as asked."""
+        """What these ask of an engine."""
         return frozenset(self._features())
 
     def _features(self) -> Iterator[Feature]:
@@ -71,12 +81,30 @@ class SamplingParameters:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """Exactly one of `messages` (through the chat template) and `prompt` (raw) is given."""
+    """Exactly one of `messages` (through the chat template) and `prompt` (raw) is given.
+
+    `tools` come with messages only.
+    """
 
     request_id: str
     parameters: SamplingParameters
     messages: tuple[Message, ...] | None = None
     prompt: str | None = None
+    tools: Tools | None = None
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What an engine must be able to do to answer as asked."""
+        return self.parameters.features | tool_features(self.messages, self.tools)
+
+
+def tool_features(messages: tuple[Message, ...] | None, tools: Tools | None) -> frozenset[Feature]:
+    wanted: set[Feature] = set()
+    if tools is not None:
+        wanted.add(Feature.TOOL_CHOICE if tools.are_forced else Feature.TOOLS)
+    if any(message.tool_calls or message.role == "tool" for message in messages or ()):
+        wanted.add(Feature.TOOL_MESSAGES)
+    return frozenset(wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +130,7 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class GenerationChunk:
-    """A piece of an answer. The last chunk, and only it, has a finish reason.
+    """A piece of an answer. The last chunk, and only it, has a finish reason, and any calls.
 
     `logprobs` has one entry for each token id if the request asks for them, else none.
     """
@@ -112,6 +140,7 @@ class GenerationChunk:
     n_prompt_tokens: int
     finish_reason: FinishReason | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,47 +22,67 @@ from decentralized_vllm.protocol.documents import (
 )
 from decentralized_vllm.protocol.errors import InvalidDocument, InvalidPrompt
 from decentralized_vllm.protocol.generation import (
+    Feature,
     GenerationRequest,
     Message,
     ResponseFormat,
     SamplingParameters,
+    tool_features,
 )
 from decentralized_vllm.protocol.json_schemas import schema_format, schema_of
 from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS, MAX_TOP_LOGPROBS
+from decentralized_vllm.protocol.tool_documents import (
+    CallId,
+    Calls,
+    NamedToolSchema,
+    ToolChoice,
+    ToolList,
+    calls_json,
+    checked_tools,
+    tools_json,
+)
+from decentralized_vllm.protocol.tools import Tools
 
 MAX_MESSAGES = 1024
 MAX_STOP_SEQUENCES = 16
 MAX_STOP_CHARACTERS = 256
 MAX_PENALTY = 2.0
-# A chat template adds a system prompt and marks each turn; generous for the templates in use.
-TEMPLATE_TOKENS = 96
-TEMPLATE_TOKENS_PER_MESSAGE = 16
 
 _JSON_WHITE_SPACE = " \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class PromptDocument:
-    """Exactly one of `messages` (type "chat") and `prompt` (type "completion") is given."""
+    """Exactly one of `messages` (type "chat") and `prompt` (type "completion") is given.
+
+    `tools` come with messages only.
+    """
 
     messages: tuple[Message, ...] | None = None
     prompt: str | None = None
     parameters: SamplingParameters = field(default_factory=SamplingParameters)
+    tools: Tools | None = None
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What a node must be able to do to answer as asked."""
+        return self.parameters.features | tool_features(self.messages, self.tools)
 
     def to_request(self, request_id: str) -> GenerationRequest:
-        return GenerationRequest(request_id, self.parameters, self.messages, self.prompt)
+        return GenerationRequest(
+            request_id, self.parameters, self.messages, self.prompt, self.tools
+        )
 
     def to_bytes(self) -> bytes:
         """Canonical bytes; their CID names the prompt. Raises InvalidPrompt."""
         body: dict[str, canonical_json.JsonValue] = {
             "version": DOCUMENT_VERSION,
             "parameters": _parameters_json(self.parameters),
+            **tools_json(self.tools),
         }
         if self.messages is not None:
             body["type"] = "chat"
-            body["messages"] = [
-                {"role": message.role, "content": message.content} for message in self.messages
-            ]
+            body["messages"] = [_message_json(message) for message in self.messages]
         else:
             body["type"] = "completion"
             body["prompt"] = self.prompt
@@ -89,20 +109,19 @@ def parse_prompt(data: bytes) -> PromptDocument:
     return chat_prompt(text, SamplingParameters())
 
 
-def prompt_token_bound(document: PromptDocument) -> int:
-    """A number of input tokens the prompt never exceeds, for who has no tokenizer.
-
-    Tokenizers in use make at most one token of a byte; a template's marks come on top.
-    """
-    if document.messages is None:
-        return len((document.prompt or "").encode()) + TEMPLATE_TOKENS_PER_MESSAGE
-    n_bytes = sum(len(message.content.encode()) for message in document.messages)
-    return n_bytes + TEMPLATE_TOKENS + TEMPLATE_TOKENS_PER_MESSAGE * len(document.messages)
-
-
 class _MessageSchema(Schema):
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: Calls | None = None
+    tool_call_id: CallId | None = None
+
+    def to_message(self) -> Message:
+        calls = tuple(call.to_call() for call in self.tool_calls or ())
+        if calls and self.role != "assistant":
+            raise InvalidPrompt("messages: tool_calls are an assistant's")
+        if (self.role == "tool") != (self.tool_call_id is not None):
+            raise InvalidPrompt("messages: a tool's, and no other, has a tool_call_id")
+        return Message(self.role, self.content, calls, self.tool_call_id)
 
 
 class _ObjectFormatSchema(Schema):
@@ -155,10 +174,29 @@ class _ChatSchema(Schema):
     type: Literal["chat"]
     messages: list[_MessageSchema] = Field(min_length=1, max_length=MAX_MESSAGES)
     parameters: _ParametersSchema = _ParametersSchema()
+    tools: ToolList | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
 
     def to_document(self) -> PromptDocument:
-        messages = tuple(Message(message.role, message.content) for message in self.messages)
-        return PromptDocument(messages=messages, parameters=self.parameters.to_parameters())
+        return PromptDocument(
+            messages=tuple(message.to_message() for message in self.messages),
+            parameters=self.parameters.to_parameters(),
+            tools=self._tools(),
+        )
+
+    def _tools(self) -> Tools | None:
+        choice = self.tool_choice
+        if self.tools is None:
+            if choice is not None or self.parallel_tool_calls is not None:
+                raise InvalidPrompt("tool_choice, parallel_tool_calls: only with tools")
+            return None
+        return checked_tools(
+            [each.to_tool() for each in self.tools],
+            must_call=choice == "required",
+            named=choice.name if isinstance(choice, NamedToolSchema) else None,
+            are_parallel=self.parallel_tool_calls is not False,
+        )
 
 
 class _CompletionSchema(Schema):
@@ -194,6 +232,17 @@ def _validated(fields: canonical_json.JsonValue) -> PromptDocument:
         return schema.model_validate(fields).to_document()
     except ValidationError as error:
         raise InvalidPrompt(describe(error)) from None
+
+
+def _message_json(message: Message) -> canonical_json.JsonValue:
+    fields: dict[str, canonical_json.JsonValue] = {
+        "role": message.role,
+        "content": message.content,
+        **calls_json(message.tool_calls),
+    }
+    if message.tool_call_id is not None:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields
 
 
 def _parameters_json(parameters: SamplingParameters) -> dict[str, canonical_json.JsonValue]:

@@ -41,6 +41,8 @@ from decentralized_vllm.protocol.receipts import (
     sign_receipt,
     verify_receipt,
 )
+from decentralized_vllm.protocol.tool_documents import Calls, calls_json
+from decentralized_vllm.protocol.tools import ToolCall
 
 MAX_PARTS = 64
 
@@ -71,6 +73,7 @@ class ResponseDocument:
     """An answer. `seed` is the one really used; `parts` are CIDs of outputs that are not text.
 
     `logprobs` has an entry for each token if the prompt asks for them, and is None if not.
+    `tool_calls` stand beside the text; see `tools.check_calls` for whether the prompt allows them.
     """
 
     request: RequestIdentity
@@ -84,6 +87,7 @@ class ResponseDocument:
     seed: int | None = None
     parts: dict[str, Cid] = field(default_factory=dict)
     logprobs: tuple[TokenLogprob, ...] | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
     signature: bytes = b""
 
     @property
@@ -94,7 +98,7 @@ class ResponseDocument:
 
     def sign(self, account: BaseAccount) -> "ResponseDocument":
         """Raises InvalidResponse when `account` is not the node that the document names."""
-        self._check_counts()
+        self._check_sense()
         if Address(account.address) != self.node:
             raise InvalidResponse(f"{account.address} can not sign an answer of {self.node}")
         signature = sign_receipt(self.receipt, self.request.deployment, account)
@@ -118,15 +122,18 @@ class ResponseDocument:
             raise InvalidResponse(f"the answer is not one to job {request.job_id} as requested")
         if self.node != node:
             raise InvalidReceipt(f"the answer names node {self.node}, the job was {node}'s")
-        self._check_counts()
+        self._check_sense()
         verify_receipt(self.receipt, request.deployment, self.signature, node)
 
-    def _check_counts(self) -> None:
+    def _check_sense(self) -> None:
         n_billed = self.usage.n_output_tokens
         if n_billed != len(self.token_ids):
             raise InvalidResponse(f"bills {n_billed} tokens and shows {len(self.token_ids)}")
         if self.logprobs is not None and len(self.logprobs) != n_billed:
             raise InvalidResponse(f"bills {n_billed} tokens and rates {len(self.logprobs)}")
+        is_expected = FinishReason.TOOL_CALLS if self.tool_calls else FinishReason.STOP
+        if self.finish_reason not in (is_expected, FinishReason.LENGTH):
+            raise InvalidResponse(f"ends by {self.finish_reason}, calls {len(self.tool_calls)}")
 
 
 def parse_response(data: bytes) -> ResponseDocument:
@@ -188,13 +195,14 @@ class _ResponseSchema(Schema):
     model_cid: CidText
     text: str
     token_ids: list[_TokenCount]
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
     usage: _UsageSchema
     timing: _TimingSchema
     engine: _EngineSchema
     seed: int | None = Field(ge=0, le=MAX_SAFE_INTEGER)
     parts: dict[_ShortText, CidText] = Field(max_length=MAX_PARTS)
     logprobs: _Logprobs | None = None
+    tool_calls: Calls | None = None
     receipt: _ReceiptSchema
 
     def to_document(self) -> ResponseDocument:
@@ -210,6 +218,7 @@ class _ResponseSchema(Schema):
             seed=self.seed,
             parts={name: Cid(cid) for name, cid in self.parts.items()},
             logprobs=self._logprobs(),
+            tool_calls=tuple(call.to_call() for call in self.tool_calls or ()),
             signature=bytes.fromhex(self.receipt.signature[2:]),
         )
 
@@ -257,6 +266,7 @@ def _body(document: ResponseDocument) -> dict[str, Any]:
         "seed": document.seed,
         "parts": dict(document.parts),
         **_logprobs_body(document),
+        **calls_json(document.tool_calls),
     }
 
 

@@ -7,7 +7,8 @@ from decentralized_vllm.protocol.escrow import escrow_of_share, smallest_share
 from decentralized_vllm.protocol.generation import Usage
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import Terms
-from decentralized_vllm.protocol.prompts import PromptDocument, prompt_token_bound
+from decentralized_vllm.protocol.prompts import PromptDocument
+from decentralized_vllm.protocol.token_bounds import prompt_token_bound
 from decentralized_vllm.protocol.units import format_tokens, gwei
 
 

@@ -17,8 +17,8 @@ from decentralized_vllm.protocol.prompts import (
     PromptDocument,
     chat_prompt,
     parse_prompt,
-    prompt_token_bound,
 )
+from decentralized_vllm.protocol.token_bounds import prompt_token_bound
 from tests.support import vectors
 
 DOCUMENTS = vectors.load("documents")

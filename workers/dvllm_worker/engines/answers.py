@@ -3,8 +3,14 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from decentralized_vllm.protocol.errors import EngineUnavailable
-from decentralized_vllm.protocol.generation import Feature, GenerationChunk, GenerationRequest
+from decentralized_vllm.protocol.errors import EngineUnavailable, InvalidResponse
+from decentralized_vllm.protocol.generation import (
+    Feature,
+    FinishReason,
+    GenerationChunk,
+    GenerationRequest,
+)
+from decentralized_vllm.protocol.tools import check_calls
 from dvllm_worker.engines.requests import check_request
 
 
@@ -15,9 +21,10 @@ async def checked_answer(
 ) -> AsyncGenerator[GenerationChunk, None]:
     """Passes the chunks of `open_answer` on; closing this iterator closes that one at once.
 
-    Promised are at least one and at most max_tokens tokens, a finish reason at the end only, and
-    log-probabilities of every token if they are asked for. Raises EngineRefused for a request that
-    is malformed or beyond `features`, EngineUnavailable at the first broken promise.
+    Promised are at least one and at most max_tokens tokens, a finish reason at the end only,
+    log-probabilities of every token if they are asked for, and calls as the tools allow. Raises
+    EngineRefused for a request that is malformed or beyond `features`, EngineUnavailable at the
+    first broken promise.
     """
     check_request(request, features)
     max_tokens = request.parameters.max_tokens
@@ -30,9 +37,19 @@ async def checked_answer(
                 raise EngineUnavailable("the engine did not rate each of its tokens")
             if n_output_tokens > max_tokens:
                 raise EngineUnavailable(f"the engine made more than {max_tokens} tokens")
-            if chunk.finish_reason is not None and n_output_tokens == 0:
-                raise EngineUnavailable("the engine answered without a single token")
+            if chunk.finish_reason is not None:
+                _check_end(request, chunk, n_output_tokens)
             yield chunk
             if chunk.finish_reason is not None:
                 return
     raise EngineUnavailable("the engine's answer broke off")
+
+
+def _check_end(request: GenerationRequest, last: GenerationChunk, n_output_tokens: int) -> None:
+    if n_output_tokens == 0:
+        raise EngineUnavailable("the engine answered without a single token")
+    is_cut = last.finish_reason is FinishReason.LENGTH
+    try:
+        check_calls(request.tools, last.tool_calls, is_cut=is_cut)
+    except InvalidResponse as error:
+        raise EngineUnavailable(f"the engine's answer: {error.message}") from error

@@ -14,6 +14,7 @@ from decentralized_vllm.protocol.generation import (
     TokenLogprob,
 )
 from decentralized_vllm.protocol.logprobs import candidate
+from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_worker.engines.answers import checked_answer
 from dvllm_worker.engines.settings import NullSettings
 
@@ -21,14 +22,15 @@ from dvllm_worker.engines.settings import NullSettings
 class NullEngine:
     """Answers with the words of the prompt, over and over, at the pace of its settings.
 
-    It is sure of every word, and puts the words into an object where JSON is asked for.
+    It is sure of every word, and puts the words into an object where JSON is asked for. Of tools it
+    calls the one that is named, or the first, with the words, until a tool has answered.
 
     Tests break it on purpose: `fail_next` makes the next answers fail before their first token,
     `hang_next` makes them go silent after it.
     """
 
     is_for_tests = True
-    features = frozenset({Feature.LOGPROBS, Feature.PENALTIES, Feature.JSON_OBJECT})
+    features = frozenset(Feature) - {Feature.JSON_SCHEMA}
 
     def __init__(self, settings: NullSettings | None = None, *, n_slots: int = 1) -> None:
         self.n_slots = n_slots
@@ -67,6 +69,10 @@ class NullEngine:
         n_wanted = len(words) if parameters.response_format else self._settings.n_tokens
         n_tokens = min(n_wanted, parameters.max_tokens)
         await _pause(self._settings.first_token_s)
+        call = _call(request, prompt)
+        if call is not None:
+            yield _call_chunk(call, len(prompt), parameters.logprobs)
+            return
         for index in range(n_tokens):
             is_last = index == n_tokens - 1
             text = (" " if index else "") + words[index % len(words)]
@@ -99,6 +105,29 @@ def _words(request: GenerationRequest) -> list[str]:
 
 def _object_of(words: list[str]) -> list[str]:
     return ['{"words":', canonical_json.encode([*words]).decode(), "}"]
+
+
+def _call(request: GenerationRequest, words: list[str]) -> ToolCall | None:
+    tools = request.tools
+    if tools is None:
+        return None
+    last = (request.messages or ())[-1]
+    if last.role == "tool" and not tools.are_forced:
+        return None
+    name = tools.named or tools.functions[0].name
+    arguments = canonical_json.encode({"words": [*words]}).decode()
+    return ToolCall(f"call_{request.request_id}", name, arguments)
+
+
+def _call_chunk(call: ToolCall, n_prompt_tokens: int, n_top: int | None) -> GenerationChunk:
+    return GenerationChunk(
+        text="",
+        token_ids=(0,),
+        n_prompt_tokens=n_prompt_tokens,
+        finish_reason=FinishReason.TOOL_CALLS,
+        logprobs=_logprobs("", n_top),
+        tool_calls=(call,),
+    )
 
 
 def _logprobs(text: str, n_top: int | None) -> tuple[TokenLogprob, ...]:

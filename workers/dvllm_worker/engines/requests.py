@@ -22,8 +22,10 @@ def check_request(request: GenerationRequest, features: frozenset[Feature]) -> N
         raise EngineRefused("a request has either messages or a prompt")
     if request.messages is not None and not request.messages:
         raise EngineRefused("a request has at least one message")
+    if request.tools is not None and request.messages is None:
+        raise EngineRefused("tools come with messages only")
     _check_parameters(request.parameters)
-    missing = sorted(request.parameters.features - features)
+    missing = sorted(request.features - features)
     if missing:
         raise EngineRefused(f"this engine does not serve {', '.join(missing)}")
     for text in _texts(request):

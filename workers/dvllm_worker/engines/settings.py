@@ -21,6 +21,8 @@ RESERVED_FLAGS = frozenset(
         "--trust-remote-code",
         "--load-format",
         "--generation-config",
+        "--enable-auto-tool-choice",
+        "--tool-call-parser",
     }
 )
 
@@ -50,6 +52,12 @@ class EngineSettings(BaseModel):
     dtype: Dtype = "auto"
     slots: int | None = Field(None, ge=1, le=4096, description="requests answered at once")
     max_model_len: int | None = Field(None, ge=1, description="context in tokens, lower saves RAM")
+    tool_call_parser: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        max_length=64,
+        description="vLLM's parser of the model's tool calls; None: models choose no tools",
+    )
     extra_args: tuple[str, ...] = Field((), description="passed on to the vLLM server")
     port: int | None = Field(None, ge=1, le=65535, description="of the vLLM server; None: any free")
     start_timeout_s: float = Field(900.0, gt=0)
@@ -75,5 +83,7 @@ class EngineSettings(BaseModel):
     def _no_reserved_flags(cls, args: tuple[str, ...]) -> tuple[str, ...]:
         taken = sorted({arg.split("=")[0].replace("_", "-") for arg in args} & RESERVED_FLAGS)
         if taken:
-            raise ValueError(f"{', '.join(taken)}: set by the engine itself")
+            raise ValueError(
+                f"{', '.join(taken)}: set by the engine itself, from its other settings"
+            )
         return args

@@ -17,6 +17,7 @@ from dvllm_worker.engines.vllm_messages import (
     completion_path,
     prompt_fields,
 )
+from dvllm_worker.engines.vllm_tool_calls import call_reader
 
 CONNECT_TIMEOUT_S = 10.0
 SHORT_CALL_TIMEOUT_S = 30.0
@@ -104,7 +105,8 @@ class VllmApi:
 
         Raises EngineRefused (the server rejects the request), EngineUnavailable.
         """
-        reader, parser = AnswerReader(self._model, request.parameters.logprobs), SseParser()
+        reader = AnswerReader(self._model, request.parameters.logprobs, call_reader(request))
+        parser = SseParser()
         body = completion_body(request, self._model, max_tokens)
         async with self._call("POST", completion_path(request), body) as reply:
             await _check_status(reply)

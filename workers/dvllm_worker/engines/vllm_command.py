@@ -51,6 +51,8 @@ class ServerPlan:
             flags += ["--distributed-executor-backend", "uni"]
         if not has_chat_template(self.model_path):
             flags += ["--chat-template", PLAIN_TEMPLATE]
+        if settings.tool_call_parser is not None:
+            flags += ["--enable-auto-tool-choice", "--tool-call-parser", settings.tool_call_parser]
         return [*flags, *settings.extra_args]
 
     def environment(self) -> dict[str, str]:

@@ -46,7 +46,6 @@ class VllmEngine:
     """With `engine.url` an existing server is used and left alone; else one is run and kept up."""
 
     is_for_tests = False
-    features = frozenset(Feature)
 
     def __init__(
         self,
@@ -58,6 +57,7 @@ class VllmEngine:
         backoff: Backoff | None = None,
     ) -> None:
         self.n_slots = settings.slots or DEFAULT_SLOTS
+        self.features = engine_features(settings)
         self._settings = settings
         self._model_path = model_path
         self._served_model = settings.served_model or model_name
@@ -175,6 +175,13 @@ class VllmEngine:
             on_cpu=on_cpu,
             settings=self._settings,
         )
+
+
+def engine_features(settings: EngineSettings) -> frozenset[Feature]:
+    """All, but models choose tools in ways of their own, which only the right parser reads."""
+    if settings.tool_call_parser is None:
+        return frozenset(Feature) - {Feature.TOOLS}
+    return frozenset(Feature)
 
 
 async def _make_acquaintance(api: VllmApi, child: ChildProcess | None) -> str:

@@ -1,5 +1,6 @@
 """vLLM's dialect of the OpenAI API: the requests we send and the events we accept. Pure."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -9,11 +10,15 @@ from decentralized_vllm.protocol.generation import (
     FinishReason,
     GenerationChunk,
     GenerationRequest,
+    Message,
     ResponseFormat,
     TokenLogprob,
 )
 from decentralized_vllm.protocol.json_schemas import schema_of
+from decentralized_vllm.protocol.tool_schemas import forced_schema, parameters_of
+from decentralized_vllm.protocol.tools import Tool
 from dvllm_worker.engines.vllm_logprobs import ServerLogprobs
+from dvllm_worker.engines.vllm_tool_calls import CallDelta, CallReader, NoCalls
 
 # Neutral values of what our parameters do not have, in case a server has defaults of its own.
 NEUTRAL = {"min_p": 0.0, "repetition_penalty": 1.0}
@@ -26,8 +31,34 @@ def completion_path(request: GenerationRequest) -> str:
 def prompt_fields(request: GenerationRequest) -> dict[str, Any]:
     if request.messages is None:
         return {"prompt": request.prompt}
-    pairs = ((message.role, message.content) for message in request.messages)
-    return {"messages": [{"role": role, "content": content} for role, content in pairs]}
+    fields: dict[str, Any] = {"messages": [_message_field(each) for each in request.messages]}
+    if request.tools is not None:
+        fields["tools"] = [_tool_field(tool) for tool in request.tools.functions]
+    return fields
+
+
+def _message_field(message: Message) -> dict[str, Any]:
+    fields: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        fields["content"] = message.content or None  # templates ask whether there is any
+        fields["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields
+
+
+def _tool_field(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "parameters": parameters_of(tool)}
+    if tool.description:
+        function["description"] = tool.description
+    return {"type": "function", "function": function}
 
 
 def completion_body(request: GenerationRequest, model: str, max_tokens: int) -> dict[str, Any]:
@@ -52,7 +83,21 @@ def completion_body(request: GenerationRequest, model: str, max_tokens: int) -> 
         body["seed"] = parameters.seed
     if parameters.response_format is not None:
         body["response_format"] = _format_field(parameters.response_format)
-    return {**body, **_logprobs_fields(request)}
+    return {**body, **_logprobs_fields(request), **_choice_fields(request)}
+
+
+def _choice_fields(request: GenerationRequest) -> dict[str, Any]:
+    """A forced call is a matter of grammar here: the server can force one only with a parser.
+
+    Its tools are shown all the same. Stop strings would cut the call's JSON.
+    """
+    tools = request.tools
+    if tools is None:
+        return {}
+    if not tools.are_forced:
+        return {"tool_choice": "auto", "parallel_tool_calls": tools.are_parallel}
+    form = {"type": "json_schema", "json_schema": {"name": "call", "schema": forced_schema(tools)}}
+    return {"tool_choice": "none", "response_format": form, "stop": []}
 
 
 def _format_field(form: ResponseFormat) -> dict[str, Any]:
@@ -73,6 +118,7 @@ def _logprobs_fields(request: GenerationRequest) -> dict[str, Any]:
 
 class _Delta(BaseModel):
     content: str | None = None
+    tool_calls: list[CallDelta] | None = None
 
 
 class _Choice(BaseModel):
@@ -104,11 +150,17 @@ class WrongModel(EngineUnavailable):
 class AnswerReader:
     """Turns the events of one answer into chunks and checks them against each other.
 
-    The last chunk is kept until the server's own count confirms it.
+    The last chunk is kept until the server's own count confirms it. Calls of tools come with it.
     """
 
-    def __init__(self, model: str, n_top_logprobs: int | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        n_top_logprobs: int | None = None,
+        calls: CallReader | None = None,
+    ) -> None:
         self._model = model
+        self._calls = calls or NoCalls()
         self._n_top_logprobs = n_top_logprobs
         self._n_prompt_tokens = 0
         self._n_output_tokens = 0
@@ -134,18 +186,25 @@ class AnswerReader:
                 raise EngineUnavailable("the server returns no token ids: is it vLLM?")
             return None
         self._n_output_tokens += len(choice.token_ids)
-        reason = _finish_reason(choice.finish_reason)
+        deltas = (choice.delta.tool_calls if choice.delta else None) or ()
         chunk = GenerationChunk(
-            text,
+            self._calls.take(text, deltas),
             tuple(choice.token_ids),
             self._n_prompt_tokens,
-            reason,
-            self._logprobs(choice.logprobs),
+            logprobs=self._logprobs(choice.logprobs),
         )
+        reason = _finish_reason(choice.finish_reason)
         if reason is None:
             return chunk
-        self._last = chunk
+        self._last = self._finished(chunk, reason)
         return None
+
+    def _finished(self, chunk: GenerationChunk, told: FinishReason) -> GenerationChunk:
+        """The server tells of calls in its own way: of forced ones not at all."""
+        is_cut = told is FinishReason.LENGTH
+        calls = self._calls.calls(is_cut=is_cut)
+        reason = FinishReason.TOOL_CALLS if calls else FinishReason.STOP
+        return replace(chunk, finish_reason=told if is_cut else reason, tool_calls=calls)
 
     def _logprobs(self, told: ServerLogprobs | None) -> tuple[TokenLogprob, ...]:
         if told is None or self._n_top_logprobs is None:

@@ -20,6 +20,7 @@ from decentralized_vllm.protocol.responses import (
     ResponseDocument,
     ResponseTiming,
 )
+from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_worker.pipeline.ports import AnswerShelf, AnswerSigner, Onlooker
 from dvllm_worker.pipeline.results import AdmittedJob, Generation, LoadedJob
 
@@ -31,6 +32,7 @@ class Transcript:
     text: list[str]
     token_ids: list[int]
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    tool_calls: tuple[ToolCall, ...] = ()
     n_prompt_tokens: int = 0
     finish_reason: FinishReason | None = None
 
@@ -40,6 +42,7 @@ class Transcript:
         self.logprobs.extend(chunk.logprobs)
         self.n_prompt_tokens = chunk.n_prompt_tokens
         self.finish_reason = chunk.finish_reason
+        self.tool_calls = chunk.tool_calls
 
     @property
     def usage(self) -> Usage:
@@ -134,6 +137,7 @@ def document_of(
         engine=engine,
         seed=parameters.seed,
         logprobs=None if parameters.logprobs is None else tuple(transcript.logprobs),
+        tool_calls=transcript.tool_calls,
     )
 
 
