@@ -30,6 +30,7 @@ def development_account(index: int) -> LocalAccount:
 @dataclass(frozen=True)
 class Anvil:
     port: int
+    pid: int
 
     @property
     def url(self) -> str:
@@ -74,7 +75,7 @@ def running_anvil(*, block_time_s: float | None = None, mines: bool = True) -> I
     process = subprocess.Popen(arguments)
     try:
         _wait_until_listening(process, port)
-        yield Anvil(port)
+        yield Anvil(port, process.pid)
     finally:
         process.terminate()
         try:
