@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import SettingsConfigDict
 
+from decentralized_vllm.process.settings_files import FileSettings, first_problem, settings_of
 from decentralized_vllm.protocol.errors import InvalidAmount, SettingError
 from decentralized_vllm.protocol.units import parse_tokens
 
@@ -121,7 +117,7 @@ class DemoSettings(_Section):
     max_tokens: int = Field(ge=1)
 
 
-class DevnetSettings(BaseSettings):
+class DevnetSettings(FileSettings):
     """One local network. Built by `load_settings` only."""
 
     model_config = SettingsConfigDict(
@@ -171,23 +167,10 @@ def load_settings(file: Path) -> DevnetSettings:
     if not file.is_file():
         raise SettingError("--config", f"{file} is missing", hint="run this in the checkout")
 
-    class FromFile(DevnetSettings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return env_settings, TomlConfigSettingsSource(settings_cls, file)
-
     try:
-        return FromFile()
+        return settings_of(DevnetSettings, file, {})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SettingError(".".join(map(str, first["loc"])), first["msg"]) from None
+        raise first_problem(error, otherwise=file.name) from None
     except ValueError as error:  # not TOML
         raise SettingError("--config", f"{file}: {error}") from None
 

@@ -2,39 +2,24 @@
 
 import asyncio
 import errno
-import os
-import shutil
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 
 from decentralized_vllm.chain.network import Network, connect
 from decentralized_vllm.content.kubo import KuboStore
+from decentralized_vllm.process.checks import Check, check_disk, failed_check
+from decentralized_vllm.process.own_key import check_key_may_be_raw, load_key
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.units import format_tokens
 from decentralized_vllm.requester.purse import balance_of
 from decentralized_vllm.requester.session import chain_settings
 from dvllm_gateway.errors import GatewayError
-from dvllm_gateway.gateway_key import check_key_may_be_raw, load_key
 from dvllm_gateway.server_secret import server_secret
 from dvllm_gateway.settings import GatewaySettings
 from dvllm_gateway.state import open_database
 from dvllm_gateway.trading import client_settings, trade_settings
-
-LITTLE_DISK_BYTES = 5 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`mends` are what to do, in order; none when all is well."""
-
-    name: str
-    is_ok: bool
-    finding: str
-    mends: tuple[str, ...] = ()
-
 
 Look = Callable[[GatewaySettings], Awaitable[Check]]
 
@@ -57,20 +42,13 @@ async def _tried(name: str, look: Look, settings: GatewaySettings) -> Check:
     try:
         return await look(settings)
     except DvllmError as error:
-        return Check(name, False, error.message, (error.hint,) if error.hint else ())
+        return failed_check(name, error.message, error.hint)
     except GatewayError as error:
-        return Check(name, False, error.message, (error.details,) if error.details else ())
+        return failed_check(name, error.message, error.details)
 
 
 async def _disk(settings: GatewaySettings) -> Check:
-    folder = settings.data_dir
-    if not os.access(folder, os.W_OK):
-        return Check("disk", False, f"{folder} can not be written", ("choose another data_dir",))
-    free_bytes = shutil.disk_usage(folder).free
-    finding = f"{free_bytes / 1e9:.0f} GB free at {folder}"
-    if free_bytes < LITTLE_DISK_BYTES:
-        return Check("disk", False, finding, ("free some space, or choose another data_dir",))
-    return Check("disk", True, finding)
+    return check_disk(settings.data_dir)
 
 
 async def _ports(settings: GatewaySettings) -> Check:

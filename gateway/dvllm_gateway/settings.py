@@ -5,35 +5,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-)
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
-from decentralized_vllm.protocol.errors import SettingError
+from decentralized_vllm.process import settings_files
+from decentralized_vllm.process.settings_files import (
+    ChainSection,
+    Count,
+    FileSettings,
+    Port,
+    Seconds,
+    Section,
+    TextList,
+    load_program_settings,
+)
 
 FILE_NAME = "gateway.toml"
 ENV_PREFIX = "DVLLM_GATEWAY__"
 GIB = 1 << 30
-
-
-def _listed(value: Any) -> Any:
-    """In the environment and in flags a list is written with commas."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
 
 
 def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -42,44 +31,17 @@ def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
-TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 NetworkList = Annotated[TextList, AfterValidator(_networks)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
-Seconds = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class KeySection(settings_files.KeySection):
+    """The key that pays for jobs, and how much credit it keeps."""
 
-
-class ChainSection(_Section):
-    """Where the chain is, and which deployment on it."""
-
-    eth_node_url: TextList = ("http://127.0.0.1:8545",)
-    ws_url: str | None = Field(None, description="websocket of the chain; without it, polling")
-    contract_address: str = Field("", description="of the InferenceCoordinator")
-    chain_id: int | None = Field(None, description="refuse any other chain")
-    first_block: int = Field(0, ge=0, description="of the deployment")
-    confirmations: Count = Field(1, description="blocks until what is mined counts")
-    poll_s: float = Field(1.0, gt=0)
-
-
-class KeySection(_Section):
-    """The key that pays for jobs: a keystore, or on local chains a raw key. One per process."""
-
-    keystore: Path | None = None
-    passphrase_file: Path | None = Field(None, description="without it, a prompt asks")
-    private_key: SecretStr | None = Field(None, description="local chains only")
-    lock_dir: Path = Field(
-        Path(platformdirs.user_data_dir("dvllm")) / "locks",
-        description="where this user's processes see which keys are in use",
-    )
     credit_low: str = Field("20", description="tokens; below, credit is filled from the wallet")
     credit_full: str = Field("100", description="tokens; up to here")
 
 
-class ListenSection(_Section):
+class ListenSection(Section):
     """The ports. 0 takes a free one."""
 
     host: str = "127.0.0.1"
@@ -90,7 +52,7 @@ class ListenSection(_Section):
     admin_port: Port = 9464
 
 
-class HttpSection(_Section):
+class HttpSection(Section):
     """How callers reach the listeners, and what each may hold of them."""
 
     public_origins: TextList = Field(
@@ -103,7 +65,7 @@ class HttpSection(_Section):
     sockets_per_address: Count = 10
 
 
-class ContentSection(_Section):
+class ContentSection(Section):
     """Where prompts and models are put: a Kubo-compatible API, or a store of the gateway's own."""
 
     ipfs_host: str | None = None
@@ -111,7 +73,7 @@ class ContentSection(_Section):
     max_upload_bytes: int = Field(150 * GIB, ge=1 << 20)
 
 
-class NodeSection(_Section):
+class NodeSection(Section):
     """The operator's own worker, whose resources the gateway shows and sets."""
 
     node_url: str | None = None
@@ -120,7 +82,7 @@ class NodeSection(_Section):
     )
 
 
-class DepositsSection(_Section):
+class DepositsSection(Section):
     """Tokens that wallets send or sign to the gateway's address become their credit."""
 
     ignored: TextList = Field(
@@ -129,13 +91,13 @@ class DepositsSection(_Section):
     min_top_up: str = Field("0.1", description="whole tokens; a smaller one is not worth its gas")
 
 
-class X402Section(_Section):
+class X402Section(Section):
     """Payment with the request itself, by wallets without an account here."""
 
     enabled: bool = False
 
 
-class AuthSection(_Section):
+class AuthSection(Section):
     operators: TextList = Field(
         (), description="accounts (wallets, or names) that may have the scopes node and deploy"
     )
@@ -144,7 +106,7 @@ class AuthSection(_Section):
     )
 
 
-class LimitsSection(_Section):
+class LimitsSection(Section):
     """Budgets of an account over all APIs, like `100/minute`; see `rates` for each API's own."""
 
     inference: str = "100/minute"
@@ -156,14 +118,14 @@ class LimitsSection(_Section):
     redis_url: SecretStr | None = Field(None, description="count together with other gateways")
 
 
-class TasksSection(_Section):
+class TasksSection(Section):
     at_once: Count = Field(4096, description="tasks that are not over")
     at_once_per_account: Count = 8
     submit_wait_s: Seconds = Field(15.0, description="for a block, before a task's number is told")
     drain_s: Seconds = Field(30.0, description="streams may end this long after SIGTERM")
 
 
-class GatewaySettings(BaseSettings):
+class GatewaySettings(FileSettings):
     """One gateway. Built by `load_settings` only."""
 
     model_config = SettingsConfigDict(
@@ -219,40 +181,6 @@ class GatewaySettings(BaseSettings):
         return [secret.get_secret_value() for secret in given if secret is not None]
 
 
-def default_file() -> Path:
-    """`gateway.toml` here if there is one, else the one in the user's folder."""
-    here = Path(FILE_NAME)
-    return here if here.is_file() else Path(platformdirs.user_config_dir("dvllm")) / FILE_NAME
-
-
 def load_settings(path: Path | None, flags: dict[str, Any]) -> GatewaySettings:
     """`flags` is nested as the sections are, and wins. Raises SettingError naming the field."""
-    if path is not None and not path.is_file():
-        raise SettingError("--config", f"there is no file {path}")
-
-    class FromFile(GatewaySettings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            toml = TomlConfigSettingsSource(settings_cls, path or default_file())
-            return init_settings, env_settings, toml
-
-    try:
-        return FromFile(**flags)
-    except ValidationError as error:
-        raise _first_problem(error) from None
-    except ValueError as error:  # not TOML, or a section given as text in the environment
-        raise SettingError(FILE_NAME, f"can not be read: {error}") from None
-
-
-def _first_problem(error: ValidationError) -> SettingError:
-    """Names the field and never its value, which may be a key."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    name = ".".join(str(part) for part in first["loc"]) or FILE_NAME
-    return SettingError(name, first["msg"])
+    return load_program_settings(GatewaySettings, FILE_NAME, path, flags)

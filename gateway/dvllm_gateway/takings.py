@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from decentralized_vllm.process.supervision import keep_running
 from decentralized_vllm.protocol.ids import Address
 from dvllm_gateway.errors import NoCapacity
 from dvllm_gateway.market.deposits import DepositSettings, watch_deposits
@@ -14,7 +15,6 @@ from dvllm_gateway.market.top_ups import RelayedTopUps, TopUpSettings
 from dvllm_gateway.services.task_market import Market
 from dvllm_gateway.services.top_ups import SignedPayment, TopUp
 from dvllm_gateway.state import Database, SqlRequestNonceStore
-from dvllm_gateway.supervisor import keep_running
 
 RETRY_AFTER_S = 5
 

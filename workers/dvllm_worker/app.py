@@ -13,6 +13,7 @@ from decentralized_vllm.chain.feed import FeedSettings, LogFeed
 from decentralized_vllm.chain.log_source import coordinator_logs
 from decentralized_vllm.content.server.gateway import gateway_routes
 from decentralized_vllm.content.server.guard import CONNECTIONS_PER_HOST
+from decentralized_vllm.process.stopping import StopSignals
 from decentralized_vllm.protocol.events import VersionAnnounced
 from decentralized_vllm.protocol.ids import Address
 from dvllm_worker.clock import ChainClock
@@ -58,7 +59,6 @@ from dvllm_worker.resources.opening import NodeResources, open_resources
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.signing import KeySigner
 from dvllm_worker.sources import Sources, open_model_cache, open_sources
-from dvllm_worker.stopping import StopSignals
 
 log = logging.getLogger(__name__)
 

@@ -1,30 +1,15 @@
 """Looks at everything a node needs and says what to do about what is missing."""
 
 import asyncio
-import os
-import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from decentralized_vllm.chain.network import Network
+from decentralized_vllm.process.checks import Check, check_disk, failed_check
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.units import format_tokens
 from dvllm_worker.engines.doctor import examine as examine_engine
 from dvllm_worker.onchain import node_address, open_network
 from dvllm_worker.settings import WorkerSettings
-
-LITTLE_DISK_BYTES = 5 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`mends` are what to do, in order; none when all is well."""
-
-    name: str
-    is_ok: bool
-    finding: str
-    mends: tuple[str, ...] = ()
 
 
 async def examine_all(settings: WorkerSettings) -> list[Check]:
@@ -33,17 +18,6 @@ async def examine_all(settings: WorkerSettings) -> list[Check]:
     engine = Check("engine", advice.is_ready, f"{advice.engine}: {advice.why}", advice.steps)
     local = [check_disk(settings.data_dir), check_content(settings), engine]
     return [*local, *await _on_chain(settings)]
-
-
-def check_disk(data_dir: Path) -> Check:
-    folder = next(path for path in (data_dir, *data_dir.parents) if path.exists())
-    if not os.access(folder, os.W_OK):
-        return Check("disk", False, f"{folder} can not be written", ("choose another data_dir",))
-    free_bytes = shutil.disk_usage(folder).free
-    finding = f"{free_bytes / 1e9:.0f} GB free at {data_dir}"
-    if free_bytes < LITTLE_DISK_BYTES:
-        return Check("disk", False, finding, ("free some space, or choose another data_dir",))
-    return Check("disk", True, finding)
 
 
 def check_content(settings: WorkerSettings) -> Check:
@@ -63,7 +37,7 @@ async def _on_chain(settings: WorkerSettings) -> list[Check]:
                 checks.append(await _tried(name, look, network, settings))
             return checks
     except DvllmError as error:
-        return [_failed("chain", error)]
+        return [failed_check("chain", error.message, error.hint)]
 
 
 Look = Callable[[Network, WorkerSettings], Awaitable[Check]]
@@ -73,7 +47,7 @@ async def _tried(name: str, look: Look, network: Network, settings: WorkerSettin
     try:
         return await look(network, settings)
     except DvllmError as error:
-        return _failed(name, error)
+        return failed_check(name, error.message, error.hint)
 
 
 async def _key(network: Network, settings: WorkerSettings) -> Check:
@@ -107,7 +81,3 @@ async def _models(network: Network, settings: WorkerSettings) -> Check:
     if names:
         return Check("models", True, f"serves {', '.join(names)}")
     return Check("models", False, "serves none", ("worker serve-model MODEL_ID",))
-
-
-def _failed(name: str, error: DvllmError) -> Check:
-    return Check(name, False, error.message, (error.hint,) if error.hint else ())

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from decentralized_vllm.process.stopping import StopSignals
+from decentralized_vllm.process.supervision import keep_running
 from decentralized_vllm.protocol.errors import DvllmError, RetryableError
 from dvllm_worker.clock import ChainClock
 from dvllm_worker.duty import Duty
@@ -15,8 +17,6 @@ from dvllm_worker.pipeline.sweep import Sweep
 from dvllm_worker.pipeline.watcher import Watcher
 from dvllm_worker.resources.allotment import Allotment
 from dvllm_worker.settings import WorkerSettings
-from dvllm_worker.stopping import StopSignals
-from dvllm_worker.supervisor import keep_running
 
 log = logging.getLogger(__name__)
 

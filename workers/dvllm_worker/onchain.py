@@ -1,7 +1,6 @@
 """The chain as one node uses it: a verified deployment, its key, and the one sender of that key."""
 
 import asyncio
-import getpass
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -10,17 +9,14 @@ from dataclasses import dataclass, replace
 from eth_account.signers.local import LocalAccount
 
 from decentralized_vllm.chain.confirmer import SenderSettings
-from decentralized_vllm.chain.identity import LOCAL_CHAIN_IDS
 from decentralized_vllm.chain.keys import (
-    account_from_environment,
     keystore_address,
-    load_keystore,
-    read_passphrase,
 )
 from decentralized_vllm.chain.network import ChainSettings, Network, connect
 from decentralized_vllm.chain.sender import OutboxSender
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.chain.verification import checked_address
+from decentralized_vllm.process.own_key import check_key_may_be_raw, load_key
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.nodes import NodeAccount
@@ -126,17 +122,8 @@ def _sender_settings(settings: WorkerSettings, network: Network) -> SenderSettin
 
 def load_account(settings: WorkerSettings, chain_id: int) -> LocalAccount:
     """Raises SettingError naming the setting, never showing the key."""
-    key = settings.key
-    if key.keystore is not None:
-        if key.passphrase_file is not None:
-            return load_keystore(key.keystore, read_passphrase(key.passphrase_file))
-        return load_keystore(key.keystore, getpass.getpass(f"Passphrase of {key.keystore}: "))
-    if key.private_key is not None:
-        return account_from_environment(key.private_key.get_secret_value(), chain_id)
-    hint = "make a key with `dvllm wallet new`"
-    if chain_id in LOCAL_CHAIN_IDS:
-        hint += ", or set key.private_key on this local chain"
-    raise SettingError("key.keystore", "is missing", hint=hint)
+    check_key_may_be_raw(settings.key, chain_id)
+    return load_key(settings.key)
 
 
 def node_address(settings: WorkerSettings, chain_id: int) -> Address:

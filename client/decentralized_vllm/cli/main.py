@@ -2,7 +2,7 @@
 
 import click
 
-from decentralized_vllm.cli.lazy_group import LazyGroup
+from decentralized_vllm.process.lazy_group import LazyGroup
 
 _COMMANDS = "decentralized_vllm.cli.commands"
 SUBCOMMANDS = {

@@ -8,13 +8,9 @@ import click
 from platformdirs import user_config_path, user_data_path
 from pydantic import SecretStr, ValidationError
 from pydantic_core import from_json
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import SettingsConfigDict
 
+from decentralized_vllm.process.settings_files import FileSettings, settings_of
 from decentralized_vllm.protocol.documents import describe
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.settings import DEFAULT_IPFS_PORT, DEFAULT_MAX_TOP_UP, ClientSettings
@@ -24,7 +20,7 @@ FILE_NAME = "client.toml"
 DEVNET_MANIFEST = Path(".devnet/devnet.json")
 
 
-class CommandSettings(BaseSettings):
+class CommandSettings(FileSettings):
     """The fields of ClientSettings as text can give them."""
 
     model_config = SettingsConfigDict(
@@ -48,18 +44,6 @@ class CommandSettings(BaseSettings):
     first_block: int = 0
     poll_s: float = 1.0
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = TomlConfigSettingsSource(settings_cls, settings_cls.model_config.get("toml_file"))
-        return init_settings, env_settings, file
-
 
 def read_settings(config: str | None, *, devnet: bool, **flags: Any) -> CommandSettings:
     """Raises SettingError naming the setting."""
@@ -70,7 +54,7 @@ def read_settings(config: str | None, *, devnet: bool, **flags: Any) -> CommandS
     if config and not file.is_file():
         raise SettingError("config", f"{file} is not a file")
     try:
-        return _with_file(file)(**given)
+        return settings_of(CommandSettings, file, given)
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         raise SettingError(name, describe(error).partition(": ")[2]) from None
@@ -116,13 +100,6 @@ def _key_fields(settings: CommandSettings) -> dict[str, Any]:
             "keystore", f"{path} is not there", hint="make one with `dvllm wallet new`"
         )
     return {"keystore": path, "passphrase": passphrase(settings)}
-
-
-def _with_file(path: Path) -> type[CommandSettings]:
-    class WithFile(CommandSettings):
-        model_config = SettingsConfigDict(toml_file=path)
-
-    return WithFile
 
 
 def _devnet_settings(path: Path) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
+from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.errors import InvalidAmount
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.units import format_tokens, parse_tokens
-from dvllm_gateway.commands._shared import Result
 from dvllm_gateway.commands.on_database import AccountName, database_command
 from dvllm_gateway.ids import AccountId
 from dvllm_gateway.services.credit import PrepaidCredit

@@ -1,25 +1,15 @@
 """`gateway doctor`: what is missing, each with the mend."""
 
-from dataclasses import asdict
-
-from dvllm_gateway.commands._shared import Result, gateway_command
+from decentralized_vllm.process.checks import report, say_report
+from decentralized_vllm.process.commands import Result
+from dvllm_gateway.commands._shared import gateway_command
 from dvllm_gateway.doctor import examine_all
 from dvllm_gateway.settings import GatewaySettings
-
-MARKS = {True: "ok  ", False: "FAIL"}
-
-
-def _say(result: Result) -> str:
-    lines = []
-    for check in result["checks"]:
-        lines.append(f"{MARKS[check['is_ok']]}  {check['name']:<10}  {check['finding']}")
-        lines += [f"      -> {mend}" for mend in check["mends"]]
-    return "\n".join(lines)
 
 
 @gateway_command(
     name="doctor",
-    say=_say,
+    say=say_report,
     help_text="""Check disk, ports, database, chain, content and key; say how to mend what is wrong.
 
     \b
@@ -28,8 +18,4 @@ def _say(result: Result) -> str:
     """,
 )
 async def doctor(settings: GatewaySettings) -> Result:
-    checks = await examine_all(settings)
-    return {
-        "is_ok": all(check.is_ok for check in checks),
-        "checks": [asdict(check) for check in checks],
-    }
+    return report(await examine_all(settings))

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from decentralized_vllm.process.commands import Result
 from dvllm_gateway.access import api_keys
-from dvllm_gateway.commands._shared import Result, gateway_command
+from dvllm_gateway.commands._shared import gateway_command
 from dvllm_gateway.commands.on_database import AccountName
 from dvllm_gateway.errors import NotFound
 from dvllm_gateway.ids import AccountId, KeyId

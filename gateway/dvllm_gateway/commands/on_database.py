@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from dvllm_gateway.commands._shared import Result, gateway_command
+from decentralized_vllm.process.commands import Result
+from dvllm_gateway.commands._shared import gateway_command
 from dvllm_gateway.errors import GatewayError
 from dvllm_gateway.ids import AccountId, read_account_id
 from dvllm_gateway.settings import GatewaySettings

@@ -1,9 +1,10 @@
 """`gateway start`: serve until told to stop."""
 
+from decentralized_vllm.process.commands import Result
+from decentralized_vllm.process.stopping import StopSignals
 from dvllm_gateway.app import run_gateway
-from dvllm_gateway.commands._shared import Result, gateway_command
+from dvllm_gateway.commands._shared import gateway_command
 from dvllm_gateway.settings import GatewaySettings
-from dvllm_gateway.stopping import StopSignals
 
 
 def _say(_: Result) -> str:

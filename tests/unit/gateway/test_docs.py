@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from dvllm_gateway.cli import COMMANDS
+from dvllm_gateway.cli import SUBCOMMANDS
 from dvllm_gateway.settings import GatewaySettings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "gateway.md").read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def test_sections__named_on_the_page__exist() -> None:
 
 
 def test_commands__are_on_the_page() -> None:
-    for name in COMMANDS:
+    for name in SUBCOMMANDS:
         assert f"gateway {name}" in PAGE
 
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from decentralized_vllm.process.own_key import check_key_may_be_raw, load_key
 from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.apis import _rates
-from dvllm_gateway.gateway_key import check_key_may_be_raw, load_key
 from dvllm_gateway.services.ports import Rate
 from dvllm_gateway.serving import own_origins
 from dvllm_gateway.settings import GatewaySettings, KeySection, load_settings

@@ -13,6 +13,7 @@ import pytest
 from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.content.memory import MemoryStore
 from decentralized_vllm.content.reads import ContentReads
+from decentralized_vllm.process.stopping import StopSignals
 from decentralized_vllm.protocol.errors import (
     ContentUnavailable,
     InvalidCid,
@@ -34,7 +35,6 @@ from dvllm_worker.models.eviction import CachedModel, choose_victims
 from dvllm_worker.models.served import ServedModel
 from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.settings import load_settings
-from dvllm_worker.stopping import StopSignals
 from tests.support.jobs import ME, PROMPT_CID, RESPONSE_CID, row
 
 # ---------------------------------------------------------------- nonces

@@ -1,6 +1,7 @@
 """`worker deregister`: leave all lists, then the registry."""
 
-from dvllm_worker.commands._shared import Result, node_command
+from decentralized_vllm.process.commands import Result
+from dvllm_worker.commands._shared import node_command
 from dvllm_worker.duty import Duty
 from dvllm_worker.onchain import open_desk
 from dvllm_worker.settings import WorkerSettings

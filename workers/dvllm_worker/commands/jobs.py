@@ -6,7 +6,8 @@ import click
 from sqlalchemy import Connection, select
 
 from decentralized_vllm.chain.store.database import Database
-from dvllm_worker.commands._shared import Result, node_command
+from decentralized_vllm.process.commands import Result
+from dvllm_worker.commands._shared import node_command
 from dvllm_worker.journal.row_codec import row_of
 from dvllm_worker.journal.tables import COMPONENT, SCHEMA_VERSION, job, metadata
 from dvllm_worker.pipeline.rows import JobRow

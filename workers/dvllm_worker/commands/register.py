@@ -6,9 +6,10 @@ import click
 import psutil
 
 from decentralized_vllm.chain.verification import checked_address
+from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.ids import ZERO_ADDRESS
 from decentralized_vllm.protocol.nodes import NodeProfile
-from dvllm_worker.commands._shared import Result, node_command
+from dvllm_worker.commands._shared import node_command
 from dvllm_worker.onchain import open_desk
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.slots import declared_slots

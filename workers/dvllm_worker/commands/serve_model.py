@@ -3,8 +3,9 @@
 import click
 
 from decentralized_vllm.content.file_blocks import FileBlocks
+from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.ids import ModelId, VersionNumber
-from dvllm_worker.commands._shared import Result, node_command
+from dvllm_worker.commands._shared import node_command
 from dvllm_worker.duty import Duty, NotReady, served
 from dvllm_worker.models.engine_room import LoggedProgress
 from dvllm_worker.onchain import open_desk

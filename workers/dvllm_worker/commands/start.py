@@ -4,10 +4,11 @@ from typing import Any
 
 import click
 
+from decentralized_vllm.process.commands import Result
+from decentralized_vllm.process.stopping import StopSignals
 from dvllm_worker.app import run_worker
-from dvllm_worker.commands._shared import Result, node_command
+from dvllm_worker.commands._shared import node_command
 from dvllm_worker.settings import WorkerSettings
-from dvllm_worker.stopping import StopSignals
 
 
 def _say(_: Result) -> str:

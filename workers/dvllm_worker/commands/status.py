@@ -6,9 +6,10 @@ import aiohttp
 from pydantic_core import from_json
 
 from decentralized_vllm.chain.network import Network
+from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.units import format_tokens
-from dvllm_worker.commands._shared import Result, node_command
+from dvllm_worker.commands._shared import node_command
 from dvllm_worker.onchain import node_address, open_network
 from dvllm_worker.settings import HttpSection, WorkerSettings
 

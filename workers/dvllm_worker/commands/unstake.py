@@ -4,9 +4,10 @@ import datetime
 
 import click
 
+from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.units import format_tokens
-from dvllm_worker.commands._shared import Result, TokenAmount, node_command
+from dvllm_worker.commands._shared import TokenAmount, node_command
 from dvllm_worker.onchain import open_desk
 from dvllm_worker.settings import WorkerSettings
 

@@ -2,7 +2,7 @@
 
 import click
 
-from decentralized_vllm.cli.lazy_group import LazyGroup
+from decentralized_vllm.process.lazy_group import LazyGroup
 
 _KEYS = "decentralized_vllm.cli.commands.wallet_keys"
 _MONEY = "decentralized_vllm.cli.commands.wallet_money"

@@ -1,4 +1,4 @@
-"""Keeps the side loops of a worker going: what they raise is logged, and they start again."""
+"""Keeps the side loops of a program going: what they raise is logged, and they start again."""
 
 import asyncio
 import logging

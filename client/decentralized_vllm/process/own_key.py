@@ -1,4 +1,4 @@
-"""The gateway's key out of the settings: a keystore, or on local chains a raw key."""
+"""A program's key out of its settings: a keystore, or on local chains a raw key."""
 
 import getpass
 
@@ -10,12 +10,15 @@ from decentralized_vllm.chain.keys import (
     load_keystore,
     read_passphrase,
 )
+from decentralized_vllm.process.settings_files import KeySection
 from decentralized_vllm.protocol.errors import SettingError
-from dvllm_gateway.settings import KeySection
 
 
 def load_key(key: KeySection) -> LocalAccount:
-    """Raises SettingError naming the setting, never showing the key."""
+    """Asks for a passphrase that no file holds. Call `check_key_may_be_raw` before it is used.
+
+    Raises SettingError naming the setting, never showing the key.
+    """
     if key.keystore is not None:
         if key.passphrase_file is not None:
             return load_keystore(key.keystore, read_passphrase(key.passphrase_file))

@@ -1,0 +1,1 @@
+"""What every program of this project has: settings, commands, a key, stop signals and checks."""
