@@ -28,7 +28,7 @@ class Documents:
     async def read(self, cid: Cid, request: RequestIdentity, node: Address) -> ResponseDocument:
         """Held against the chain. Raises ContentUnavailable, InvalidResponse, InvalidReceipt."""
         document = await read_answer(await self._sources(node), cid, request, node)
-        if document.logprobs is not None:
+        if document.logprobs is not None or document.tool_calls:
             self._keep(cid, document)
         return document
 
@@ -53,4 +53,5 @@ class Documents:
 
 
 def _weight(document: ResponseDocument) -> int:
-    return len(document.text) + 32 * len(document.token_ids) + 2048 * len(document.logprobs or ())
+    n_texts = len(document.text) + sum(len(call.arguments) for call in document.tool_calls)
+    return n_texts + 32 * len(document.token_ids) + 2048 * len(document.logprobs or ())
