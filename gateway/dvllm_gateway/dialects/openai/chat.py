@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from decentralized_vllm.protocol.generation import TokenLogprob
+from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_gateway.dialects.openai import replies
 from dvllm_gateway.dialects.openai.callers import account_of
 from dvllm_gateway.dialects.openai.features import placed
@@ -16,6 +17,7 @@ from dvllm_gateway.dialects.openai.requests import ChatBody
 from dvllm_gateway.dialects.openai.run import Answer, Run, started
 from dvllm_gateway.dialects.openai.streaming import Frames, stream_run
 from dvllm_gateway.dialects.openai.tokens import checked_meter
+from dvllm_gateway.dialects.openai.tools import call_deltas, call_replies
 from dvllm_gateway.http.operation import Call, Reply
 from dvllm_gateway.services.own_time import waiting
 from dvllm_gateway.services.tasks import TaskRecord
@@ -53,7 +55,7 @@ def _reply(body: ChatBody, answers: Sequence[Answer]) -> replies.ChatReply:
     choices = [
         replies.ChatChoice(
             index=index,
-            message=replies.ChatMessage(content=answer.text),
+            message=_message(answer),
             logprobs=chat_logprobs(answer.document.logprobs if answer.document else None),
             finish_reason=answer.finish_reason.value,
         )
@@ -65,6 +67,14 @@ def _reply(body: ChatBody, answers: Sequence[Answer]) -> replies.ChatReply:
         model=body.model,
         choices=choices,
         usage=usage_reply([answer.usage for answer in answers]),
+    )
+
+
+def _message(answer: Answer) -> replies.ChatMessage:
+    if not answer.calls:
+        return replies.ChatMessage(content=answer.text)
+    return replies.CallingMessage(
+        content=answer.text or None, tool_calls=call_replies(answer.calls)
     )
 
 
@@ -86,6 +96,9 @@ class ChatFrames(Frames):
             index=index, delta=replies.ChatDelta(content=""), logprobs=chat_logprobs(tokens)
         )
         return self._frame([choice], None)
+
+    def called(self, index: int, calls: Sequence[ToolCall]) -> replies.ChatChunk:
+        return self._chunk(index, replies.CallingDelta(tool_calls=call_deltas(calls)))
 
     def closing(self, index: int, finish_reason: str) -> replies.ChatChunk:
         return self._chunk(index, replies.ChatDelta(), finish_reason)

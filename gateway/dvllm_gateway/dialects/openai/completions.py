@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from decentralized_vllm.protocol.generation import TokenLogprob
+from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_gateway.dialects.openai import replies
 from dvllm_gateway.dialects.openai.callers import account_of
 from dvllm_gateway.dialects.openai.features import placed
@@ -88,6 +89,10 @@ class TextFrames(Frames):
     def rated(self, index: int, tokens: Sequence[TokenLogprob]) -> replies.TextReply:
         choice = replies.TextChoice(index=index, text="", logprobs=text_logprobs(tokens))
         return self._frame([choice], None)
+
+    def called(self, index: int, calls: Sequence[ToolCall]) -> replies.TextReply:
+        """Never: raw text offers no tools, and a run takes no calls that were not offered."""
+        return self.piece(index, "")
 
     def closing(self, index: int, finish_reason: str) -> replies.TextReply:
         choice = replies.TextChoice(index=index, text="", finish_reason=finish_reason)

@@ -13,6 +13,9 @@ _FIELDS: Mapping[Feature, str] = {
     Feature.LOGPROBS: "logprobs",
     Feature.JSON_OBJECT: "response_format",
     Feature.JSON_SCHEMA: "response_format",
+    Feature.TOOLS: "tools",
+    Feature.TOOL_CHOICE: "tool_choice",
+    Feature.TOOL_MESSAGES: "messages",
 }
 
 
@@ -22,7 +25,7 @@ async def placed(network: Network, requests: Sequence[TaskRequest]) -> Sequence[
     Raises InvalidRequest if no node of the model does, NoCapacity if none has room.
     """
     parameters = requests[0].document.parameters
-    wanted = parameters.features
+    wanted = requests[0].document.features
     if not wanted:
         return requests
     nodes = await network.serving(requests[0].model_id)

@@ -11,6 +11,7 @@ from dvllm_gateway.dialects.openai.requests import (
     ChatBody,
     CompletionBody,
     GenerationBody,
+    MessageBody,
     SchemaFormat,
     TextFormat,
 )
@@ -26,8 +27,8 @@ _VOICES = {"developer": "system"}
 
 def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> list[TaskRequest]:
     """One per choice. Raises InvalidRequest for what no engine of the network does."""
-    _refuse_unserved(body)
-    messages = tuple(Message(_VOICES.get(m.role, m.role), m.text) for m in body.messages)
+    tools = body.offered
+    messages = tuple(map(_message, body.messages))
     wanted = body.max_completion_tokens or body.max_tokens or default_max_tokens
     parameters = replace(
         _parameters(body, wanted if _is_asked(body) else _at_most(wanted, model)),
@@ -38,7 +39,7 @@ def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> l
     return [
         TaskRequest(
             ModelId(body.model),
-            PromptDocument(messages=messages, parameters=_choice(parameters, i)),
+            PromptDocument(messages=messages, parameters=_choice(parameters, i), tools=tools),
             shown,
         )
         for i in range(body.n or 1)
@@ -50,7 +51,7 @@ def completion_requests(body: CompletionBody, model: Model) -> list[TaskRequest]
     if body.logprobs is not None and body.echo:
         raise InvalidRequest("echo: prompts are not rated, so not with logprobs", field="echo")
     if body.suffix:
-        raise _unserved("suffix")
+        raise InvalidRequest("suffix: is not served by this network's engines", field="suffix")
     wanted = body.max_tokens or _at_most(COMPLETION_TOKENS, model)
     parameters = replace(_parameters(body, wanted), logprobs=body.logprobs)
     return [
@@ -62,6 +63,11 @@ def completion_requests(body: CompletionBody, model: Model) -> list[TaskRequest]
         for prompt in _texts(body)
         for i in range(body.n or 1)
     ]
+
+
+def _message(body: MessageBody) -> Message:
+    calls = tuple(call.to_call() for call in body.tool_calls or ())
+    return Message(_VOICES.get(body.role, body.role), body.text, calls, body.tool_call_id)
 
 
 def _texts(body: CompletionBody) -> list[str]:
@@ -126,15 +132,3 @@ def _is_asked(body: ChatBody) -> bool:
 
 def _at_most(n_tokens: int, model: Model) -> int:
     return n_tokens if model.terms is None else min(n_tokens, model.terms.max_output_tokens)
-
-
-def _refuse_unserved(body: ChatBody) -> None:
-    """What would change the answer's form must not be ignored."""
-    if body.tools:
-        raise _unserved("tools")
-    if body.functions:
-        raise _unserved("functions")
-
-
-def _unserved(field: str) -> InvalidRequest:
-    return InvalidRequest(f"{field}: is not served by this network's engines", field=field)

@@ -33,15 +33,36 @@ class TextLogprobs(Wire):
     text_offset: list[int]
 
 
+class CalledFunction(Wire):
+    name: str
+    arguments: str
+
+
+class CallReply(Wire):
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class CallDelta(CallReply):
+    index: int
+
+
 class ChatMessage(Wire):
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
     refusal: None = None
+
+
+class CallingMessage(ChatMessage):
+    """One of its own, since clients expect no calls where there are none, not even null."""
+
+    tool_calls: list[CallReply]
 
 
 class ChatChoice(Wire):
     index: int
-    message: ChatMessage
+    message: CallingMessage | ChatMessage
     logprobs: ChatLogprobs | None = None
     finish_reason: str
 
@@ -60,9 +81,13 @@ class ChatDelta(Wire):
     content: str | None = None
 
 
+class CallingDelta(ChatDelta):
+    tool_calls: list[CallDelta]
+
+
 class ChatChunkChoice(Wire):
     index: int
-    delta: ChatDelta
+    delta: CallingDelta | ChatDelta
     logprobs: ChatLogprobs | None = None
     finish_reason: str | None = None
 

@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
+from decentralized_vllm.protocol.errors import InvalidResponse
 from decentralized_vllm.protocol.generation import FinishReason, Usage
 from decentralized_vllm.protocol.responses import ResponseDocument
+from decentralized_vllm.protocol.tools import ToolCall, Tools, check_calls
 from dvllm_gateway.errors import GatewayError, TaskFailed, TaskTimeout
 from dvllm_gateway.ids import AccountId, TaskId
 from dvllm_gateway.services.ports import Tasks
@@ -20,24 +22,35 @@ CountUsage = Callable[[Usage], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, verified against the node's receipt; `document` is there if asked for."""
+    """A whole answer, verified against the node's receipt; `document` is there if asked for.
+
+    `calls` of tools are those that were offered.
+    """
 
     text: str
     finish_reason: FinishReason
     usage: Usage
     task: TaskRecord
     document: ResponseDocument | None = None
+    calls: tuple[ToolCall, ...] = ()
 
 
 class Run:
     """One call's tasks, in the order of its choices. `count` is told what each answer used.
 
-    Listens as soon as anything is waited for, and once; `close` it.
+    All of them offer the same `tools`. Listens as soon as anything is waited for, and once; `close`
+    it.
     """
 
     def __init__(
-        self, tasks: Tasks, account: AccountId, records: Sequence[TaskRecord], count: CountUsage
+        self,
+        tasks: Tasks,
+        account: AccountId,
+        records: Sequence[TaskRecord],
+        count: CountUsage,
+        tools: Tools | None = None,
     ) -> None:
+        self._tools = tools
         self._tasks = tasks
         self._account = account
         self._count = count
@@ -62,6 +75,20 @@ class Run:
         """All that the node signed. Raises NetworkUnavailable."""
         return await self._tasks.document(task)
 
+    async def calls(self, end: StreamEnd) -> tuple[ToolCall, ...]:
+        """What the answer asks to have called. Raises as `document`, and TaskFailed for a lie."""
+        is_cut = end.finish_reason is FinishReason.LENGTH
+        calls: tuple[ToolCall, ...] = ()
+        if self._tools is not None and end.finish_reason is not FinishReason.STOP:
+            calls = (await self.document(end.task)).tool_calls
+        try:
+            check_calls(self._tools, calls, is_cut=is_cut)
+        except InvalidResponse as error:
+            raise TaskFailed(f"the node's answer is none: {error.message}") from error
+        if self._tools is None and end.finish_reason is FinishReason.TOOL_CALLS:
+            raise TaskFailed("the node's answer is none: it calls tools that nobody offered")
+        return calls
+
     async def answers_with_documents(self, timeout_s: float) -> list[Answer]:
         """Raises as `answers`, and NetworkUnavailable."""
         return [
@@ -84,7 +111,7 @@ class Run:
             raise TaskTimeout(
                 f"no answer within {timeout_s:g} s; the task goes on", task_created=True
             ) from None
-        return [_answer("".join(text), ends[index]) for index, text in enumerate(texts)]
+        return [await self._answer("".join(text), ends[i]) for i, text in enumerate(texts)]
 
     async def items(self) -> AsyncGenerator[Item, None]:
         """Every piece as it comes, with the index of its choice. Raises TaskFailed."""
@@ -112,6 +139,10 @@ class Run:
                 for index, record in enumerate(self.records)
             ]
 
+    async def _answer(self, text: str, end: StreamEnd) -> Answer:
+        calls = await self.calls(end)
+        return Answer(text, end.finish_reason, end.usage, end.task, calls=calls)
+
     async def _follow(self, index: int, task_id: TaskId) -> None:
         try:
             async for item in self._tasks.stream(self._account, task_id):
@@ -122,10 +153,6 @@ class Run:
             await self._arrived.put(failure)
         else:
             await self._arrived.put(None)
-
-
-def _answer(text: str, end: StreamEnd) -> Answer:
-    return Answer(text, end.finish_reason, end.usage, end.task)
 
 
 @asynccontextmanager
@@ -140,7 +167,7 @@ async def started(
     except BaseException:
         await asyncio.shield(_give_up(tasks, account, records))
         raise
-    run = Run(tasks, account, records, count)
+    run = Run(tasks, account, records, count, requests[0].document.tools)
     try:
         yield run
     except (asyncio.CancelledError, ConnectionError):

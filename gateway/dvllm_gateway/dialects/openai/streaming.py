@@ -1,6 +1,7 @@
 """Answers as server-sent events: chunks, the usage if it is wanted, and `[DONE]`.
 
-Log-probabilities come in one chunk, when the answer is whole and its receipt checked.
+Log-probabilities come in one chunk, when the answer is whole and its receipt checked; so do calls
+of tools, which no node tells before.
 """
 
 import time
@@ -13,6 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from decentralized_vllm.protocol.generation import TokenLogprob, Usage
+from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_gateway.dialects.openai.errors import OpenAiErrors
 from dvllm_gateway.dialects.openai.options import OpenAiOptions
 from dvllm_gateway.dialects.openai.rendering import task_headers, usage_reply
@@ -40,6 +42,8 @@ class Frames(Protocol):
     def piece(self, index: int, text: str) -> BaseModel: ...
 
     def rated(self, index: int, tokens: Sequence[TokenLogprob]) -> BaseModel: ...
+
+    def called(self, index: int, calls: Sequence[ToolCall]) -> BaseModel: ...
 
     def closing(self, index: int, finish_reason: str) -> BaseModel: ...
 
@@ -89,6 +93,10 @@ async def _pieces(run: Run, frames: Frames) -> AsyncGenerator[bytes, None]:
                 with waiting():
                     document = await run.document(item.task)
                 yield _frame(frames.rated(index, document.logprobs or ()))
+            with waiting():
+                calls = await run.calls(item)
+            if calls:
+                yield _frame(frames.called(index, calls))
             yield _frame(frames.closing(index, item.finish_reason.value))
             yield _proof(item.task)
     if frames.wants_usage:

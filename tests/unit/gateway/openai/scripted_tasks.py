@@ -31,9 +31,10 @@ def make_record(**changes):
 class ScriptedTasks:
     """`texts` are the pieces of each task in turn; an exception among them is raised."""
 
-    def __init__(self, *texts, fails_at=None, document=None):
+    def __init__(self, *texts, fails_at=None, document=None, ends=FinishReason.STOP):
         self._texts = list(texts)
         self._document = document
+        self._ends = ends
         self._fails_at = fails_at
         self._scripts = {}
         self.requests = []
@@ -41,7 +42,7 @@ class ScriptedTasks:
         self._n_waiting = 0
         self.all_wait = asyncio.Event()
 
-    async def submit(self, account, request):
+    async def submit(self, account, request, *, task_id=None):
         if self._fails_at is not None and len(self.requests) == self._fails_at[0]:
             raise self._fails_at[1]
         record = make_record(account=account, prompt=request.shown_prompt)
@@ -63,7 +64,7 @@ class ScriptedTasks:
                     self.all_wait.set()
                 await asyncio.Event().wait()
             yield TextChunk(piece, 1)
-        yield StreamEnd(FinishReason.STOP, Usage(3, len(pieces)), record)
+        yield StreamEnd(self._ends, Usage(3, len(pieces)), record)
 
     async def document(self, task):
         if isinstance(self._document, BaseException):

@@ -1,10 +1,16 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
-from decentralized_vllm.protocol.generation import Feature, ResponseFormat, SamplingParameters
+from decentralized_vllm.protocol.generation import (
+    Feature,
+    Message,
+    ResponseFormat,
+    SamplingParameters,
+)
 from decentralized_vllm.protocol.ids import Address, ModelId
 from decentralized_vllm.protocol.prompts import chat_prompt
+from decentralized_vllm.protocol.tools import Tool, Tools
 from dvllm_gateway.dialects.openai.features import placed
 from dvllm_gateway.errors import InvalidRequest, NoCapacity
 from dvllm_gateway.services.network import ServingNode
@@ -34,8 +40,10 @@ def node(operator, features, has_room=True):
     return ServingNode(operator, has_room, features)
 
 
-def requests(count=1, **parameters):
+def requests(count=1, tools=None, messages=(), **parameters):
     document = chat_prompt("hi", SamplingParameters(**parameters))
+    told = (*document.messages, *messages)
+    document = replace(document, messages=told, tools=tools)
     return [TaskRequest(ModelId("m"), document, "hi")] * count
 
 
@@ -75,10 +83,14 @@ async def test_placed__nobody_heard_of__no_capacity():
         ({"frequency_penalty": 1.0}, "frequency_penalty"),
         (JSON, "response_format"),
         (SCHEMA, "response_format"),
+        ({"tools": Tools((Tool("f"),))}, "tools"),
+        ({"tools": Tools((Tool("f"),), must_call=True)}, "tool_choice"),
+        ({"tools": Tools((Tool("f"),), named="f")}, "tool_choice"),
+        ({"messages": (Message("tool", "42", tool_call_id="1"),)}, "messages"),
     ],
 )
 async def test_placed__no_node_able__the_field_is_refused(parameters, field):
-    features = SamplingParameters(**parameters).features
+    features = requests(**parameters)[0].document.features
     for nodes in ([PLAIN], [ALL - features, PLAIN]):
         served = Nodes(tuple(node(FIRST, each) for each in nodes))
         with pytest.raises(InvalidRequest, match=f"^{field}: no node") as refusal:

@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from decentralized_vllm.protocol.generation import ResponseFormat
+from decentralized_vllm.protocol.generation import Feature, Message, ResponseFormat
 from decentralized_vllm.protocol.ids import Cid, ModelId
 from decentralized_vllm.protocol.jobs import Terms
+from decentralized_vllm.protocol.prompts import parse_prompt
+from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
 from dvllm_gateway.dialects.openai.prompts import chat_requests, completion_requests
 from dvllm_gateway.dialects.openai.requests import ChatBody, CompletionBody
 from dvllm_gateway.errors import InvalidRequest
@@ -18,6 +20,13 @@ HELLO = [{"role": "user", "content": "Hello"}]
 
 def json_schema(schema):
     return {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}}
+
+
+def function(name, **fields):
+    return {"type": "function", "function": {"name": name, **fields}}
+
+
+CALL = {"id": "call_1", **function("f", arguments="{}")}
 
 
 def chat(**fields):
@@ -66,8 +75,10 @@ def test_chat__seeded_choices__differ_and_can_be_told_again():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("tools", [{"type": "function"}]),
         ("functions", [{"name": "f"}]),
+        ("function_call", {"name": "f"}),
+        ("tool_choice", "required"),
+        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
         ("top_logprobs", 2),
         ("response_format", json_schema({"pattern": "(a+)+"})),
         ("response_format", json_schema({"$ref": "#"})),
@@ -85,6 +96,10 @@ def test_chat__what_changes_the_form_and_no_engine_does__is_refused(field, value
         {"logprobs": False},
         {"logprobs": False, "top_logprobs": 0},
         {"tools": []},
+        {"tools": [], "tool_choice": "none"},
+        {"tool_choice": "auto"},
+        {"parallel_tool_calls": False},
+        {"functions": [], "function_call": "auto"},
         {"response_format": {"type": "text"}},
         {"presence_penalty": 0, "frequency_penalty": 0.0},
         {"user": "u"},
@@ -120,6 +135,22 @@ def test_chat__what_some_engines_do__goes_into_the_prompt(fields, parameters):
     [
         {"messages": []},
         {"messages": [{"role": "tool", "content": "x"}]},
+        {"messages": [{"role": "function", "name": "f", "content": "x"}]},
+        {"messages": [{"role": "user", "content": "x", "tool_call_id": "call_1"}]},
+        {"messages": [{"role": "user", "content": "x", "tool_calls": [CALL]}]},
+        {"messages": [{"role": "assistant"}]},
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": []}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "id": "a b"}]}]},
+        {"messages": [{"role": "assistant", "tool_calls": [CALL] * 65}]},
+        {"tools": [{"type": "custom", "custom": {"name": "f"}}]},
+        {"tools": [{"type": "function"}]},
+        {"tools": [function("with space")]},
+        {"tools": [function("")]},
+        {"tools": [function("x" * 65)]},
+        {"tools": [function(f"f{n}") for n in range(129)]},
+        {"tools": [function("f")], "tool_choice": "f"},
+        {"tools": [function("f")], "tool_choice": {"type": "function"}},
+        {"tools": [function("f")], "parallel_tool_calls": "no"},
         {"n": 0},
         {"n": 99},
         {"temperature": 2.1},
@@ -169,3 +200,64 @@ def test_completions__logprobs_of_the_prompt__are_refused():
 
 def test_completions__stop_text_or_list__is_one_kind():
     assert completions("a", stop="x") == completions("a", stop=["x"])
+
+
+@pytest.mark.parametrize(
+    ("choice", "tools"),
+    [
+        ({}, Tools((Tool("f", "Does", '{"type":"object"}'),))),
+        ({"tool_choice": "auto", "parallel_tool_calls": True}, Tools((Tool("f"),))),
+        ({"parallel_tool_calls": False}, Tools((Tool("f"),), are_parallel=False)),
+        ({"tool_choice": "required"}, Tools((Tool("f"),), must_call=True)),
+        ({"tool_choice": function("f")}, Tools((Tool("f"),), named="f")),
+        ({"tool_choice": "none"}, None),
+    ],
+)
+def test_chat__tools__go_into_the_prompt(choice, tools):
+    told = function("f", strict=True, description=None)
+    if not choice:
+        told = function("f", description="Does", parameters={"type": "object"})
+    (request,) = chat(tools=[told], **choice)
+    assert request.document.tools == tools
+    assert parse_prompt(request.document.to_bytes()) == request.document
+
+
+def test_chat__calls_and_what_they_brought__go_into_the_prompt():
+    messages = [*HELLO, {"role": "assistant", "content": None, "tool_calls": [CALL]}]
+    messages.append({"role": "tool", "tool_call_id": "call_1", "content": "42"})
+    (request,) = chat(messages=messages)
+    assert request.document.messages[1:] == (
+        Message("assistant", "", (ToolCall("call_1", "f", "{}"),)),
+        Message("tool", "42", tool_call_id="call_1"),
+    )
+    assert request.document.features == {Feature.TOOL_MESSAGES}
+    assert request.shown_prompt == "42"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "complaint"),
+    [
+        ({"tools": [function("f"), function("f")]}, "tools", "twice"),
+        ({"tools": [function("f", parameters={"type": "array"})]}, "tools", "object"),
+        ({"tools": [function("f", parameters={"x": "y" * 20_000})]}, "tools", "more than"),
+        ({"tools": [function("f")], "tool_choice": function("g")}, "tool_choice", "none of"),
+        (
+            {
+                "tools": [function("f", parameters={"properties": {"a": {"pattern": "(a+)+"}}})],
+                "tool_choice": "required",
+            },
+            "tools",
+            "'pattern' is not taken",
+        ),
+    ],
+)
+def test_chat__tools_out_of_bounds__are_refused(fields, field, complaint):
+    with pytest.raises(InvalidRequest, match=complaint) as refusal:
+        chat(**fields)
+    assert refusal.value.field == field
+
+
+def test_chat__only_shown_schemas__may_say_what_no_grammar_does():
+    parameters = {"properties": {"a": {"pattern": "^a+$"}}, "oneOf": [{"required": ["a"]}]}
+    (request,) = chat(tools=[function("f", parameters=parameters)])
+    assert request.document.features == {Feature.TOOLS}

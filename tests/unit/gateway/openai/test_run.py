@@ -1,10 +1,13 @@
 import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from decentralized_vllm.protocol.generation import SamplingParameters, Usage
+from decentralized_vllm.protocol.generation import FinishReason, SamplingParameters, Usage
 from decentralized_vllm.protocol.ids import ModelId, Wei
 from decentralized_vllm.protocol.prompts import chat_prompt
+from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
 from dvllm_gateway.dialects.openai.run import started
 from dvllm_gateway.errors import InsufficientBalance, TaskFailed, TaskTimeout
 from dvllm_gateway.services.tasks import TaskRequest
@@ -13,8 +16,8 @@ from tests.unit.gateway.openai.scripted_tasks import ACCOUNT, ScriptedTasks
 NEVER = None
 
 
-def make_requests(count):
-    document = chat_prompt("hi", SamplingParameters())
+def make_requests(count, tools=None):
+    document = replace(chat_prompt("hi", SamplingParameters()), tools=tools)
     return [TaskRequest(ModelId("m"), document, "hi") for _ in range(count)]
 
 
@@ -80,3 +83,49 @@ async def test_answers__each_choice__its_usage_is_counted():
     async with started(ScriptedTasks(["a", "b"], ["c"]), ACCOUNT, make_requests(2), count) as run:
         await run.answers(1.0)
     assert sorted(usage.n_output_tokens for usage in counted) == [1, 2]
+
+
+CALLED = (ToolCall("call_1", "f", "{}"),)
+CHOSEN = Tools((Tool("f"), Tool("g")))
+ONE = replace(CHOSEN, are_parallel=False)
+NAMED = replace(CHOSEN, named="f")
+REQUIRED = replace(CHOSEN, must_call=True)
+
+
+async def answered(tools, calls, ends):
+    scripted = ScriptedTasks([""], document=SimpleNamespace(tool_calls=calls), ends=ends)
+    async with started(scripted, ACCOUNT, make_requests(1, tools), uncounted) as run:
+        (answer,) = await run.answers(60.0)
+    return answer
+
+
+@pytest.mark.parametrize("tools", [CHOSEN, ONE, NAMED, REQUIRED])
+async def test_answers__calls_as_offered__come_with_the_text(tools):
+    answer = await answered(tools, CALLED, FinishReason.TOOL_CALLS)
+    assert (answer.calls, answer.finish_reason) == (CALLED, FinishReason.TOOL_CALLS)
+
+
+@pytest.mark.parametrize(
+    ("tools", "calls", "ends"),
+    [
+        (None, CALLED, FinishReason.TOOL_CALLS),
+        (CHOSEN, (replace(CALLED[0], name="h"),), FinishReason.TOOL_CALLS),
+        (NAMED, (replace(CALLED[0], name="g"),), FinishReason.TOOL_CALLS),
+        (NAMED, CALLED * 2, FinishReason.TOOL_CALLS),
+        (ONE, CALLED * 2, FinishReason.LENGTH),
+        (NAMED, (), FinishReason.STOP),
+        (REQUIRED, (), FinishReason.STOP),
+    ],
+)
+async def test_answers__calls_nobody_asked_for_or_none__are_no_answer(tools, calls, ends):
+    with pytest.raises(TaskFailed):
+        await answered(tools, calls, ends)
+
+
+@pytest.mark.parametrize("tools", [CHOSEN, NAMED, REQUIRED])
+async def test_answers__cut_at_its_last_token__may_have_lost_its_call(tools):
+    assert (await answered(tools, (), FinishReason.LENGTH)).calls == ()
+
+
+async def test_answers__offered_and_not_called__is_plain_text():
+    assert (await answered(CHOSEN, (), FinishReason.STOP)).calls == ()

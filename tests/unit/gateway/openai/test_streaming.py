@@ -2,7 +2,8 @@ from types import SimpleNamespace
 
 import orjson
 
-from decentralized_vllm.protocol.generation import Candidate, TokenLogprob
+from decentralized_vllm.protocol.generation import Candidate, FinishReason, TokenLogprob
+from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
 from dvllm_gateway.dialects.openai.chat import ChatFrames
 from dvllm_gateway.dialects.openai.completions import TextFrames
 from dvllm_gateway.dialects.openai.requests import ChatBody, CompletionBody
@@ -18,10 +19,10 @@ CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 RATED = [TokenLogprob("a", -0.5, (Candidate("b", -0.25),)), TokenLogprob("é", -1.0)]
 
 
-async def make_run(*texts, document=None):
-    tasks = ScriptedTasks(*texts, document=document)
+async def make_run(*texts, document=None, tools=None, ends=FinishReason.STOP):
+    tasks = ScriptedTasks(*texts, document=document, ends=ends)
     records = [await tasks.submit(ACCOUNT, request) for request in make_requests(len(texts))]
-    return Run(tasks, ACCOUNT, records, uncounted)
+    return Run(tasks, ACCOUNT, records, uncounted, tools)
 
 
 async def chat_frames(run, **fields):
@@ -111,6 +112,40 @@ async def test_text__logprobs__as_completions_tell_them():
         "top_logprobs": [{"b": -0.25, "a": -0.5}, {"é": -1.0}],
         "text_offset": [0, 1],
     }
+
+
+CALLS = (ToolCall("call_1", "f", '{"a":1}'), ToolCall("call_2", "f", "{}"))
+TOLD_CALLS = [
+    {
+        "index": 0,
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "f", "arguments": '{"a":1}'},
+    },
+    {"index": 1, "id": "call_2", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+]
+
+
+async def test_chat__calls__come_whole_before_the_end():
+    run = await make_run(
+        ["Let me see"],
+        document=SimpleNamespace(tool_calls=CALLS),
+        tools=Tools((Tool("f"),)),
+        ends=FinishReason.TOOL_CALLS,
+    )
+    chunks = payloads(await chat_frames(run))
+    calls = [c["choices"][0] for c in chunks if "tool_calls" in c["choices"][0]["delta"]]
+    assert calls == [chunks[-2]["choices"][0]]
+    assert calls[0]["delta"]["tool_calls"] == TOLD_CALLS
+    assert calls[0]["finish_reason"] is None
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+async def test_chat__calls_nobody_offered__tell_the_error():
+    run = await make_run(["a"], ends=FinishReason.TOOL_CALLS)
+    frames = await chat_frames(run)
+    assert payloads(frames)[-1]["error"]["code"] == "task_failed"
+    assert frames[-1] != DONE
 
 
 async def test_text__echo__comes_first():
