@@ -10,8 +10,8 @@ from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, s
 from dvllm_gateway.ids import AccountId
 from dvllm_gateway.services.api_keys import ApiKeyService
 from dvllm_gateway.services.auth import Authentication
+from dvllm_gateway.services.identity import Credentials
 from dvllm_gateway.services.origins import PublicOrigins
-from dvllm_gateway.services.ports import Credentials
 from dvllm_gateway.services.principal_cache import PrincipalCache
 from dvllm_gateway.services.scopes import ScopePolicy
 from dvllm_gateway.services.siwe import WalletLogins

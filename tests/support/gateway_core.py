@@ -20,16 +20,13 @@ from dvllm_gateway.errors import (
 )
 from dvllm_gateway.ids import AccountId, KeyId, TaskId, new_task_id
 from dvllm_gateway.services.events import Event, EventName, Payload
+from dvllm_gateway.services.identity import ApiKey, Challenge, Credentials, NewApiKey
 from dvllm_gateway.services.network import Health, Model, Peer, ServingNode, Status
 from dvllm_gateway.services.ports import (
-    ApiKey,
     Balance,
-    Challenge,
     Core,
-    Credentials,
     LimitState,
     ModelUpload,
-    NewApiKey,
     PublishedModel,
     Rate,
     StoredReply,

@@ -11,7 +11,7 @@ from dvllm_gateway.commands._shared import gateway_command
 from dvllm_gateway.commands.on_database import AccountName
 from dvllm_gateway.errors import NotFound
 from dvllm_gateway.ids import AccountId, KeyId
-from dvllm_gateway.services.ports import ApiKey
+from dvllm_gateway.services.identity import ApiKey
 from dvllm_gateway.services.principals import Scope
 from dvllm_gateway.services.scopes import DEFAULT_SCOPES
 from dvllm_gateway.settings import GatewaySettings

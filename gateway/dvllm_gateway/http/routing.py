@@ -23,8 +23,9 @@ from dvllm_gateway.http.replays import Replays
 from dvllm_gateway.http.toll import Toll
 from dvllm_gateway.http.validation import body_of, query_of
 from dvllm_gateway.http.visit import VISIT
+from dvllm_gateway.services.identity import Credentials
 from dvllm_gateway.services.own_time import waiting
-from dvllm_gateway.services.ports import Core, Credentials
+from dvllm_gateway.services.ports import Core
 from dvllm_gateway.services.principals import Principal, Scope
 
 CONTENT_DIGEST = "X-Content-Digest"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from dvllm_gateway.errors import NotFound
 from dvllm_gateway.ids import AccountId, KeyId, wallet_of
-from dvllm_gateway.services.ports import ApiKey, NewApiKey
+from dvllm_gateway.services.identity import ApiKey, NewApiKey
 from dvllm_gateway.services.principal_cache import PrincipalCache
 from dvllm_gateway.services.principals import Method, Principal, Scope
 from dvllm_gateway.services.scopes import ScopePolicy

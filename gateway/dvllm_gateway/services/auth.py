@@ -11,7 +11,7 @@ from decentralized_vllm.protocol.request_auth import form_digest
 from dvllm_gateway.errors import Unauthenticated
 from dvllm_gateway.ids import account_of
 from dvllm_gateway.services.api_keys import ApiKeyService
-from dvllm_gateway.services.ports import Challenge, Credentials, NewApiKey
+from dvllm_gateway.services.identity import Challenge, Credentials, NewApiKey
 from dvllm_gateway.services.principals import Method, Principal, Scope
 from dvllm_gateway.services.scopes import ScopePolicy
 from dvllm_gateway.services.siwe import WalletLogins

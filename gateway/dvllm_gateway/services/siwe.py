@@ -11,8 +11,8 @@ from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.request_auth import MAX_SIGNATURE_BYTES
 from decentralized_vllm.protocol.signatures import SIGNATURE_BYTES
 from decentralized_vllm.protocol.siwe import SiweMessage, instant_s, parse, signable
+from dvllm_gateway.services.identity import Challenge
 from dvllm_gateway.services.origins import PublicOrigins
-from dvllm_gateway.services.ports import Challenge
 from dvllm_gateway.services.stores import IssuedNonce, LoginNonceStore
 from dvllm_gateway.services.wallet_signature import Wallets
 

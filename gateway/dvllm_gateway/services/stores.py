@@ -9,7 +9,8 @@ from decentralized_vllm.protocol.events import LogPosition
 from decentralized_vllm.protocol.ids import Address, JobId, Wei
 from dvllm_gateway.ids import AccountId, KeyId, TaskId
 from dvllm_gateway.services.events import Event, EventName, Payload
-from dvllm_gateway.services.ports import ApiKey, Balance, StoredReply
+from dvllm_gateway.services.identity import ApiKey
+from dvllm_gateway.services.ports import Balance, StoredReply
 from dvllm_gateway.services.tasks import TaskFilter, TaskPage, TaskRecord
 
 

@@ -17,8 +17,8 @@ from decentralized_vllm.protocol.request_auth import (
 from decentralized_vllm.protocol.signatures import SIGNATURE_BYTES, digest_of, signer_of
 from dvllm_gateway.errors import InvalidRequest
 from dvllm_gateway.ids import read_address
+from dvllm_gateway.services.identity import Credentials
 from dvllm_gateway.services.origins import PublicOrigins
-from dvllm_gateway.services.ports import Credentials
 from dvllm_gateway.services.stores import RequestNonceStore
 
 # Twice the window: another gateway's clock may be behind the one that forgets.

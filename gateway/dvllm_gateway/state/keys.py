@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from dvllm_gateway.ids import AccountId, KeyId
-from dvllm_gateway.services.ports import ApiKey
+from dvllm_gateway.services.identity import ApiKey
 from dvllm_gateway.services.principals import Scope
 from dvllm_gateway.services.stores import StoredKey
 from dvllm_gateway.state.database import Database

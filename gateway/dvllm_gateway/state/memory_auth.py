@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from decentralized_vllm.protocol.ids import Address
 from dvllm_gateway.ids import AccountId, KeyId
-from dvllm_gateway.services.ports import ApiKey
+from dvllm_gateway.services.identity import ApiKey
 from dvllm_gateway.services.stores import IssuedNonce, StoredKey
 
 

@@ -1,6 +1,6 @@
 """Handlers of logins, keys and credit, which the document does not have."""
 
-from dvllm_gateway.dialects.dvllm import rendering, schemas
+from dvllm_gateway.dialects.dvllm import account_schemas, rendering
 from dvllm_gateway.dialects.dvllm.callers import caller_of
 from dvllm_gateway.dialects.dvllm.payments import TopUpBody
 from dvllm_gateway.dialects.dvllm.wire import iso_time
@@ -11,10 +11,10 @@ from dvllm_gateway.services.principals import Scope
 from dvllm_gateway.services.top_ups import TopUps
 
 
-async def post_challenge(call: Call[schemas.ChallengeBody, None]) -> Reply:
+async def post_challenge(call: Call[account_schemas.ChallengeBody, None]) -> Reply:
     challenge = await call.core.auth.challenge(read_address(call.body.address))
     return Reply(
-        schemas.ChallengeReply(
+        account_schemas.ChallengeReply(
             message=challenge.message,
             nonce=challenge.nonce,
             expires_at=iso_time(challenge.expires_at_ms),
@@ -22,11 +22,11 @@ async def post_challenge(call: Call[schemas.ChallengeBody, None]) -> Reply:
     )
 
 
-async def post_verify(call: Call[schemas.VerifyBody, None]) -> Reply:
+async def post_verify(call: Call[account_schemas.VerifyBody, None]) -> Reply:
     scopes = frozenset(Scope(name) for name in call.body.scopes or ())
     made = await call.core.auth.verify(call.body.message, call.body.signature, scopes)
     return Reply(
-        schemas.VerifyReply(
+        account_schemas.VerifyReply(
             api_key=made.secret, key_id=made.key.id, scopes=sorted(made.key.scopes)
         ),
         headers={"Cache-Control": "no-store"},
@@ -35,7 +35,7 @@ async def post_verify(call: Call[schemas.VerifyBody, None]) -> Reply:
 
 async def get_keys(call: Call[None, None]) -> Reply:
     keys = await call.core.keys.list(caller_of(call).account)
-    return Reply(schemas.KeysReply(keys=[rendering.key_item(key) for key in keys]))
+    return Reply(account_schemas.KeysReply(keys=[rendering.key_item(key) for key in keys]))
 
 
 async def delete_key(call: Call[None, None]) -> Reply:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dvllm_gateway.dialects.dvllm import accounts, node, payments, schemas
+from dvllm_gateway.dialects.dvllm import account_schemas, accounts, node, payments, schemas
 from dvllm_gateway.dialects.dvllm.accounts import CreditHandlers
 from dvllm_gateway.dialects.dvllm.errors import DvllmErrors
 from dvllm_gateway.dialects.dvllm.models import ModelHandlers
@@ -49,6 +49,7 @@ def dvllm_dialect(options: DvllmOptions) -> Dialect:
         title="decentralized-vllm",
         operations=(
             *_node_operations(),
+            *_resource_operations(),
             *_task_operations(tasks),
             *_model_operations(ModelHandlers(options.uploads)),
             *_login_operations(),
@@ -81,6 +82,11 @@ def _node_operations() -> tuple[Operation, ...]:
             summary="The registered nodes, and whether they answer",
             replies={200: schemas.PeersReply},
         ),
+    )
+
+
+def _resource_operations() -> tuple[Operation, ...]:
+    return (
         Operation(
             name="getResources",
             method="GET",
@@ -179,8 +185,8 @@ def _login_operations() -> tuple[Operation, ...]:
             handler=accounts.post_challenge,
             rate_class="auth",
             summary="A message (EIP-4361) for a wallet to sign",
-            body=schemas.ChallengeBody,
-            replies={200: schemas.ChallengeReply},
+            body=account_schemas.ChallengeBody,
+            replies={200: account_schemas.ChallengeReply},
         ),
         Operation(
             name="finishLogin",
@@ -189,8 +195,8 @@ def _login_operations() -> tuple[Operation, ...]:
             handler=accounts.post_verify,
             rate_class="auth",
             summary="An API key for a signed message",
-            body=schemas.VerifyBody,
-            replies={200: schemas.VerifyReply},
+            body=account_schemas.VerifyBody,
+            replies={200: account_schemas.VerifyReply},
         ),
     )
 
@@ -205,7 +211,7 @@ def _account_operations() -> tuple[Operation, ...]:
             rate_class="auth",
             summary="The caller's API keys, without their secrets",
             scope=Scope.WALLET,
-            replies={200: schemas.KeysReply},
+            replies={200: account_schemas.KeysReply},
         ),
         Operation(
             name="revokeKey",
@@ -230,7 +236,7 @@ def _credit_operations(handlers: CreditHandlers) -> tuple[Operation, ...]:
             rate_class="status",
             summary="The caller's prepaid credit, and whom a top-up pays",
             scope=Scope.READ,
-            replies={200: schemas.CreditReply},
+            replies={200: account_schemas.CreditReply},
         ),
         Operation(
             name="topUp",

@@ -4,11 +4,12 @@ from datetime import datetime
 
 from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.units import format_tokens
-from dvllm_gateway.dialects.dvllm import schemas
+from dvllm_gateway.dialects.dvllm import account_schemas, schemas
 from dvllm_gateway.dialects.dvllm.payments import TopUpReply
 from dvllm_gateway.dialects.dvllm.wire import iso_time, iso_time_or_none, job_number
+from dvllm_gateway.services.identity import ApiKey
 from dvllm_gateway.services.network import Model, Peer, Status
-from dvllm_gateway.services.ports import ApiKey, Balance, PublishedModel, UnsignedTransaction
+from dvllm_gateway.services.ports import Balance, PublishedModel, UnsignedTransaction
 from dvllm_gateway.services.resources import Resources, Shares
 from dvllm_gateway.services.tasks import TaskFilter, TaskRecord, TaskState
 from dvllm_gateway.services.top_ups import TopUp
@@ -146,8 +147,8 @@ def _unsigned_call(call: UnsignedTransaction) -> schemas.UnsignedCall:
     return schemas.UnsignedCall(to=call.to, data=call.data, chain_id=call.chain_id)
 
 
-def key_item(key: ApiKey) -> schemas.KeyItem:
-    return schemas.KeyItem(
+def key_item(key: ApiKey) -> account_schemas.KeyItem:
+    return account_schemas.KeyItem(
         key_id=key.id,
         scopes=sorted(key.scopes),
         created_at=iso_time(key.created_at_ms),
@@ -155,8 +156,8 @@ def key_item(key: ApiKey) -> schemas.KeyItem:
     )
 
 
-def credit_reply(balance: Balance, payee: Address | None) -> schemas.CreditReply:
-    return schemas.CreditReply(
+def credit_reply(balance: Balance, payee: Address | None) -> account_schemas.CreditReply:
+    return account_schemas.CreditReply(
         available=format_tokens(balance.available_wei),
         reserved=format_tokens(balance.reserved_wei),
         available_wei=str(balance.available_wei),

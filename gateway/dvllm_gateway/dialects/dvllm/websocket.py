@@ -20,7 +20,8 @@ from dvllm_gateway.http.visit import VISIT
 from dvllm_gateway.http.websocket import CLOSE_UNAUTHENTICATED, SocketClient, SocketServer
 from dvllm_gateway.ids import AccountId
 from dvllm_gateway.services.events import Event
-from dvllm_gateway.services.ports import Core, Credentials, Rate
+from dvllm_gateway.services.identity import Credentials
+from dvllm_gateway.services.ports import Core, Rate
 from dvllm_gateway.services.principals import Principal
 
 RECHECK_EVERY_S = 4.0

@@ -18,8 +18,8 @@ from dvllm_gateway.errors import Unauthenticated
 from dvllm_gateway.ids import account_of
 from dvllm_gateway.market.wallet_contracts import ContractWallets
 from dvllm_gateway.services.auth import Authentication
+from dvllm_gateway.services.identity import Credentials, NewApiKey
 from dvllm_gateway.services.origins import PublicOrigins
-from dvllm_gateway.services.ports import Credentials, NewApiKey
 from dvllm_gateway.services.principals import Principal, Scope
 from dvllm_gateway.settings import GatewaySettings, load_settings
 from dvllm_gateway.state import open_database

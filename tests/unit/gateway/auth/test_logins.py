@@ -11,7 +11,7 @@ from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.siwe import parse, signable
 from dvllm_gateway.errors import Forbidden, NetworkUnavailable, Unauthenticated
 from dvllm_gateway.ids import account_of
-from dvllm_gateway.services.ports import NewApiKey
+from dvllm_gateway.services.identity import NewApiKey
 from dvllm_gateway.services.principals import Scope
 from tests.support.auth_parts import CHAIN_ID, NOW_S, AuthParts
 

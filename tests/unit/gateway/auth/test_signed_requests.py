@@ -10,7 +10,7 @@ from decentralized_vllm.protocol.ids import Address, Cid
 from decentralized_vllm.protocol.request_auth import form_digest
 from dvllm_gateway.errors import NetworkUnavailable, Unauthenticated
 from dvllm_gateway.ids import account_of
-from dvllm_gateway.services.ports import Credentials
+from dvllm_gateway.services.identity import Credentials
 from dvllm_gateway.services.principals import Method, Scope
 from tests.support.auth_parts import NOW_S, REQUEST, AuthParts, bearer, signed, unsigned
 
