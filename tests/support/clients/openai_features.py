@@ -79,9 +79,6 @@ print(
             "penalized": chat(presence_penalty=0.5, frequency_penalty=-1).choices[0].finish_reason,
             "schema": refusal(response_format=PERSON),
             "too_many": refusal(logprobs=True, top_logprobs=20),
-            "tools": refusal(
-                tools=[{"type": "function", "function": {"name": "f", "parameters": {}}}]
-            ),
         }
     )
 )

@@ -1,16 +1,15 @@
 """One network with a worker and a gateway, for all of other people's clients."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from tests.support.anvil import running_anvil
 from tests.support.gateway_process import GatewayProcess, gateway_process
+from tests.support.known_nodes import node_is_known
 from tests.support.task_network import fund_gateway
 from tests.support.worker_network import MODEL_ID, worker_network
 
@@ -35,16 +34,6 @@ class Served:
     @property
     def arguments(self) -> tuple[str, str, str]:
         return self.v1, self.key, self.model
-
-
-async def node_is_known(gateway: GatewayProcess) -> None:
-    """What a node does beyond plain text is asked of it in the background."""
-    async with aiohttp.ClientSession() as http, asyncio.timeout(60):
-        while True:
-            async with http.get(f"{gateway.unified_url}/api/peers") as reply:
-                if any(peer["connected"] for peer in (await reply.json())["peers"]):
-                    return
-            await asyncio.sleep(0.1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

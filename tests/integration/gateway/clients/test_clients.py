@@ -20,6 +20,7 @@ async def test_openai_for_node__models_chat_stream_and_errors(served: Served):
         "rated": [["Hello", 0], [" there", 0]],
         "object": {"words": ["Hello", "there"]},
         "schema": "response_format",
+        "tools": {"ran": [["Hello", "there"]], "answer": "Hello there 2 Hello there 2 Hello there"},
         "unknown_model": {"class": "NotFoundError", "status": 404, "code": "model_not_found"},
     }
 
@@ -68,8 +69,38 @@ async def test_openai_for_python__what_only_some_engines_do(served: Served):
     }
     assert told["object"] == {"words": ["Hello", "there"]}
     assert told["penalized"] == "length"
-    refused = {name: told[name] for name in ("schema", "too_many", "tools")}
-    assert refused == {"schema": "response_format", "too_many": "top_logprobs", "tools": "tools"}
+    refused = {name: told[name] for name in ("schema", "too_many")}
+    assert refused == {"schema": "response_format", "too_many": "top_logprobs"}
+
+
+@pytest.mark.long
+async def test_openai_for_python__tools__called_answered_streamed_and_forced(served: Served):
+    told = await told_by_python("openai_tools.py", *served.arguments)
+    called = ["function", "count", {"words": ["Hello", "there"]}]
+    assert told["conversation"] == {
+        "finish_reason": "tool_calls",
+        "content": None,
+        "called": called,
+        "answer": "Hello there 2 Hello there 2 Hello there",
+        "answer_calls": None,
+        "answer_finish_reason": "stop",
+    }
+    assert told["streamed"] == [True, "tool_calls", called]
+    assert told["named"] == ["tool_calls", "other"]
+    assert told["required"] == ["tool_calls", "count"]
+    assert told["none"] is None
+    refused = [told[name] for name in ("unknown", "functions", "bad_name")]
+    assert refused == ["tool_choice", "functions", "tools.0.function.name"]
+
+
+@pytest.mark.long
+async def test_langchain__tools__bound_called_answered_and_streamed(served: Served):
+    told = await told_by_python("langchain_tools.py", *served.arguments)
+    called = [["count", {"words": ["Hello", "there"]}]]
+    assert (told["called"], told["streamed"]) == (called, called)
+    assert told["results"] == ["2"]
+    assert told["answer"].startswith("Hello there 2")
+    assert told["forced"] == ["count"]
 
 
 @pytest.mark.long
