@@ -35,6 +35,24 @@ const unserved = await client.chat.completions
   .create({ model, messages, response_format: schema })
   .then(() => null, (error) => error.param);
 
+const ran = [];
+const runner = client.chat.completions.runTools({
+  model,
+  messages,
+  tools: [
+    {
+      type: "function",
+      function: {
+        name: "count",
+        parameters: { type: "object", properties: { words: { type: "array" } } },
+        parse: JSON.parse,
+        function: ({ words }) => String(ran.push(words) + 1),
+      },
+    },
+  ],
+});
+const tools = { answer: await runner.finalContent(), ran };
+
 const refusal = await client.chat.completions
   .create({ model: "no-such", messages })
   .then(() => null, (error) => ({ class: error.constructor.name, status: error.status, code: error.code }));
@@ -48,6 +66,7 @@ console.log(
     rated: rated.choices[0].logprobs.content.map((each) => [each.token, each.logprob]),
     object: JSON.parse(object.choices[0].message.content),
     schema: unserved,
+    tools,
     unknown_model: refusal,
   }),
 );
