@@ -20,6 +20,7 @@ from dvllm_worker.journal.told import ToldJournal
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import IllegalTransition, Stage
 from tests.support.jobs import CHAIN_ID, COORDINATOR, RESPONSE_CID, row
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -119,12 +120,8 @@ class CountingDatabase:
         return await self._database.transaction(work)
 
 
-def counted_commits(
-    database: CountingDatabase, applied: list[int], shown: list[int]
-) -> GroupCommit[int]:
-    return GroupCommit(
-        database, apply=lambda _, changes: applied.extend(changes), show=shown.extend
-    )
+def counted_commits(database: CountingDatabase, applied: dict[int, int]) -> GroupCommit[int, int]:
+    return GroupCommit(database, lambda _, values: applied.update(values))
 
 
 async def test_group_commit__many_at_once__few_commits_and_all_written(
@@ -132,24 +129,71 @@ async def test_group_commit__many_at_once__few_commits_and_all_written(
 ) -> None:
     await open_journal(database)
     counting = CountingDatabase(database)
-    applied: list[int] = []
-    shown: list[int] = []
-    commits = counted_commits(counting, applied, shown)
-    await asyncio.gather(*(commits.write([n, -n]) for n in range(50)))
-    assert applied == shown == [sign * n for n in range(50) for sign in (1, -1)]
+    applied: dict[int, int] = {}
+    commits = counted_commits(counting, applied)
+
+    async def write(n: int) -> None:
+        commits.owe({n: -n})
+        commits.owe({n: n})
+        await commits.settle()
+
+    await asyncio.gather(*(write(n) for n in range(50)))
+    assert applied == {n: n for n in range(50)}
     assert counting.n_commits <= 2
 
 
-async def test_group_commit__disk_full__told_to_all_and_works_again(database: Database) -> None:
+async def test_group_commit__disk_full__told_to_all_and_owed_still(database: Database) -> None:
     counting = CountingDatabase(database)
-    shown: list[int] = []
-    commits = counted_commits(counting, [], shown)
+    applied: dict[int, int] = {}
+    commits = counted_commits(counting, applied)
     counting.fails = True
-    results = await asyncio.gather(*(commits.write([n]) for n in range(3)), return_exceptions=True)
+    commits.owe({1: 1, 2: 2})
+    results = await asyncio.gather(*(commits.settle() for _ in range(3)), return_exceptions=True)
     assert all(isinstance(result, StorageFull) for result in results)
     counting.fails = False
-    await commits.write([7])
-    assert shown == [7]
+    commits.owe({2: 3})
+    await commits.settle()
+    assert applied == {1: 1, 2: 3}
+
+
+async def test_group_commit__nobody_waits__written_before_long(database: Database) -> None:
+    counting = CountingDatabase(database)
+    applied: dict[int, int] = {}
+    commits = counted_commits(counting, applied)
+    for n in range(5):
+        commits.owe({1: n})
+    await wait_until(lambda: bool(applied), what="the group is written")
+    assert (applied, counting.n_commits) == ({1: 4}, 1)
+
+
+async def test_note__known_at_once_and_durable_with_the_next_step(database: Database) -> None:
+    journal = await open_journal(database)
+    await journal.put([row(1)])
+    noted = journal.note(row(1), Stage.FETCHED)
+    assert journal.open_rows() == (noted,)
+    await journal.settle()
+    assert (await open_journal(database)).open_rows() == (noted,)
+
+
+async def test_disk_full__a_move_keeps_its_place_and_a_note_is_written_later(
+    database: Database,
+) -> None:
+    counting = CountingDatabase(database)
+    await open_journal(database)
+    journal = SqlJournal(counting, chain_id=CHAIN_ID, coordinator=COORDINATOR)  # type: ignore[arg-type]
+    await journal.put([row(1)])
+    counting.fails = True
+    fetched = journal.note(row(1), Stage.FETCHED)
+    with pytest.raises(StorageFull):
+        await journal.move(fetched, Stage.LOST)
+    assert journal.open_rows() == (fetched,)
+    counting.fails = False
+    await journal.put([row(2)])
+    again = await open_journal(database)
+    assert {each.job_id: each.stage for each in again.open_rows()} == {
+        1: Stage.FETCHED,
+        2: Stage.LEASED,
+    }
 
 
 async def test_put__caller_is_cancelled__written_and_remembered_all_the_same(
@@ -192,5 +236,7 @@ async def test_told_journal__each_new_stage_once_and_nothing_of_others(database:
     journal = ToldJournal(await open_journal(database), listener)
     await journal.put([row(1), row(2, Stage.SEEN)])
     await journal.put([row(1)])
-    await journal.move(row(1), Stage.FETCHED)
-    assert listener.told == [Stage.LEASED, Stage.FETCHED]
+    fetched = journal.note(row(1), Stage.FETCHED)
+    journal.enter([fetched])
+    await journal.move(fetched, Stage.FAILING)
+    assert listener.told == [Stage.LEASED, Stage.FETCHED, Stage.FAILING]

@@ -23,6 +23,7 @@ class CrashingJournal:
         self._journal = journal
         self._moment = moment
         self._stage = Stage(stage)
+        self._dies_when_settled = False
 
     def open_rows(self) -> Sequence[JobRow]:
         return self._journal.open_rows()
@@ -39,12 +40,29 @@ class CrashingJournal:
         await self._journal.put(rows)
         self._crash_if(hit, "after")
 
+    def enter(self, rows: Sequence[JobRow]) -> None:
+        hit = any(row.stage is self._stage for row in rows)
+        self._crash_if(hit, "before")
+        self._journal.enter(rows)
+        self._dies_when_settled = self._dies_when_settled or hit
+
+    async def settle(self) -> None:
+        await self._journal.settle()
+        self._crash_if(self._dies_when_settled, "after")
+
     async def move(self, row: JobRow, stage: Stage, **facts: Any) -> JobRow:
         hit = stage is self._stage
         self._crash_if(hit, "before")
         moved = await self._journal.move(row, stage, **facts)
         self._crash_if(hit, "after")
         return moved
+
+    def note(self, row: JobRow, stage: Stage, **facts: Any) -> JobRow:
+        hit = stage is self._stage
+        self._crash_if(hit, "before")
+        noted = self._journal.note(row, stage, **facts)
+        self._crash_if(hit, "after")
+        return noted
 
     async def forget(self, keys: Sequence[JobKey]) -> None:
         await self._journal.forget(keys)

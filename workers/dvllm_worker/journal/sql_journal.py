@@ -1,16 +1,16 @@
 """The journal in the process's database, with an index in memory for reads."""
 
-import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from sqlalchemy import Connection, and_, delete, or_, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.generation import Usage
 from decentralized_vllm.protocol.ids import Cid, JobId, TxHash
 from decentralized_vllm.protocol.jobs import FailureCode
@@ -22,11 +22,9 @@ from dvllm_worker.pipeline.stages import CLOSED, IllegalTransition, Stage, check
 
 CLOSED_ROWS_IN_MEMORY = 5000
 
-Change = JobRow | JobKey  # a row as it is now, or one that is forgotten
-
 
 class SqlJournal:
-    """One process at a time: what it holds in memory is what is in the file.
+    """One process at a time: what it holds in memory is true, and the file follows.
 
     Rows that closed thousands of jobs ago stay in the file but no longer answer `find`.
     """
@@ -43,7 +41,7 @@ class SqlJournal:
         self._chain_id = chain_id
         self._coordinator = coordinator
         self._clock = clock
-        self._commits: GroupCommit[Change] = GroupCommit(database, apply=_apply, show=self._show)
+        self._commits: GroupCommit[JobKey, JobRow | None] = GroupCommit(database, _apply)
         self._open: dict[JobKey, JobRow] = {}
         self._closed: OrderedDict[JobKey, JobRow] = OrderedDict()
         self._latest: dict[JobId, JobKey] = {}
@@ -70,16 +68,36 @@ class SqlJournal:
         return self.find(key) if key is not None else None
 
     async def put(self, rows: Sequence[JobRow]) -> None:
-        if not rows:
-            return
-        stamped = [replace(row, updated_s=self._clock()) for row in rows]
-        for row in stamped:
+        if rows:
+            self.enter(rows)
+            await self.settle()
+
+    def enter(self, rows: Sequence[JobRow]) -> None:
+        for row in rows:
             known = self.find(row.key)
             if known is not None:
                 check_transition(known.stage, row.stage)
-        await self._commits.write(stamped)
+        for row in rows:
+            self._change(replace(row, updated_s=self._clock()))
 
-    async def move(
+    async def settle(self) -> None:
+        await self._commits.settle()
+
+    async def move(self, row: JobRow, stage: Stage, **facts: Any) -> JobRow:
+        before = self.find(row.key) or row
+        moved = self._moved(row, stage, **facts)
+        try:
+            await self.settle()
+        except DvllmError:
+            if self.find(row.key) is moved:
+                self._change(before)  # the row keeps its place
+            raise
+        return moved
+
+    def note(self, row: JobRow, stage: Stage, **facts: Any) -> JobRow:
+        return self._moved(row, stage, **facts)
+
+    def _moved(
         self,
         row: JobRow,
         stage: Stage,
@@ -94,31 +112,32 @@ class SqlJournal:
         if known.stage is not row.stage:
             raise IllegalTransition(f"job {row.job_id} is {known.stage} by now, not {row.stage}")
         check_transition(row.stage, stage)
-        moved = replace(
-            row,
-            stage=stage,
-            as_of=known.as_of,  # an event may have come while the caller was busy
-            response_cid=row.response_cid if response_cid is None else response_cid,
-            usage=row.usage if usage is None else usage,
-            tx_hash=row.tx_hash if tx_hash is None else tx_hash,
-            failure=row.failure if failure is None else failure,
-            reason=row.reason if reason is None else reason,
-            updated_s=self._clock(),
+        return self._change(
+            replace(
+                row,
+                stage=stage,
+                as_of=known.as_of,  # an event may have come while the caller was busy
+                response_cid=row.response_cid if response_cid is None else response_cid,
+                usage=row.usage if usage is None else usage,
+                tx_hash=row.tx_hash if tx_hash is None else tx_hash,
+                failure=row.failure if failure is None else failure,
+                reason=row.reason if reason is None else reason,
+                updated_s=self._clock(),
+            )
         )
-        await self._commits.write([moved])
-        return moved
 
     async def forget(self, keys: Sequence[JobKey]) -> None:
+        for key in keys:
+            self._open.pop(key, None)
+            self._closed.pop(key, None)
         if keys:
-            await self._commits.write(keys)
+            self._commits.owe(dict.fromkeys(keys))
+            await self.settle()
 
-    def _show(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            if isinstance(change, JobRow):
-                self._remember(change)
-            else:
-                self._open.pop(change, None)
-                self._closed.pop(change, None)
+    def _change(self, row: JobRow) -> JobRow:
+        self._remember(row)
+        self._commits.owe({row.key: row})
+        return row
 
     def _remember(self, row: JobRow) -> None:
         self._open.pop(row.key, None)
@@ -160,13 +179,14 @@ def _make_upsert() -> Insert:
     return statement.on_conflict_do_update(index_elements=list(_KEY), set_=changed)
 
 
-def _apply(connection: Connection, changes: Sequence[Change]) -> None:
-    """Neighbouring rows go in one statement, which is most of what a group saves."""
-    for kind, run in itertools.groupby(changes, type):
-        if kind is JobRow:
-            connection.execute(_UPSERT, [columns_of(cast(JobRow, row)) for row in run])
-        else:
-            connection.execute(delete(job).where(or_(*(_is(cast(JobKey, key)) for key in run))))
+def _apply(connection: Connection, changes: Mapping[JobKey, JobRow | None]) -> None:
+    """All rows in one statement, which is most of what a group saves."""
+    rows = [columns_of(row) for row in changes.values() if row is not None]
+    if rows:
+        connection.execute(_UPSERT, rows)
+    gone = [_is(key) for key, row in changes.items() if row is None]
+    if gone:
+        connection.execute(delete(job).where(or_(*gone)))
 
 
 # Built once: SQLAlchemy then finds it compiled, which is most of what a small write costs.

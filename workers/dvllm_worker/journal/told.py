@@ -1,4 +1,4 @@
-"""Tells onlookers of every step that the journal has made durable, whoever took it."""
+"""Tells onlookers of every step in the journal, whoever took it: when it is durable, if asked."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,19 +26,36 @@ class ToldJournal:
         return self._journal.latest(job_id)
 
     async def put(self, rows: Sequence[JobRow]) -> None:
-        before = {row.key: known.stage for row in rows if (known := self.find(row.key))}
+        new = self._new(rows)
         await self._journal.put(rows)
-        for row in rows:
-            if before.get(row.key) is not row.stage:
-                self._tell(row)
+        for row in new:
+            self._tell(row)
+
+    def enter(self, rows: Sequence[JobRow]) -> None:
+        new = self._new(rows)
+        self._journal.enter(rows)
+        for row in new:
+            self._tell(row)
+
+    async def settle(self) -> None:
+        await self._journal.settle()
 
     async def move(self, row: JobRow, stage: Stage, **facts: Any) -> JobRow:
         moved = await self._journal.move(row, stage, **facts)
         self._tell(moved)
         return moved
 
+    def note(self, row: JobRow, stage: Stage, **facts: Any) -> JobRow:
+        noted = self._journal.note(row, stage, **facts)
+        self._tell(noted)
+        return noted
+
     async def forget(self, keys: Sequence[JobKey]) -> None:
         await self._journal.forget(keys)
+
+    def _new(self, rows: Sequence[JobRow]) -> Sequence[JobRow]:
+        before = {row.key: known.stage for row in rows if (known := self.find(row.key))}
+        return [row for row in rows if before.get(row.key) is not row.stage]
 
     def _tell(self, row: JobRow) -> None:
         if row.stage is not Stage.SEEN:

@@ -177,11 +177,11 @@ class LeaseRun:
 
     async def _loaded(self, job: AdmittedJob, budget: TimeBudget) -> LoadedJob:
         if self._row.stage is not Stage.LEASED:
-            await self._move(Stage.LEASED)
+            self._note(Stage.LEASED)
         left_s = budget.work_s(self._shop.clock.now_s())
         timeout_s = min(self._shop.patience.fetch_s, FETCH_SHARE * left_s)
         loaded = await self._shop.steps.fetch(job, timeout_s=timeout_s)
-        await self._move(Stage.FETCHED)
+        self._note(Stage.FETCHED)
         return loaded
 
     async def _generated(self, loaded: LoadedJob, budget: TimeBudget) -> Generation:
@@ -191,7 +191,7 @@ class LeaseRun:
             raise TooLate(f"an answer may take {estimate_s:.1f} s, the lease has less left")
         async with self._shop.slots:
             engine = await engines.engine_for(model_cid, timeout_s=self._shop.patience.engine_s)
-            await self._move(Stage.GENERATING)
+            self._note(Stage.GENERATING)
             generation, elapsed_s = await self._shop.steps.generate(loaded, engine)
         engines.note_speed(model_cid, elapsed_s, generation.usage)
         return generation
@@ -212,7 +212,7 @@ class LeaseRun:
             if not await self._shop.steps.admit.is_delivered(self._row):
                 raise
             tx_hash = None
-        await self._move(Stage.SUBMITTED, tx_hash=tx_hash)
+        self._note(Stage.SUBMITTED, tx_hash=tx_hash)  # the sender knows its key after a restart
         await self._confirm_delivery()
 
     async def _confirm_delivery(self) -> None:
@@ -254,3 +254,7 @@ class LeaseRun:
 
     async def _move(self, stage: Stage, **facts: Any) -> None:
         self._row = await self._shop.journal.move(self._row, stage, **facts)
+
+    def _note(self, stage: Stage, *, tx_hash: TxHash | None = None) -> None:
+        """For steps that a restart takes again: nothing waits for the disk."""
+        self._row = self._shop.journal.note(self._row, stage, tx_hash=tx_hash)

@@ -14,7 +14,11 @@ from dvllm_worker.pipeline.stages import Stage
 
 
 class Journal(Protocol):
-    """The durable memory of this node's jobs. One process writes it."""
+    """The durable memory of this node's jobs. One process writes it.
+
+    A step is known to this process as soon as it is taken, and on disk a moment later. What may
+    only begin after that waits for it; what a restart would simply do again need not.
+    """
 
     def open_rows(self) -> Sequence[JobRow]:
         """All rows that are not closed."""
@@ -26,6 +30,12 @@ class Journal(Protocol):
 
     async def put(self, rows: Sequence[JobRow]) -> None:
         """Writes rows as they are, all or none. Durable when it returns."""
+
+    def enter(self, rows: Sequence[JobRow]) -> None:
+        """As `put`, but durable only after `settle`."""
+
+    async def settle(self) -> None:
+        """Returns when all that was written is durable. Raises StorageBusy, StorageFull."""
 
     async def move(
         self,
@@ -42,6 +52,9 @@ class Journal(Protocol):
 
         Facts left out keep what they were. Raises IllegalTransition, StorageBusy, StorageFull.
         """
+
+    def note(self, row: JobRow, stage: Stage, *, tx_hash: TxHash | None = None) -> JobRow:
+        """As `move`, for a step that may be lost: after a restart it would be taken again."""
 
     async def forget(self, keys: Sequence[JobKey]) -> None:
         """Drops rows of jobs that never were ours."""

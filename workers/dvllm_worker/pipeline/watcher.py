@@ -24,7 +24,10 @@ RETRY_S = 1.0
 
 
 class Watcher:
-    """The cursor moves only after the rows of a batch are durable; then their work starts."""
+    """The cursor moves only after the rows of a batch are durable; their work starts at once.
+
+    A process that ends between the two is told of the batch again.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Watcher:
     async def run(self) -> None:
         async for batch in self._feed.batches():
             await self._until_done(partial(self.apply, batch))
+            await self._until_done(self._journal.settle)
             await self._until_done(partial(self._feed.advance, batch.cursor))
 
     async def _until_done(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -66,7 +70,10 @@ class Watcher:
                 await self._clock.sleep_s(RETRY_S)
 
     async def apply(self, batch: EventBatch) -> None:
-        """Doing it twice changes nothing. Raises ChainUnavailable, StorageBusy, StorageFull."""
+        """Doing it twice changes nothing. Durable once the journal has settled.
+
+        Raises ChainUnavailable, StorageBusy, StorageFull.
+        """
         if batch.rewound_to is not None:
             log.warning("the chain was re-organised after block %d", batch.rewound_to)
             await self._rewind(batch.rewound_to)
@@ -76,10 +83,10 @@ class Watcher:
             if (row := await self._row_after(change)) is not None
         ]
         gone = [row for row in rows if self._was_never_ours(row)]
-        await self._journal.put([row for row in rows if row not in gone])
-        await self._journal.forget([row.key for row in gone])
+        self._journal.enter([row for row in rows if row not in gone])
         for row in rows:
             self._act_on(row)
+        await self._journal.forget([row.key for row in gone])
         for event in batch.events:
             if isinstance(event, VersionAnnounced):
                 self._on_announced(event)
