@@ -48,6 +48,7 @@ from dvllm_worker.pipeline.fetch import Fetch
 from dvllm_worker.pipeline.generate import Generate
 from dvllm_worker.pipeline.identity import NodeIdentity
 from dvllm_worker.pipeline.lease_run import Patience, Steps, Workshop
+from dvllm_worker.pipeline.limits import Limits
 from dvllm_worker.pipeline.ports import Journal
 from dvllm_worker.pipeline.prospects import MarketRules
 from dvllm_worker.pipeline.publish import Publish
@@ -110,6 +111,7 @@ class _Assembly:
         self._resources = resources
         self._group = group
         self._clock = ChainClock(desk.network.jobs)
+        self._limits = Limits(self._clock)
         self._hub = JobHub()
         self._onlooker = Onlookers(JobLog(), self._hub)
         self._arrivals = Arrivals()
@@ -192,6 +194,7 @@ class _Assembly:
             onlooker,
             self._clock,
             patience,
+            self._limits,
             self._resources.gate,
         )
 
@@ -255,6 +258,7 @@ class _Assembly:
         )
         side: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("chain clock", partial(clock.run, every_s=settings.chain.poll_s)),
+            ("limits", self._limits.run),
             ("sweep", partial(sweep.run, interval_s=settings.limits.sweep_every_s)),
             ("caretaker", caretaker.run),
             ("retention", partial(retention.run, clock)),

@@ -22,6 +22,7 @@ from dvllm_worker.pipeline.deadline import TimeBudget
 from dvllm_worker.pipeline.failures import Draining, LeaseLost, TooLate, failure_code
 from dvllm_worker.pipeline.fetch import Fetch
 from dvllm_worker.pipeline.generate import Generate
+from dvllm_worker.pipeline.limits import Limits
 from dvllm_worker.pipeline.ports import EngineRoom, Journal, Onlooker
 from dvllm_worker.pipeline.publish import Publish
 from dvllm_worker.pipeline.results import AdmittedJob, Generation, LoadedJob, PublishedResult
@@ -30,7 +31,6 @@ from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.pipeline.submit import Submit
 
 RETRY_S = 1.0
-LOOK_AT_CLOCK_S = 0.5
 FETCH_SHARE = 0.6  # of what is left of a lease, at most; the engine needs the rest
 
 
@@ -62,6 +62,7 @@ class Workshop:
     onlooker: Onlooker
     clock: Clock
     patience: Patience
+    limits: Limits
     slots: AbstractAsyncContextManager[None]
 
 
@@ -87,9 +88,8 @@ class LeaseRun:
     def hurry(self) -> None:
         """Hands the job back now, unless its answer exists: then delivering is the fastest end."""
         self._is_draining = True
-        limit = self._limit
-        if limit is not None and not limit.expired() and not self._row.has_answer:
-            limit.reschedule(asyncio.get_running_loop().time())
+        if self._limit is not None and not self._row.has_answer:
+            self._shop.limits.end_now(self._limit)
 
     async def abandon(self, reason: str) -> None:
         """Hands back a job that this node can not run. Raises as `run` does."""
@@ -131,25 +131,12 @@ class LeaseRun:
         if self._is_draining and not self._row.has_answer:
             raise Draining("this worker is stopping")
         try:
-            async with asyncio.timeout(budget.work_s(self._shop.clock.now_s())) as self._limit:
-                following = asyncio.create_task(self._follow_clock(self._limit, budget))
-                try:
-                    return await self._work(job, budget)
-                finally:
-                    following.cancel()
+            async with self._shop.limits.until(budget) as self._limit:
+                return await self._work(job, budget)
         except TimeoutError:
             raise self._why_cut_off() from None
         finally:
             self._limit = None
-
-    async def _follow_clock(self, limit: asyncio.Timeout, budget: TimeBudget) -> None:
-        """Chain time may leap with a block; the limit is where it then says."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(LOOK_AT_CLOCK_S)
-            if self._is_draining or limit.expired():
-                return
-            limit.reschedule(loop.time() + budget.work_s(self._shop.clock.now_s()))
 
     def _why_cut_off(self) -> DvllmError:
         if self._is_draining:
