@@ -10,9 +10,11 @@ from decentralized_vllm.protocol.generation import (
     FinishReason,
     GenerationChunk,
     GenerationRequest,
+    Message,
     SamplingParameters,
     TokenLogprob,
 )
+from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
 from dvllm_worker.engines.answers import checked_answer
 
 REQUEST = GenerationRequest("r", SamplingParameters(max_tokens=3), prompt="hi")
@@ -87,3 +89,24 @@ async def test_checked__closed_by_the_caller__source_closed_at_once() -> None:
     await anext(chunks)
     await chunks.aclose()
     assert source.is_closed
+
+
+@pytest.mark.parametrize(
+    ("tools", "names", "reason"),
+    [
+        (None, ["f"], FinishReason.TOOL_CALLS),
+        (Tools((Tool("f"),)), ["made_up"], FinishReason.TOOL_CALLS),
+        (Tools((Tool("f"),), named="f"), ["f", "f"], FinishReason.TOOL_CALLS),
+        (Tools((Tool("f"),), must_call=True), [], FinishReason.STOP),
+    ],
+)
+async def test_checked__calls_nobody_asked_for_or_none__unavailable(
+    tools: Tools | None, names: list[str], reason: FinishReason
+) -> None:
+    async def source(request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        calls = tuple(ToolCall(str(n), name, "{}") for n, name in enumerate(names))
+        yield GenerationChunk("", (1,), 1, reason, tool_calls=calls)
+
+    request = GenerationRequest("r", SamplingParameters(), (Message("user", "a"),), tools=tools)
+    with pytest.raises(EngineUnavailable, match="tool_calls"):
+        [chunk async for chunk in checked_answer(request, source, ALL)]

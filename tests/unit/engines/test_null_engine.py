@@ -18,6 +18,7 @@ from decentralized_vllm.protocol.generation import (
     SamplingParameters,
     TokenLogprob,
 )
+from decentralized_vllm.protocol.tools import Tool, Tools
 from dvllm_worker.engines.null_engine import NullEngine
 from dvllm_worker.engines.settings import NullSettings
 
@@ -97,3 +98,25 @@ async def test_generate__logprobs_asked_for__sure_of_every_word() -> None:
     assert plain == [TokenLogprob("one", 0.0), TokenLogprob(" two", 0.0)]
     (first, _) = await answer(engine, logprobs=3)
     assert first.logprobs == (TokenLogprob("one", 0.0, (Candidate("one", 0.0),)),)
+
+
+async def called(tools: Tools, *further: Message) -> list[GenerationChunk]:
+    engine = await started(n_tokens=2)
+    messages = (Message("user", "one two"), *further)
+    request = GenerationRequest("r", SamplingParameters(), messages, tools=tools)
+    return [chunk async for chunk in engine.generate(request)]
+
+
+@pytest.mark.parametrize(("named", "name"), [(None, "f"), ("g", "g")])
+async def test_generate__tools__called_with_the_words(named: str | None, name: str) -> None:
+    (chunk,) = await called(Tools((Tool("f"), Tool("g")), named=named))
+    (call,) = chunk.tool_calls
+    assert (chunk.text, chunk.finish_reason) == ("", FinishReason.TOOL_CALLS)
+    assert (call.name, json.loads(call.arguments)) == (name, {"words": ["one", "two"]})
+
+
+async def test_generate__a_tool_has_answered__text_unless_forced() -> None:
+    brought = Message("tool", "2", tool_call_id="1")
+    assert len(await called(Tools((Tool("f"),)), brought)) == 2
+    (chunk,) = await called(Tools((Tool("f"),), must_call=True), brought)
+    assert chunk.tool_calls

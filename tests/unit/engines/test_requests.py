@@ -12,6 +12,7 @@ from decentralized_vllm.protocol.generation import (
     ResponseFormat,
     SamplingParameters,
 )
+from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
 from dvllm_worker.engines.requests import check_request
 
 ALL = frozenset(Feature)
@@ -55,6 +56,15 @@ def test_check__bad_parameter__refused(parameters: dict[str, Any], complaint: st
         GenerationRequest("r", SamplingParameters(), messages=(Message("user", "a"),), prompt="a"),
         GenerationRequest("r", SamplingParameters(), prompt="\ud800"),
         GenerationRequest("r", SamplingParameters(), messages=(Message("user", "\udfff"),)),
+        GenerationRequest("r", SamplingParameters(), prompt="a", tools=Tools((Tool("f"),))),
+        GenerationRequest(
+            "r", SamplingParameters(), (Message("user", "a"),), tools=Tools((Tool("f", "\ud800"),))
+        ),
+        GenerationRequest(
+            "r",
+            SamplingParameters(),
+            (Message("assistant", "", (ToolCall("1", "f", "\ud800"),)),),
+        ),
     ],
 )
 def test_check__bad_prompt__refused(request_: GenerationRequest) -> None:

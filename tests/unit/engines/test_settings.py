@@ -23,6 +23,11 @@ from dvllm_worker.engines.settings import EngineSettings
         ("extra_args", ["--host", "0.0.0.0"]),
         ("extra_args", ["--trust-remote-code"]),
         ("extra_args", ["--trust_remote_code=true"]),
+        ("extra_args", ["--tool-call-parser", "hermes"]),
+        ("extra_args", ["--enable_auto_tool_choice"]),
+        ("tool_call_parser", "her mes"),
+        ("tool_call_parser", "--host"),
+        ("tool_call_parser", ""),
         ("surprise", 1),
     ],
 )

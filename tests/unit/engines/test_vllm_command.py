@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from decentralized_vllm.protocol.errors import MissingProgram, SettingError
+from decentralized_vllm.protocol.generation import Feature
 from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
 from dvllm_worker.engines.machine import Installed
 from dvllm_worker.engines.settings import EngineSettings
@@ -17,6 +18,7 @@ from dvllm_worker.engines.vllm_command import (
     resolve_dtype,
     runs_on_cpu,
 )
+from dvllm_worker.engines.vllm_engine import engine_features
 
 PYTHON = Path("env/bin/python")
 
@@ -86,6 +88,18 @@ def test_flags__settings__passed_on(tmp_path: Path) -> None:
     assert value_of(flags, "--max-num-seqs") == "8"
     assert value_of(flags, "--max-model-len") == "512"
     assert flags[-2:] == ["--tensor-parallel-size", "2"]
+
+
+def test_flags__parser_of_calls__chooses_tools(tmp_path: Path) -> None:
+    flags = plan(tmp_path, tool_call_parser="hermes").flags()
+    assert "--enable-auto-tool-choice" in flags
+    assert value_of(flags, "--tool-call-parser") == "hermes"
+    assert "--enable-auto-tool-choice" not in plan(tmp_path).flags()
+
+
+def test_features__without_a_parser__models_choose_no_tools() -> None:
+    assert engine_features(EngineSettings()) == frozenset(Feature) - {Feature.TOOLS}
+    assert engine_features(EngineSettings(tool_call_parser="hermes")) == frozenset(Feature)
 
 
 def test_flags__model_without_chat_template__plain_one(tmp_path: Path) -> None:

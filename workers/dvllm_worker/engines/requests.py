@@ -69,7 +69,9 @@ def _is_stop_string(text: str) -> bool:
 def _texts(request: GenerationRequest) -> list[str]:
     messages = request.messages or ()
     parts = [part for message in messages for part in (message.role, message.content)]
-    return [*parts, request.prompt or "", *request.parameters.stop]
+    calls = [call.arguments for message in messages for call in message.tool_calls]
+    tools = [tool.description for tool in (request.tools.functions if request.tools else ())]
+    return [*parts, *calls, *tools, request.prompt or "", *request.parameters.stop]
 
 
 def _is_unicode(text: str) -> bool:

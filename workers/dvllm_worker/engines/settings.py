@@ -54,7 +54,7 @@ class EngineSettings(BaseModel):
     max_model_len: int | None = Field(None, ge=1, description="context in tokens, lower saves RAM")
     tool_call_parser: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9_.-]+$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         max_length=64,
         description="vLLM's parser of the model's tool calls; None: models choose no tools",
     )

@@ -8,6 +8,7 @@ import aiohttp
 
 from decentralized_vllm.protocol.generation import FinishReason
 from decentralized_vllm.protocol.ids import JobId
+from decentralized_vllm.protocol.jobs import JobStatus
 from tests.support.gateway_process import gateway_process
 from tests.support.known_nodes import node_is_known
 from tests.support.worker_network import MODEL_ID, WorkerNetwork
@@ -36,6 +37,7 @@ async def test_chat__with_a_tool__whole_and_streamed_as_signed(
                 assert reply.status == 200
             async with http.post(url, json={**BODY, "stream": True}) as reply:
                 events = [line async for line in reply.content if line.startswith(b"data: {")]
+    await net.reaches(job_id, JobStatus.DELIVERED)
     signed = await net.answer(job_id)
     (call,) = signed.tool_calls
     assert (signed.text, signed.finish_reason) == ("", FinishReason.TOOL_CALLS)
