@@ -4,33 +4,20 @@ import asyncio
 import logging
 import math
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from importlib.metadata import version as package_version
 
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
 from decentralized_vllm.chain.log_source import coordinator_logs
-from decentralized_vllm.content.server.gateway import gateway_routes
-from decentralized_vllm.content.server.guard import CONNECTIONS_PER_HOST
 from decentralized_vllm.process.stopping import StopSignals
 from decentralized_vllm.protocol.events import VersionAnnounced
-from decentralized_vllm.protocol.ids import Address
 from dvllm_worker.clock import ChainClock
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.content.prompts import PromptReader
 from dvllm_worker.content.shelf import LocalShelf
 from dvllm_worker.duty import Duty, NotReady
 from dvllm_worker.housekeeping import Earnings, Retention
-from dvllm_worker.http.blocks import BlockDoor
-from dvllm_worker.http.callers import Callers, authorities
-from dvllm_worker.http.events import EventStream
 from dvllm_worker.http.hub import JobHub
-from dvllm_worker.http.jobs import JobsSoonKnown
-from dvllm_worker.http.listener import Listener, worker_app
-from dvllm_worker.http.nonces import NonceBook
-from dvllm_worker.http.resources import ResourceDoor
-from dvllm_worker.http.status import NodeStatus, StatusPage, model_status
 from dvllm_worker.journal.crash_points import CrashingJournal
 from dvllm_worker.journal.sql_journal import SqlJournal
 from dvllm_worker.journal.told import ToldJournal
@@ -52,10 +39,10 @@ from dvllm_worker.pipeline.limits import Limits
 from dvllm_worker.pipeline.ports import Journal
 from dvllm_worker.pipeline.prospects import MarketRules
 from dvllm_worker.pipeline.publish import Publish
-from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.pipeline.submit import Submit
 from dvllm_worker.pipeline.sweep import Sweep
 from dvllm_worker.pipeline.watcher import Watcher
+from dvllm_worker.reception import Reception
 from dvllm_worker.resources.opening import NodeResources, open_resources
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.signing import KeySigner
@@ -63,8 +50,6 @@ from dvllm_worker.sources import Sources, open_model_cache, open_sources
 
 log = logging.getLogger(__name__)
 
-# One gateway may be the requester of every lease: it listens, hands over the prompt, and reads.
-CONNECTIONS_PER_SLOT = 4
 RESERVED_BLOCKS = 2  # kept of every lease for its one transaction to be mined
 
 
@@ -112,28 +97,20 @@ class _Assembly:
         self._group = group
         self._clock = ChainClock(desk.network.jobs)
         self._limits = Limits(self._clock)
-        self._hub = JobHub()
-        self._onlooker = Onlookers(JobLog(), self._hub)
+        hub = JobHub()
+        self._onlooker = Onlookers(JobLog(), hub)
         self._arrivals = Arrivals()
-        self._started_s = time.monotonic()
         self._identity = NodeIdentity(
             desk.address, desk.network.identity.chain_id, desk.network.coordinator.address
+        )
+        self._reception = Reception(
+            settings, self._identity, sources, engines, resources, hub, self._arrivals
         )
 
     async def run(self, models: Sequence[ServedModel], duty: Duty, stops: StopSignals) -> None:
         await self._clock.refresh()
-        sql_journal = await SqlJournal(
-            self._desk.database,
-            chain_id=self._identity.chain_id,
-            coordinator=self._identity.coordinator,
-        ).load()
-        journal = self._told(sql_journal)
-        admit = Admit(
-            self._network.jobs,
-            clock=self._clock,
-            me=self._desk.address,
-            grace_s=self._network.clocks.grace_s,
-        )
+        sql_journal = await self._loaded_journal()
+        journal, admit = self._told(sql_journal), self._admit()
         crew = Crew(self._group, self._workshop(journal, admit))
         caretaker = self._caretaker(journal)
         sweep = Sweep(journal, admit, crew, caretaker, self._clock)
@@ -162,10 +139,25 @@ class _Assembly:
             models=models,
             allotment=self._resources.allotment,
         )
-        async with self._listener(journal, crew) as listener:
+        async with self._reception.open(journal, crew) as listener:
             log.info("listening on http://%s:%d", self._settings.http.host, listener.port)
             with stops.listening():
                 await node.run(self._group, stops)
+
+    async def _loaded_journal(self) -> SqlJournal:
+        return await SqlJournal(
+            self._desk.database,
+            chain_id=self._identity.chain_id,
+            coordinator=self._identity.coordinator,
+        ).load()
+
+    def _admit(self) -> Admit:
+        return Admit(
+            self._network.jobs,
+            clock=self._clock,
+            me=self._desk.address,
+            grace_s=self._network.clocks.grace_s,
+        )
 
     def _told(self, journal: SqlJournal) -> Journal:
         fault_at = self._settings.fault_at
@@ -268,46 +260,6 @@ class _Assembly:
         if settings.node.settle_every_s:
             side.append(("earnings", partial(earnings.run, every_s=settings.node.settle_every_s)))
         return Loops(side)
-
-    def _listener(self, journal: Journal, crew: Crew) -> Listener:
-        http = self._settings.http
-        names = authorities(http.host, http.port, self._settings.node.endpoint, http.public_names)
-        callers = Callers(names, NonceBook())
-        jobs = JobsSoonKnown(journal, self._hub)
-        app = worker_app(
-            gateway_routes(self._sources.offered),
-            BlockDoor(jobs, self._sources.own, self._arrivals),
-            EventStream(jobs, self._hub, callers),
-            StatusPage(lambda: self._status(journal, crew)),
-            ResourceDoor(
-                self._resources.allotment,
-                self._resources.meter,
-                callers,
-                (self._desk.address, *map(Address, self._settings.node.managers)),
-            ),
-        )
-        return Listener(
-            app,
-            host=http.host,
-            port=http.port,
-            connections_per_host=CONNECTIONS_PER_HOST
-            + CONNECTIONS_PER_SLOT * self._resources.allotment.slots,
-        )
-
-    def _status(self, journal: Journal, crew: Crew) -> NodeStatus:
-        rows, slots = journal.open_rows(), self._resources.allotment.slots
-        return NodeStatus(
-            version=package_version("decentralized-vllm-worker"),
-            node=self._desk.address,
-            chain_id=self._identity.chain_id,
-            coordinator=self._identity.coordinator,
-            slots=slots,
-            free_slots=max(0, slots - crew.n_running),
-            queue=sum(row.stage is Stage.SEEN for row in rows),
-            is_draining=crew.is_draining,
-            uptime_s=int(time.monotonic() - self._started_s),
-            models=[model_status(bench) for bench in self._engines.benches],
-        )
 
 
 def _ignore(_: VersionAnnounced) -> None:

@@ -1,0 +1,90 @@
+"""The node's one listener, put together: what it offers, to whom, and what it tells of itself."""
+
+import time
+from importlib.metadata import version as package_version
+
+from decentralized_vllm.content.server.gateway import gateway_routes
+from decentralized_vllm.content.server.guard import CONNECTIONS_PER_HOST
+from decentralized_vllm.protocol.ids import Address
+from dvllm_worker.content.arrivals import Arrivals
+from dvllm_worker.http.blocks import BlockDoor
+from dvllm_worker.http.callers import Callers, authorities
+from dvllm_worker.http.events import EventStream
+from dvllm_worker.http.hub import JobHub
+from dvllm_worker.http.jobs import JobsSoonKnown
+from dvllm_worker.http.listener import Listener, worker_app
+from dvllm_worker.http.nonces import NonceBook
+from dvllm_worker.http.resources import ResourceDoor
+from dvllm_worker.http.status import NodeStatus, StatusPage, model_status
+from dvllm_worker.models.engine_room import EngineRoom
+from dvllm_worker.pipeline.crew import Crew
+from dvllm_worker.pipeline.identity import NodeIdentity
+from dvllm_worker.pipeline.ports import Journal
+from dvllm_worker.pipeline.stages import Stage
+from dvllm_worker.resources.opening import NodeResources
+from dvllm_worker.settings import WorkerSettings
+from dvllm_worker.sources import Sources
+
+# One gateway may be the requester of every lease: it listens, hands over the prompt, and reads.
+CONNECTIONS_PER_SLOT = 4
+
+
+class Reception:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        identity: NodeIdentity,
+        sources: Sources,
+        engines: EngineRoom,
+        resources: NodeResources,
+        hub: JobHub,
+        arrivals: Arrivals,
+    ) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._sources = sources
+        self._engines = engines
+        self._resources = resources
+        self._hub = hub
+        self._arrivals = arrivals
+        self._started_s = time.monotonic()
+
+    def open(self, journal: Journal, crew: Crew) -> Listener:
+        http = self._settings.http
+        names = authorities(http.host, http.port, self._settings.node.endpoint, http.public_names)
+        callers = Callers(names, NonceBook())
+        jobs = JobsSoonKnown(journal, self._hub)
+        app = worker_app(
+            gateway_routes(self._sources.offered),
+            BlockDoor(jobs, self._sources.own, self._arrivals),
+            EventStream(jobs, self._hub, callers),
+            StatusPage(lambda: self._status(journal, crew)),
+            ResourceDoor(
+                self._resources.allotment,
+                self._resources.meter,
+                callers,
+                (self._identity.address, *map(Address, self._settings.node.managers)),
+            ),
+        )
+        return Listener(
+            app,
+            host=http.host,
+            port=http.port,
+            connections_per_host=CONNECTIONS_PER_HOST
+            + CONNECTIONS_PER_SLOT * self._resources.allotment.slots,
+        )
+
+    def _status(self, journal: Journal, crew: Crew) -> NodeStatus:
+        rows, slots = journal.open_rows(), self._resources.allotment.slots
+        return NodeStatus(
+            version=package_version("decentralized-vllm-worker"),
+            node=self._identity.address,
+            chain_id=self._identity.chain_id,
+            coordinator=self._identity.coordinator,
+            slots=slots,
+            free_slots=max(0, slots - crew.n_running),
+            queue=sum(row.stage is Stage.SEEN for row in rows),
+            is_draining=crew.is_draining,
+            uptime_s=int(time.monotonic() - self._started_s),
+            models=[model_status(bench) for bench in self._engines.benches],
+        )
