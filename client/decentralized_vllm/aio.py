@@ -102,11 +102,14 @@ class AsyncClient(OpenAndClose):
         if submitted.node is not None:
             session.care.offer(job_id, submitted.node)
         task = await session.reader.task(job_id, with_answer=False)
+        await self._tell_submitted(task)
+        return task
+
+    async def _tell_submitted(self, task: Task) -> None:
         if self._monitor is not None:
             await self._monitor.announce(task)
         else:
             await self._handlers.tell("task_submitted", task)
-        return task
 
     async def get_task(self, task: TaskOrId) -> Task:
         """The task as it is now; a completed one with its verified answer."""
