@@ -7,8 +7,8 @@ several times: that is four times the work, and a node signs once per job.
 from typing import Any
 
 import rlp  # type: ignore[import-untyped]
+from coincurve import PrivateKey
 from eth_account.signers.local import LocalAccount
-from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
 from decentralized_vllm.chain.contracts.reader import hex_data
@@ -47,8 +47,9 @@ class TransactionSigner:
             *(self._chain_id, nonce, fees.tip_wei, fees.max_fee_wei, gas_limit),
             *(bytes.fromhex(to[2:]), 0, data, []),  # of no value, without an access list
         ]
-        signature = self._key.sign_msg_hash(keccak(_encoded(fields)))
-        raw = _encoded([*fields, *signature.vrs])
+        signature = self._key.sign_recoverable(keccak(_encoded(fields)), hasher=None)
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        raw = _encoded([*fields, signature[64], r, s])
         return Attempt(
             hash=TxHash(hex_data(keccak(raw))),
             raw=raw,

@@ -1,8 +1,8 @@
 """The two digests of a job that the coordinator keeps instead of its texts; equal to Solidity's."""
 
-from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from decentralized_vllm.protocol import words
 from decentralized_vllm.protocol.ids import Address, Cid, JobId, ModelId, Wei
 
 
@@ -14,18 +14,9 @@ def request_digest(
     keccak256(abi.encode(jobId, requester, keccak256(promptCID), keccak256(modelId),
     keccak256(modelCID))).
     """
-    return keccak(
-        encode(
-            ["uint256", "address", "bytes32", "bytes32", "bytes32"],
-            [
-                job_id,
-                requester,
-                text_digest(prompt_cid),
-                text_digest(model_id),
-                text_digest(model_cid),
-            ],
-        )
-    )
+    texts = (prompt_cid, model_id, model_cid)
+    digests = (words.text_digest(text) for text in texts)
+    return keccak(b"".join((words.number(job_id), words.address(requester), *digests)))
 
 
 def delivered_digest(request: bytes, response_cid: Cid, price_wei: Wei) -> bytes:
@@ -33,10 +24,4 @@ def delivered_digest(request: bytes, response_cid: Cid, price_wei: Wei) -> bytes
 
     keccak256(abi.encode(requestDigest, keccak256(responseCID), price)).
     """
-    return keccak(
-        encode(["bytes32", "bytes32", "uint256"], [request, text_digest(response_cid), price_wei])
-    )
-
-
-def text_digest(text: str) -> bytes:
-    return keccak(text.encode())
+    return keccak(request + words.text_digest(response_cid) + words.number(price_wei))

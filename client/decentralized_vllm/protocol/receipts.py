@@ -6,11 +6,13 @@ CID on chain then covers body and receipt together.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 
-from eth_account.messages import SignableMessage, encode_typed_data
+from eth_account.messages import SignableMessage
 from eth_account.signers.base import BaseAccount
+from eth_utils.crypto import keccak
 
+from decentralized_vllm.protocol import words
 from decentralized_vllm.protocol.errors import InvalidReceipt, InvalidSignature
 from decentralized_vllm.protocol.generation import Usage
 from decentralized_vllm.protocol.ids import Address, JobId
@@ -18,6 +20,12 @@ from decentralized_vllm.protocol.signatures import signer_of
 
 DOMAIN_NAME = "decentralized-vllm"
 DOMAIN_VERSION = "1"
+DOMAIN_FIELDS = (
+    ("string", "name"),
+    ("string", "version"),
+    ("uint256", "chainId"),
+    ("address", "verifyingContract"),
+)
 RECEIPT_FIELDS = (
     ("uint256", "jobId"),
     ("bytes32", "requestDigest"),
@@ -61,21 +69,34 @@ def verify_receipt(
 
 
 def signable(receipt: InferenceReceipt, deployment: Deployment) -> SignableMessage:
-    message: dict[str, Any] = {
-        "jobId": receipt.job_id,
-        "requestDigest": receipt.request_digest,
-        "bodyDigest": receipt.body_digest,
-        "inputTokens": receipt.usage.n_prompt_tokens,
-        "outputTokens": receipt.usage.n_output_tokens,
-    }
-    fields = [{"type": kind, "name": name} for kind, name in RECEIPT_FIELDS]
-    return encode_typed_data(domain_of(deployment), {"Receipt": fields}, message)
+    """EIP-712's two hashes. The domain's is the same for every receipt of a deployment."""
+    members = (
+        _RECEIPT_TYPE,
+        words.number(receipt.job_id),
+        receipt.request_digest,
+        receipt.body_digest,
+        words.number(receipt.usage.n_prompt_tokens),
+        words.number(receipt.usage.n_output_tokens),
+    )
+    return SignableMessage(b"\x01", _domain_hash(deployment), keccak(b"".join(members)))
 
 
-def domain_of(deployment: Deployment) -> dict[str, Any]:
-    return {
-        "name": DOMAIN_NAME,
-        "version": DOMAIN_VERSION,
-        "chainId": deployment.chain_id,
-        "verifyingContract": deployment.coordinator,
-    }
+@lru_cache(maxsize=16)
+def _domain_hash(deployment: Deployment) -> bytes:
+    members = (
+        _DOMAIN_TYPE,
+        words.text_digest(DOMAIN_NAME),
+        words.text_digest(DOMAIN_VERSION),
+        words.number(deployment.chain_id),
+        words.address(deployment.coordinator),
+    )
+    return keccak(b"".join(members))
+
+
+def _type_hash(name: str, fields: tuple[tuple[str, str], ...]) -> bytes:
+    members = ",".join(f"{kind} {field}" for kind, field in fields)
+    return keccak(f"{name}({members})".encode())
+
+
+_RECEIPT_TYPE = _type_hash("Receipt", RECEIPT_FIELDS)
+_DOMAIN_TYPE = _type_hash("EIP712Domain", DOMAIN_FIELDS)

@@ -8,13 +8,14 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 
-from eth_account.signers.base import BaseAccount
+from eth_account.signers.local import LocalAccount
 from yarl import URL
 
 from decentralized_vllm.content.http_client import ContentHttp
 from decentralized_vllm.protocol.errors import ContentUnavailable
 from decentralized_vllm.protocol.ids import JobId
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
+from decentralized_vllm.protocol.signatures import PreparedAccount
 from decentralized_vllm.requester.server_events import ServerEvent, server_events
 
 CAR_TYPE = "application/vnd.ipld.car"
@@ -24,9 +25,9 @@ STREAM_TOTAL_S = 3600.0
 class NodeDoor:
     """Asks as the job's requester. Raises ContentUnavailable."""
 
-    def __init__(self, http: ContentHttp, account: BaseAccount) -> None:
+    def __init__(self, http: ContentHttp, account: LocalAccount) -> None:
         self._http = http
-        self._account = account
+        self._account = PreparedAccount(account)
 
     async def offer_blocks(self, endpoint: str, job_id: JobId, car: bytes) -> None:
         """Hands a CAR of the prompt's blocks to the node that holds the job.

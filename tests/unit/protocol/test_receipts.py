@@ -2,16 +2,20 @@
 
 import pytest
 from eth_account import Account
+from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
 from decentralized_vllm.protocol.errors import InvalidReceipt
 from decentralized_vllm.protocol.generation import Usage
 from decentralized_vllm.protocol.receipts import (
+    RECEIPT_FIELDS,
     Deployment,
     InferenceReceipt,
     sign_receipt,
+    signable,
     verify_receipt,
 )
+from decentralized_vllm.protocol.signatures import PreparedAccount
 from tests.support import vectors
 
 VECTORS = vectors.load("receipts")
@@ -30,7 +34,7 @@ def receipt_of(case):
 
 
 def signing_hash(case):
-    """EIP-712 word by word, beside the library that the code uses."""
+    """EIP-712 word by word."""
     domain_type = (
         b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
     )
@@ -69,6 +73,36 @@ def test_receipt__vector__is_signed_as_eip_712_says(case):
     digest = signing_hash(case)
     assert digest == vectors.unhex(case["signing_hash"])
     assert NODE.unsafe_sign_hash(digest).signature == vectors.unhex(case["signature"])
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: str(case["chain_id"]))
+def test_signable__vector__is_what_wallets_make_of_it(case):
+    receipt, deployment = receipt_of(case)
+    fields = [{"type": kind, "name": name} for kind, name in RECEIPT_FIELDS]
+    values = (
+        receipt.job_id,
+        receipt.request_digest,
+        receipt.body_digest,
+        receipt.usage.n_prompt_tokens,
+        receipt.usage.n_output_tokens,
+    )
+    message = {name: value for (_, name), value in zip(RECEIPT_FIELDS, values, strict=True)}
+    domain = {
+        "name": "decentralized-vllm",
+        "version": "1",
+        "chainId": deployment.chain_id,
+        "verifyingContract": deployment.coordinator,
+    }
+    typed = encode_typed_data(domain, {"Receipt": fields}, message)
+    assert signable(receipt, deployment) == typed
+
+
+def test_prepared_account__signs_as_the_account_itself():
+    receipt, deployment = receipt_of(VECTORS["cases"][0])
+    message = signable(receipt, deployment)
+    prepared = PreparedAccount(NODE)
+    assert prepared.sign_message(message) == NODE.sign_message(message)
+    assert prepared.address == NODE.address
 
 
 def changes():
