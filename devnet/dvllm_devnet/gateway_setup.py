@@ -50,14 +50,7 @@ def gateway_sections(plan: GatewayPlan, network: NetworkAddresses) -> Sections:
     ports = plan.settings
     return {
         "": {"data_dir": str(plan.folder), "log_format": "json"},
-        "chain": {
-            "eth_node_url": [network.rpc_url],
-            "ws_url": network.ws_url,
-            "contract_address": network.coordinator,
-            "chain_id": network.chain_id,
-            "first_block": network.first_block,
-            "poll_s": 0.5,
-        },
+        "chain": {**network.chain_section, "poll_s": 0.5},
         "key": {
             "private_key": plan.account.private_key,
             "lock_dir": str(plan.folder.parent / "locks"),

@@ -26,6 +26,17 @@ class NetworkAddresses:
     ipfs_gateway: str
 
     @property
+    def chain_section(self) -> dict[str, Any]:
+        """As the settings of workers and gateways spell it."""
+        return {
+            "eth_node_url": [self.rpc_url],
+            "ws_url": self.ws_url,
+            "contract_address": self.coordinator,
+            "chain_id": self.chain_id,
+            "first_block": self.first_block,
+        }
+
+    @property
     def chain_settings(self) -> ChainSettings:
         return ChainSettings(
             eth_node_url=(self.rpc_url,),
@@ -73,14 +84,7 @@ def worker_sections(
     """Sections of `worker.toml`; the first, nameless one holds the fields outside of any."""
     return {
         "": {"data_dir": str(plan.data_dir), "log_format": "json"},
-        "chain": {
-            "eth_node_url": [network.rpc_url],
-            "ws_url": network.ws_url,
-            "contract_address": network.coordinator,
-            "chain_id": network.chain_id,
-            "first_block": network.first_block,
-            "block_time_s": block_time_s,
-        },
+        "chain": {**network.chain_section, "block_time_s": block_time_s},
         # Everybody's local networks use the same keys, and those born in one second the same chain.
         "key": {"private_key": plan.account.private_key, "lock_dir": str(plan.lock_dir)},
         "node": {

@@ -1,7 +1,6 @@
 """Puts an application on a port: guarded, drained at the end, and clear about a taken one."""
 
 import asyncio
-import errno
 import logging
 from collections.abc import Callable
 from types import TracebackType
@@ -13,9 +12,9 @@ from ulid import ULID
 from decentralized_vllm.content.server.guard import (
     HEAD_TIMEOUT_S,
     ConnectionCounter,
+    cannot_listen,
     guarded,
 )
-from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.errors import GatewayError, InternalError, InvalidRequest
 from dvllm_gateway.http.replies import response
 from dvllm_gateway.http.visit import REQUEST_ID, SERVER_NAME
@@ -82,7 +81,7 @@ class Listener:
             self._server = await loop.create_server(protocols, self._host, self._port)
         except OSError as error:
             await self._runner.cleanup()
-            raise self._cannot_listen(error) from error
+            raise cannot_listen(self._setting, self._host, self._port, error) from error
         self._port = self._server.sockets[0].getsockname()[1]
 
     def stop_accepting(self) -> None:
@@ -120,14 +119,6 @@ class Listener:
             max_headers=MAX_HEADERS,
             lingering_time=LINGERING_S,
             auto_decompress=False,  # what is counted must be what comes in
-        )
-
-    def _cannot_listen(self, error: OSError) -> SettingError:
-        taken = error.errno == errno.EADDRINUSE
-        reason = "is taken by another program" if taken else f"cannot be used: {error.strerror}"
-        address = f"{self._host}:{self._port}"
-        return SettingError(
-            self._setting, f"{address} {reason}", hint=f"set {self._setting} to another port"
         )
 
 

@@ -1,7 +1,6 @@
 """Puts the node's routes on its one port."""
 
 import asyncio
-import errno
 from types import TracebackType
 from typing import Self
 
@@ -11,9 +10,9 @@ from decentralized_vllm.content.server.guard import (
     CONNECTIONS_PER_HOST,
     HEAD_TIMEOUT_S,
     ConnectionCounter,
+    cannot_listen,
     guarded,
 )
-from decentralized_vllm.protocol.errors import SettingError
 from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.events import EventStream
 from dvllm_worker.http.resources import ResourceDoor
@@ -84,7 +83,7 @@ class Listener:
             self._server = await loop.create_server(protocols, self._host, self._port)
         except OSError as error:
             await self._runner.cleanup()
-            raise _cannot_listen(self._host, self._port, error) from error
+            raise cannot_listen("http.port", self._host, self._port, error) from error
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -97,8 +96,3 @@ class Listener:
         if self._server is not None:
             self._server.close()
         await self._runner.cleanup()
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> SettingError:
-    reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
-    return SettingError("http.port", f"{host}:{port} {reason}", hint="choose another port")

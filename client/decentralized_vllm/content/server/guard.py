@@ -4,9 +4,12 @@ aiohttp waits for ever for the head of a connection's first request.
 """
 
 import asyncio
+import errno
 from collections import Counter
 from collections.abc import Callable
 from typing import cast
+
+from decentralized_vllm.protocol.errors import SettingError
 
 HEAD_TIMEOUT_S = 10.0
 CONNECTIONS_PER_HOST = 100
@@ -112,3 +115,10 @@ def guarded(
     """A factory of guarded connections; several servers may share `connections`."""
     counter = connections or ConnectionCounter()
     return lambda: GuardedConnection(factory(), counter, head_timeout_s=head_timeout_s)
+
+
+def cannot_listen(setting: str, host: str, port: int, error: OSError) -> SettingError:
+    """Why a server of ours has no port, by the name of the setting that gave it."""
+    is_taken = error.errno == errno.EADDRINUSE
+    reason = "is taken by another program" if is_taken else f"cannot be used: {error.strerror}"
+    return SettingError(setting, f"{host}:{port} {reason}", hint="choose another port")

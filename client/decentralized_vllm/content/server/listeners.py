@@ -1,6 +1,5 @@
 """Runs the two doors of a store on their ports."""
 
-import errno
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -8,9 +7,9 @@ from typing import Self
 from aiohttp import web
 
 from decentralized_vllm.content.server.gateway import gateway_app
+from decentralized_vllm.content.server.guard import cannot_listen
 from decentralized_vllm.content.server.rpc import rpc_app
 from decentralized_vllm.content.store import PinningStore
-from decentralized_vllm.protocol.errors import SettingError
 
 _LOOPBACK = "127.0.0.1"
 _SHUTDOWN_S = 5.0
@@ -40,9 +39,7 @@ class Listener:
             await web.TCPSite(runner, self._host, self._port).start()
         except OSError as error:
             await runner.cleanup()
-            raise SettingError(
-                self._setting, f"{self._host}:{self._port} {_reason(error)}", hint="choose another"
-            ) from error
+            raise cannot_listen(self._setting, self._host, self._port, error) from error
         self._runner = runner
         self._port = runner.addresses[0][1]
 
@@ -108,9 +105,3 @@ class ContentServer:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
-
-
-def _reason(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "is taken by another program"
-    return f"cannot be listened on: {error.strerror}"
