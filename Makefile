@@ -76,7 +76,7 @@ test: ## everything that needs no GPU
 	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) check contracts $(TEST_ENVIRONMENTS)
 	@$(MAKE) --no-print-directory integration
 
-test-all: ## all of that and the long ones: coverage, long fuzz, symbolic checks, other people's clients
+test-all: ## all of that and the long ones: coverage, long fuzz, symbolic checks, other people's clients, a soak under kills (SOAK_S=150 SOAK_SEED=n)
 	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) check contracts analysis long-fuzz $(ENVIRONMENTS)
 	@$(MAKE) --no-print-directory coverage
 	@$(MAKE) --no-print-directory long-tests
