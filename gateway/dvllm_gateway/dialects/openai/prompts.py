@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from decentralized_vllm.protocol.errors import InvalidPrompt
-from decentralized_vllm.protocol.generation import Message, ResponseFormat, SamplingParameters
+from decentralized_vllm.protocol.generation import ResponseFormat, SamplingParameters
 from decentralized_vllm.protocol.ids import ModelId
 from decentralized_vllm.protocol.json_schemas import schema_format
 from decentralized_vllm.protocol.prompts import PromptDocument
@@ -11,7 +11,6 @@ from dvllm_gateway.dialects.openai.requests import (
     ChatBody,
     CompletionBody,
     GenerationBody,
-    MessageBody,
     SchemaFormat,
     TextFormat,
 )
@@ -22,20 +21,18 @@ from dvllm_gateway.services.tasks import TaskRequest
 # OpenAI's own default of plain completions; a chat's is the most that the model sells.
 COMPLETION_TOKENS = 16
 
-_VOICES = {"developer": "system"}
-
 
 def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> list[TaskRequest]:
     """One per choice. Raises InvalidRequest for what no engine of the network does."""
     tools = body.offered
-    messages = tuple(map(_message, body.messages))
+    messages = tuple(message.to_message() for message in body.messages)
     wanted = body.max_completion_tokens or body.max_tokens or default_max_tokens
     parameters = replace(
         _parameters(body, wanted if _is_asked(body) else _at_most(wanted, model)),
         logprobs=_n_likeliest(body),
         response_format=_format(body),
     )
-    shown = body.messages[-1].text
+    shown = messages[-1].content
     return [
         TaskRequest(
             ModelId(body.model),
@@ -63,11 +60,6 @@ def completion_requests(body: CompletionBody, model: Model) -> list[TaskRequest]
         for prompt in _texts(body)
         for i in range(body.n or 1)
     ]
-
-
-def _message(body: MessageBody) -> Message:
-    calls = tuple(call.to_call() for call in body.tool_calls or ())
-    return Message(_VOICES.get(body.role, body.role), body.text, calls, body.tool_call_id)
 
 
 def _texts(body: CompletionBody) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from decentralized_vllm.protocol.documents import MAX_SAFE_INTEGER, MAX_TOKENS_OF_TERMS
 from decentralized_vllm.protocol.ids import ModelId
@@ -13,8 +13,8 @@ from decentralized_vllm.protocol.prompts import (
     MAX_STOP_CHARACTERS,
     MAX_STOP_SEQUENCES,
 )
-from decentralized_vllm.protocol.tool_documents import CallId
-from dvllm_gateway.dialects.openai.tools import CallList, ToolsBody
+from dvllm_gateway.dialects.openai.messages import MessageBody
+from dvllm_gateway.dialects.openai.tools import ToolsBody
 from dvllm_gateway.dialects.openai.wire import Wire
 from dvllm_gateway.http.numbers import WHOLE
 
@@ -28,36 +28,6 @@ Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS_OF_TERMS), WHOLE]
 
 class StreamOptions(Wire):
     include_usage: bool = False
-
-
-class TextPart(Wire):
-    type: Literal["text"]
-    text: str
-
-
-class MessageBody(Wire):
-    """`developer` is what newer clients call the system's voice."""
-
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
-    tool_calls: CallList | None = None
-    tool_call_id: CallId | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> "MessageBody":
-        if self.content is None and not self.tool_calls:
-            raise ValueError("content is missing")
-        if self.tool_calls and self.role != "assistant":
-            raise ValueError("tool_calls are an assistant's")
-        if (self.role == "tool") != (self.tool_call_id is not None):
-            raise ValueError("a tool's message, and no other, has a tool_call_id")
-        return self
-
-    @property
-    def text(self) -> str:
-        if self.content is None or isinstance(self.content, str):
-            return self.content or ""
-        return "".join(part.text for part in self.content)
 
 
 class TextFormat(Wire):
