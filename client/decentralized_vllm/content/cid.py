@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from decentralized_vllm.protocol.errors import ContentMismatch, InvalidCid
 from decentralized_vllm.protocol.ids import Cid
@@ -15,6 +16,8 @@ from decentralized_vllm.protocol.ids import Cid
 RAW = 0x55
 DAG_PB = 0x70
 CODEC_NAMES = {RAW: "raw", DAG_PB: "dag-pb"}
+
+CIDS_KEPT = 4096  # each is taken apart and put together several times on its way
 
 _MULTIHASH_HEAD = b"\x12\x20"  # sha2-256, 32 bytes
 _MULTIHASH_SIZE = 34
@@ -42,14 +45,20 @@ class ParsedCid:
 
     def text(self) -> Cid:
         """The usual text: base58btc for version 0, base32 for version 1."""
-        if self.version == 0:
-            return Cid(encode_base58(self.multihash))
-        return Cid("b" + base64.b32encode(self.to_bytes()).decode().lower().rstrip("="))
+        return _text_of(self)
 
     def as_v1(self) -> "ParsedCid":
         return ParsedCid(1, self.codec, self.digest)
 
 
+@lru_cache(maxsize=CIDS_KEPT)
+def _text_of(cid: ParsedCid) -> Cid:
+    if cid.version == 0:
+        return Cid(encode_base58(cid.multihash))
+    return Cid("b" + base64.b32encode(cid.to_bytes()).decode().lower().rstrip("="))
+
+
+@lru_cache(maxsize=CIDS_KEPT)
 def parse_cid(text: str) -> ParsedCid:
     """Raises InvalidCid, which says what is wrong with the text."""
     if not text or len(text) > _MAX_TEXT_LENGTH:
@@ -88,6 +97,15 @@ def check_block(cid: ParsedCid, block: bytes) -> None:
     """Raises ContentMismatch unless the block hashes to its CID."""
     if hashlib.sha256(block).digest() != cid.digest:
         raise ContentMismatch(f"{len(block)} bytes do not hash to {cid.text()}")
+
+
+def is_block_of(cid: str, data: bytes) -> bool:
+    """Whether `cid` names a file of one block, and these are its bytes."""
+    try:
+        parsed = parse_cid(cid)
+    except InvalidCid:
+        return False
+    return parsed.codec == RAW and hashlib.sha256(data).digest() == parsed.digest
 
 
 def encode_base58(data: bytes) -> str:

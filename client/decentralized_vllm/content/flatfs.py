@@ -5,7 +5,10 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+
+from decentralized_vllm.content.cid import CIDS_KEPT
 
 _SHARDING = "/repo/flatfs/shard/v1/next-to-last/2\n"
 _SUFFIX = ".data"
@@ -30,7 +33,7 @@ class FlatFs:
             sharding.write_text(_SHARDING, encoding="ascii")
 
     def path(self, multihash: bytes) -> Path:
-        name = base64.b32encode(multihash).decode().rstrip("=")
+        name = _name_of(multihash)
         return self._blocks / name[-3:-1] / (name + _SUFFIX)
 
     def read(self, multihash: bytes) -> bytes:
@@ -66,6 +69,11 @@ class FlatFs:
             for entry in os.scandir(shard.path):
                 if entry.name.endswith(_SUFFIX):
                     yield _multihash(entry.name), entry.stat().st_size
+
+
+@lru_cache(maxsize=CIDS_KEPT)
+def _name_of(multihash: bytes) -> str:
+    return base64.b32encode(multihash).decode().rstrip("=")
 
 
 def _multihash(file_name: str) -> bytes:

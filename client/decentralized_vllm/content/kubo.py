@@ -50,6 +50,7 @@ class KuboStore(VerifyingReads):
         self._base = f"{api_url.rstrip('/')}/api/v0/"
         self._setting = setting
         self._timeouts = timeouts or HttpTimeouts()
+        self._multipart = Multipart()
         # The operator names this address, and it is loopback as a rule.
         self._http = ContentHttp(self._timeouts, public_only=False)
 
@@ -89,16 +90,14 @@ class KuboStore(VerifyingReads):
         parameters = {"cid-codec": CODEC_NAMES[parsed.codec], "mhtype": "sha2-256"}
         if len(block) > _BIG_BLOCK_BYTES:
             parameters["allow-big-block"] = "true"
-        body = Multipart()
-        answer = await self._lines("block/put", parameters, body, body.of_bytes(block))
+        answer = await self._lines("block/put", parameters, self._multipart.of_bytes(block))
         stored = parse_cid(str(answer[-1].get("Key", "")))
         if stored.digest != parsed.digest:
             raise ContentMismatch(f"the Kubo stored {stored.text()} instead of {cid}")
 
     async def add_bytes(self, data: bytes) -> Cid:
         expected = cid_of_bytes(data, self.profile)
-        body = Multipart()
-        return await self._add(expected, body, body.of_bytes(data), len(data))
+        return await self._add(expected, self._multipart.of_bytes(data), len(data))
 
     async def add_path(self, path: Path, *, progress: Progress | None = None) -> Cid:
         """Reads the path twice: to know its CID, then to send it. Progress is of the first."""
@@ -107,8 +106,8 @@ class KuboStore(VerifyingReads):
         while await asyncio.to_thread(tree.step):
             if progress is not None:
                 progress(tree.done_bytes, total_bytes)
-        body = Multipart()
-        return await self._add(tree.root.cid.text(), body, body.of_path(path), tree.done_bytes)
+        body = self._multipart.of_path(path)
+        return await self._add(tree.root.cid.text(), body, tree.done_bytes)
 
     async def pin(self, cid: Cid) -> None:
         """The Kubo fetches what it lacks; ten minutes are given."""
@@ -122,12 +121,10 @@ class KuboStore(VerifyingReads):
         (answer,) = await self._lines("pin/ls", {"type": "recursive"})
         return sorted(Cid(cid) for cid in answer.get("Keys") or {})
 
-    async def _add(
-        self, expected: Cid, body: Multipart, pieces: AsyncIterator[bytes], n_bytes: int
-    ) -> Cid:
+    async def _add(self, expected: Cid, body: AsyncIterator[bytes], n_bytes: int) -> Cid:
         total_s = self._timeouts.total_s + n_bytes / _SLOWEST_BYTES_PER_S
         parameters = _add_parameters(self.profile)
-        lines = await self._lines("add", parameters, body, pieces, total_s=total_s)
+        lines = await self._lines("add", parameters, body, total_s=total_s)
         stored = str(lines[-1].get("Hash", ""))
         if stored != expected:
             raise ContentMismatch(
@@ -140,12 +137,11 @@ class KuboStore(VerifyingReads):
         self,
         call: str,
         parameters: dict[str, str],
-        body: Multipart | None = None,
-        pieces: AsyncIterator[bytes] | None = None,
+        body: AsyncIterator[bytes] | None = None,
         *,
         total_s: float | None = None,
     ) -> list[dict[str, Any]]:
-        answer = await self._call(call, parameters, body, pieces, total_s=total_s)
+        answer = await self._call(call, parameters, body, total_s=total_s)
         try:
             lines = [from_json(line) for line in answer.splitlines()]
         except ValueError as error:
@@ -158,19 +154,18 @@ class KuboStore(VerifyingReads):
         self,
         call: str,
         parameters: dict[str, str],
-        body: Multipart | None = None,
-        pieces: AsyncIterator[bytes] | None = None,
+        body: AsyncIterator[bytes] | None = None,
         *,
         total_s: float | None = None,
         max_bytes: int = _MAX_ANSWER_BYTES,
     ) -> bytes:
-        headers = body.headers if body is not None else {}
+        headers = self._multipart.headers if body is not None else {}
         async with self._http.request(
             "POST",
             self._base + call,
             total_s=total_s,
             params=parameters,
-            data=pieces,
+            data=body,
             headers=headers,
         ) as response:
             answer = await read_limited(response, max_bytes)

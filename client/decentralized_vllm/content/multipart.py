@@ -16,7 +16,11 @@ _DIRECTORY_TYPE = "application/x-directory"
 
 @dataclass(frozen=True, slots=True)
 class Multipart:
-    """A fresh boundary for one body. Give `headers` to the request that sends the body."""
+    """Give `headers` to the request that sends a body made by one of the methods.
+
+    One boundary does for many bodies, which saves both sides a look at the header; nobody who
+    writes what is sent may know it.
+    """
 
     boundary: str = field(default_factory=lambda: uuid.uuid4().hex)
 

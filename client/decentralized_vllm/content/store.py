@@ -50,7 +50,8 @@ class Import:
 
     async def pin(self, root: Cid) -> None:
         """Makes what came in durable, then pins its root."""
-        await self.flush()
+        if self._written:
+            await self.flush()
         await self._store._pin_together(parse_cid(root).text())
 
 

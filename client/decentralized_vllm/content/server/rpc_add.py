@@ -19,7 +19,7 @@ from decentralized_vllm.content.profiles import V0, V1, ImportProfile
 from decentralized_vllm.content.server.answers import stream_lines
 from decentralized_vllm.content.server.arguments import BadArgument, flag, number
 from decentralized_vllm.content.server.uploads import Upload, uploads
-from decentralized_vllm.content.store import PinningStore
+from decentralized_vllm.content.store import Import, PinningStore
 from decentralized_vllm.protocol.ids import Cid
 
 # Options that would give another CID than ours; silently ignoring one would be a lie.
@@ -54,7 +54,8 @@ class AddCalls:
                 line = await adding.take(upload)
                 if line is not None and progress:
                     yield line
-            roots = await asyncio.to_thread(adding.finish, flag(request, "wrap-with-directory"))
+            wraps = flag(request, "wrap-with-directory")
+            roots = await asyncio.to_thread(_finished, adding, run, wraps)
             if flag(request, "pin", True) and not only_hash:
                 for root in roots:
                     await run.pin(root)
@@ -77,10 +78,7 @@ class _Adding:
         if upload.is_directory:
             self._folder(names)
             return None
-        builder = FileBuilder(self._profile, self._sink)
-        async for piece in upload.pieces():
-            await asyncio.to_thread(builder.feed, piece)
-        node = await asyncio.to_thread(builder.finish)
+        node = await self._file(upload)
         name = upload.path or node.cid.text()
         *folders, last = names or [name]
         entries = self._folder(folders).entries
@@ -89,6 +87,16 @@ class _Adding:
         entries[last] = node
         self._tell(name, node)
         return {"Name": name, "Bytes": node.file_bytes}
+
+    async def _file(self, upload: Upload) -> DagNode:
+        """Most files are one piece, which is one trip to a thread."""
+        builder = FileBuilder(self._profile, self._sink)
+        held_back = b""
+        async for piece in upload.pieces():
+            if held_back:
+                await asyncio.to_thread(builder.feed, held_back)
+            held_back = piece
+        return await asyncio.to_thread(_fed_to_the_end, builder, held_back)
 
     def finish(self, wrap: bool) -> list[Cid]:
         """Builds the directories; the roots, which a pin is due for."""
@@ -118,6 +126,18 @@ class _Adding:
     def _tell(self, name: str, node: DagNode) -> None:
         cid = node.cid.text()
         self.lines.append({"Name": name, "Hash": cid, "Size": str(node.tree_bytes)})
+
+
+def _fed_to_the_end(builder: FileBuilder, last: bytes) -> DagNode:
+    builder.feed(last)
+    return builder.finish()
+
+
+def _finished(adding: _Adding, run: Import, wraps: bool) -> list[Cid]:
+    """The roots, with everything below them durable."""
+    roots = adding.finish(wraps)
+    run.flush_now()
+    return roots
 
 
 def _names(path: str) -> list[str]:
