@@ -170,6 +170,7 @@ class _Building:
         self._metrics = metrics
         self.takings = takings(settings, desk, database)
         self._live = LiveTasks()
+        self._idempotency = StoredIdempotency(SqlIdempotencyStore(database))
         self._store = SqlTaskStore(database)
         self.crew = TaskCrew(
             desk.address,
@@ -183,7 +184,12 @@ class _Building:
 
     @property
     def loops(self) -> Loops:
-        return {"events": self._bus.run, "tasks": self.crew.run, "credit": self._read_credit}
+        return {
+            "events": self._bus.run,
+            "tasks": self.crew.run,
+            "credit": self._read_credit,
+            "idempotency": self._idempotency.run,
+        }
 
     async def core(self, stack: AsyncExitStack) -> Core:
         settings, database, around = self._settings, self._database, self._around
@@ -207,7 +213,7 @@ class _Building:
             credit=PrepaidCredit(SqlAccountStore(database)),
             limits=await stack.enter_async_context(rate_limits(settings.limits)),
             events=self._bus,
-            idempotency=StoredIdempotency(SqlIdempotencyStore(database)),
+            idempotency=self._idempotency,
             payments=self.takings.payments() if settings.x402.enabled else None,
         )
 

@@ -51,6 +51,11 @@ def new_task_id() -> TaskId:
     return TaskId(str(ULID()))
 
 
+def task_id_after(first: TaskId, n: int) -> TaskId:
+    """The n-th after it, for tasks that are one request's."""
+    return TaskId(str(ULID.from_int(int(ULID.from_str(first)) + n)))
+
+
 def read_task_id(text: str) -> TaskId:
     """With or without any dialect's prefix. Raises NotFound: no task has a malformed id."""
     bare = text

@@ -23,6 +23,7 @@ from dvllm_gateway.services.events import Event, EventName, Payload
 from dvllm_gateway.services.identity import ApiKey, Challenge, Credentials, NewApiKey
 from dvllm_gateway.services.network import Health, Model, Peer, ServingNode, Status
 from dvllm_gateway.services.ports import (
+    Attempt,
     Balance,
     Core,
     LimitState,
@@ -108,11 +109,15 @@ class MemoryTasks:
         self.records[record.id] = record
         return record
 
-    async def submit(self, account: AccountId, request: TaskRequest) -> TaskRecord:
+    async def submit(
+        self, account: AccountId, request: TaskRequest, *, task_id: TaskId | None = None
+    ) -> TaskRecord:
         if self.fails is not None:
             raise self.fails
         self.requests.append(request)
-        return self.put(task(account, prompt=request.shown_prompt, model_id=request.model_id))
+        named = {} if task_id is None else {"id": task_id}
+        asked = {"prompt": request.shown_prompt, "model_id": request.model_id}
+        return self.put(task(account, **asked, **named))
 
     async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
         return task(account, prompt=request.shown_prompt, model_id=request.model_id)
@@ -364,17 +369,22 @@ class MemoryIdempotency:
     def __init__(self) -> None:
         self._kept: dict[tuple[AccountId, str], tuple[bytes, StoredReply | None]] = {}
 
-    async def begin(self, account: AccountId, key: str, digest: bytes) -> StoredReply | None:
+    async def begin(
+        self, account: AccountId, key: str, digest: bytes, *, joins: bool
+    ) -> StoredReply | Attempt:
         found = self._kept.get((account, key))
         if found is None:
             self._kept[account, key] = digest, None
-            return None
+            return Attempt(new_task_id(), is_new=True, is_mine=True)
         if found[0] != digest or found[1] is None:
             raise Conflict("the key is in use")
         return found[1]
 
     async def finish(self, account: AccountId, key: str, reply: StoredReply) -> None:
         self._kept[account, key] = self._kept[account, key][0], reply
+
+    async def let_go(self, account: AccountId, key: str) -> None:
+        self._kept.pop((account, key), None)
 
     async def abandon(self, account: AccountId, key: str) -> None:
         self._kept.pop((account, key), None)

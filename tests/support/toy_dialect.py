@@ -212,7 +212,9 @@ def toy_dialect(
             operation("addLater", "POST", f"/{name}s/later", toy.add_later, **spending),
             operation("addAndLose", "POST", f"/{name}s/lost", toy.add_and_lose, **spending),
             operation("refuse", "POST", f"/{name}s/refused", toy.refuse, **spending),
-            operation("pour", "POST", f"/{name}s/poured", toy.pour, **spending, streams=True),
+            operation(
+                "pour", "POST", f"/{name}s/poured", toy.pour, **spending, streams=lambda _: True
+            ),
             operation(
                 "getThing",
                 "GET",
@@ -222,7 +224,7 @@ def toy_dialect(
                 replies={200: ThingReply},
             ),
             operation("breakDown", "GET", f"/{name}s/broken", toy.break_down, replies={200: None}),
-            operation("stream", "GET", f"/{name}s/stream", toy.stream, streams=True),
+            operation("stream", "GET", f"/{name}s/stream", toy.stream, streams=lambda _: True),
             operation(
                 "takeForm",
                 "POST",

@@ -50,10 +50,11 @@ Handler = Callable[[AnyCall], Awaitable[Reply | web.StreamResponse]]
 class Operation:
     """One method and path. `scope` None is public; `body` and `query` are strict pydantic models.
 
-    `spends` operations cost money: their account's inference budget counts, and they honour
-    Idempotency-Key. `replies` are the models of the statuses it answers with, for the OpenAPI
-    document; errors are added by the dialect. `reads_body` False leaves the body to the handler:
-    `body` then only documents a multipart form.
+    `spends` operations cost money, by their tasks and by nothing else: their account's inference
+    budget counts, and they honour Idempotency-Key. `streams` tells of a body whether it asks for a
+    stream. `replies` are the models of the statuses it answers with, for the OpenAPI document;
+    errors are added by the dialect. `reads_body` False leaves the body to the handler: `body` then
+    only documents a multipart form.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Operation:
     spends: bool = False
     reads_body: bool = True
     max_body_bytes: int = MAX_JSON_BYTES
-    streams: bool = False
+    streams: Callable[[Any], bool] | None = None
     description: str = ""
 
 

@@ -2,16 +2,18 @@
 
 import hashlib
 import logging
+from dataclasses import replace
 
 from aiohttp import web
 
-from dvllm_gateway.errors import Conflict, GatewayError, InternalError, InvalidRequest
+from dvllm_gateway.errors import GatewayError, InvalidRequest, RetryableGatewayError
 from dvllm_gateway.http.background import Background
 from dvllm_gateway.http.door import Door
 from dvllm_gateway.http.operation import AnyCall, Operation, Reply
 from dvllm_gateway.http.replies import REPLAYED, response, stored_reply
-from dvllm_gateway.ids import AccountId
-from dvllm_gateway.services.ports import Idempotency, StoredReply
+from dvllm_gateway.services.keyed_tasks import KeyedTasks
+from dvllm_gateway.services.ports import Attempt, Idempotency, StoredReply
+from dvllm_gateway.services.stores import KeyOf
 
 log = logging.getLogger(__name__)
 
@@ -35,45 +37,68 @@ class Replays:
                 f"{KEY_HEADER}: 1 to {MAX_KEY_CHARACTERS} characters", field=KEY_HEADER
             )
         account = call.principal.account
-        stored = await self._kept.begin(account, key, _digest(operation, raw))
-        if stored is not None:
-            return response(stored, further={REPLAYED: "true"})
+        joins = operation.streams is not None and operation.streams(call.body)
+        begun = await self._kept.begin(account, key, _digest(operation, raw), joins=joins)
+        if isinstance(begun, StoredReply):
+            return response(begun, further={REPLAYED: "true"})
+        tasks = KeyedTasks(call.core.tasks, begun)
+        call = replace(call, core=replace(call.core, tasks=tasks))
+        if not begun.is_mine:
+            return _rendered(await operation.handler(call))
+        keyed = _Keyed(self._kept, self._door, call, KeyOf(account, key), begun)
         # The caller means to ask again: its leaving ends nothing.
-        return await self._background.to_its_end(self._first(operation, call, account, key))
+        return await self._background.to_its_end(keyed.answer(operation, tasks))
 
-    async def _first(
-        self, operation: Operation, call: AnyCall, account: AccountId, key: str
-    ) -> web.StreamResponse:
+
+class _Keyed:
+    """One attempt at a request with a key, and what is kept of how it ends."""
+
+    def __init__(
+        self, kept: Idempotency, door: Door, call: AnyCall, key: KeyOf, attempt: Attempt
+    ) -> None:
+        self._kept = kept
+        self._door = door
+        self._call = call
+        self._key = key
+        self._attempt = attempt
+
+    async def answer(self, operation: Operation, tasks: KeyedTasks) -> web.StreamResponse:
         try:
-            result = await operation.handler(call)
+            result = await operation.handler(self._call)
         except GatewayError as error:
-            if error.task_created:
-                await self._keep(account, key, self._door.spell(error, call.request_id))
-            else:
-                await self._kept.abandon(account, key)
+            await self._failed(error, tasks)
             raise
-        except ConnectionError:
-            await self._keep(account, key, self._no_replay(call))
+        except BaseException:  # the caller or this process goes; its tasks do not
+            await self._keep(None)
             raise
-        except BaseException:  # nobody knows what it did: it must not happen twice
-            lost = InternalError("internal error")
-            await self._keep(account, key, self._door.spell(lost, call.request_id))
-            raise
-        if isinstance(result, Reply):
-            await self._keep(account, key, stored_reply(result))
-        else:
-            await self._keep(account, key, self._no_replay(call))
+        await self._keep(stored_reply(result) if isinstance(result, Reply) else None)
         return _rendered(result)
 
-    async def _keep(self, account: AccountId, key: str, reply: StoredReply) -> None:
+    async def _failed(self, error: GatewayError, tasks: KeyedTasks) -> None:
+        if error.task_created:
+            await self._keep(self._door.spell(error, self._call.request_id))
+        elif self._is_undone(error, tasks):
+            await tasks.give_up()
+            await self._kept.abandon(*self._key)
+        else:
+            await self._keep(None)
+
+    def _is_undone(self, error: GatewayError, tasks: KeyedTasks) -> bool:
+        """Not while the same call may succeed later, or if a former attempt may have begun tasks:
+        then the next one goes on with them."""
+        if isinstance(error, RetryableGatewayError) and not tasks.is_unwanted:
+            return False
+        return tasks.has_begun or self._attempt.is_new
+
+    async def _keep(self, reply: StoredReply | None) -> None:
+        """None lets whoever asks next go on with the tasks."""
         try:
-            await self._kept.finish(account, key, reply)
+            if reply is None:
+                await self._kept.let_go(*self._key)
+            else:
+                await self._kept.finish(*self._key, reply)
         except GatewayError as error:  # the work is done: its caller is told all the same
             log.warning("a reply was not kept for its key: %s", error.message)
-
-    def _no_replay(self, call: AnyCall) -> StoredReply:
-        was_stream = Conflict("the reply to this key was a stream, which is not sent again")
-        return self._door.spell(was_stream, call.request_id)
 
 
 def _rendered(result: Reply | web.StreamResponse) -> web.StreamResponse:

@@ -1,18 +1,29 @@
 """Keys of requests that must not be done twice, and the replies they had."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, select, update
 
-from dvllm_gateway.ids import AccountId
+from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.ports import StoredReply
-from dvllm_gateway.services.stores import Claim
+from dvllm_gateway.services.stores import Claim, KeyOf
 from dvllm_gateway.state.database import Database
 from dvllm_gateway.state.tables import idempotency as claims
 from dvllm_gateway.state.upsert import insert_if_absent
 
 _HEADERS = TypeAdapter(dict[str, str])
+_HAS_NO_REPLY = claims.c.status.is_(None)
+_HOLD = (
+    update(claims)
+    .where(
+        claims.c.account == bindparam("its_account"),
+        claims.c.key == bindparam("its_key"),
+        _HAS_NO_REPLY,
+    )
+    .values(held_until_ms=bindparam("until"))
+)
 
 
 class SqlIdempotencyStore:
@@ -22,37 +33,53 @@ class SqlIdempotencyStore:
         self._database = database
 
     async def claim(
-        self, account: AccountId, key: str, digest: bytes, *, now_ms: int, until_ms: int
-    ) -> Claim | None:
-        def work(tx: Connection) -> Claim | None:
+        self,
+        key: KeyOf,
+        digest: bytes,
+        first_task: TaskId,
+        *,
+        now_ms: int,
+        held_until_ms: int,
+        until_ms: int,
+    ) -> Claim:
+        def work(tx: Connection) -> Claim:
             tx.execute(delete(claims).where(claims.c.until_ms < now_ms))
-            names = {"account": account, "key": key}
-            if insert_if_absent(tx, claims, **names, digest=digest, until_ms=until_ms):
-                return None
-            return _claim(tx.execute(select(claims).where(_is(account, key))).one())
+            hold = {"held_until_ms": held_until_ms}
+            facts = {"digest": digest, "first_task": first_task, "until_ms": until_ms, **hold}
+            if insert_if_absent(tx, claims, **key._asdict(), **facts):
+                return Claim(digest, None, first_task, is_mine=True, is_new=True)
+            is_free = (claims.c.held_until_ms < now_ms) & _HAS_NO_REPLY
+            its_own = _is(key) & is_free & (claims.c.digest == digest)
+            is_mine = tx.execute(update(claims).where(its_own).values(**hold)).rowcount == 1
+            return _claim(tx.execute(select(claims).where(_is(key))).one(), is_mine=is_mine)
 
         return await self._database.write(work)
 
-    async def settle(self, account: AccountId, key: str, reply: StoredReply) -> None:
+    async def hold(self, keys: Sequence[KeyOf], *, until_ms: int) -> None:
+        rows = [{"its_account": k.account, "its_key": k.key, "until": until_ms} for k in keys]
+        await self._database.write(lambda tx: tx.execute(_HOLD, rows).rowcount)
+
+    async def settle(self, key: KeyOf, reply: StoredReply) -> None:
         headers = _HEADERS.dump_json(dict(reply.headers)).decode()
         statement = (
             update(claims)
-            .where(_is(account, key))
+            .where(_is(key))
             .values(status=reply.status, body=reply.body, headers=headers)
         )
         await self._database.write(lambda tx: tx.execute(statement).rowcount)
 
-    async def release(self, account: AccountId, key: str) -> None:
-        statement = delete(claims).where(_is(account, key), claims.c.status.is_(None))
+    async def release(self, key: KeyOf) -> None:
+        statement = delete(claims).where(_is(key), _HAS_NO_REPLY)
         await self._database.write(lambda tx: tx.execute(statement).rowcount)
 
 
-def _is(account: AccountId, key: str) -> ColumnElement[bool]:
-    return (claims.c.account == account) & (claims.c.key == key)
+def _is(key: KeyOf) -> ColumnElement[bool]:
+    return (claims.c.account == key.account) & (claims.c.key == key.key)
 
 
-def _claim(row: Row[Any]) -> Claim:
-    if row.status is None:
-        return Claim(row.digest, None)
-    headers = _HEADERS.validate_json(row.headers)
-    return Claim(row.digest, StoredReply(row.status, row.body, headers))
+def _claim(row: Row[Any], *, is_mine: bool) -> Claim:
+    first_task = None if row.first_task is None else TaskId(row.first_task)
+    reply = None
+    if row.status is not None:
+        reply = StoredReply(row.status, row.body, _HEADERS.validate_json(row.headers))
+    return Claim(row.digest, reply, first_task, is_mine=is_mine, is_new=False)

@@ -129,7 +129,8 @@ login_nonce = Table(
     Column("expires_at_ms", BigInteger, nullable=False, index=True),
 )
 
-# `status`, `body` and `headers` are null while the first request with the key still runs.
+# `status`, `body` and `headers` are null while there is no reply to send again. Until
+# `held_until_ms` the request runs in some process; its tasks are `first_task` and those after it.
 idempotency = Table(
     "idempotency",
     metadata,
@@ -137,6 +138,8 @@ idempotency = Table(
     Column("key", String(255), primary_key=True),
     Column("digest", LargeBinary, nullable=False),
     Column("until_ms", BigInteger, nullable=False, index=True),
+    Column("first_task", String(ULID_CHARS), nullable=True),
+    Column("held_until_ms", BigInteger, nullable=False, server_default="0"),
     Column("status", Integer, nullable=True),
     Column("body", LargeBinary, nullable=True),
     Column("headers", Text, nullable=True),

@@ -37,6 +37,10 @@ def limit_headers(limit: LimitState) -> Mapping[str, str]:
     }
 
 
+def asks_stream(body: requests.ChatBody | requests.CompletionBody) -> bool:
+    return bool(body.stream)
+
+
 def _generations(options: OpenAiOptions) -> tuple[Operation, ...]:
     return (
         Operation(
@@ -50,7 +54,7 @@ def _generations(options: OpenAiOptions) -> tuple[Operation, ...]:
             body=requests.ChatBody,
             replies={200: replies.ChatReply},
             spends=True,
-            streams=True,
+            streams=asks_stream,
         ),
         Operation(
             name="createCompletion",
@@ -63,7 +67,7 @@ def _generations(options: OpenAiOptions) -> tuple[Operation, ...]:
             body=requests.CompletionBody,
             replies={200: replies.TextReply},
             spends=True,
-            streams=True,
+            streams=asks_stream,
         ),
         Operation(
             name="createEmbedding",

@@ -57,7 +57,9 @@ async def test_key__at_another_operation__is_409(toy: Served) -> None:
 async def test_key__while_the_first_call_runs__is_409_and_then_replays(toy: Served) -> None:
     first = asyncio.create_task(ask(toy, "/toys/later", [5]))
     await wait_until(lambda: toy.toy.n_sums > 0, what="the handler")
-    assert (await ask(toy, "/toys/later", [5]))[0] == 409
+    status, _, headers = await ask(toy, "/toys/later", [5])
+    assert (status, headers["x-should-retry"]) == (409, "true")
+    assert int(headers["Retry-After"]) > 0
     toy.toy.may_end.set()
 
     assert (await first)[1] == (await ask(toy, "/toys/later", [5]))[1]
@@ -101,29 +103,44 @@ async def test_key__of_no_sensible_length__is_400(toy: Served, key: str) -> None
     assert toy.toy.n_sums == 0
 
 
-async def test_key__of_a_stream__is_not_used_twice(toy: Served) -> None:
+async def test_key__of_a_stream__is_streamed_again(toy: Served) -> None:
     headers = {**toy.own, "Idempotency-Key": "k1"}
-    await toy.toy.frames.put(b"1")
-    await toy.toy.frames.put(None)
-    body = {"numbers": [1]}
-    async with toy.session.post(toy.url + "/toys/poured", json=body, headers=headers) as response:
-        assert await response.read() == b"data: 1\n\n"
-    status, refused, _ = await ask(toy, "/toys/poured", [1])
+    for frame in (b"1", None, b"1", None):
+        await toy.toy.frames.put(frame)
+    for _ in range(2):
+        async with toy.session.post(
+            toy.url + "/toys/poured", json={"numbers": [1]}, headers=headers
+        ) as response:
+            assert await response.read() == b"data: 1\n\n"
 
-    assert (status, refused["oops"]) == (409, "conflict")
+
+async def test_key__of_a_stream_with_another_body__is_409(toy: Served) -> None:
+    headers = {**toy.own, "Idempotency-Key": "k1"}
+    for frame in (b"1", None):
+        await toy.toy.frames.put(frame)
+    async with toy.session.post(
+        toy.url + "/toys/poured", json={"numbers": [1]}, headers=headers
+    ) as response:
+        await response.read()
+
+    assert (await ask(toy, "/toys/poured", [2]))[0] == 409
     assert toy.toy.n_sums == 1
 
 
-async def test_key__of_a_stream_whose_reader_left__is_not_used_twice(toy: Served) -> None:
+async def test_key__of_a_stream_that_runs__is_joined(toy: Served) -> None:
     headers = {**toy.own, "Idempotency-Key": "k1"}
-    await toy.toy.frames.put(b"1")
     body = {"numbers": [1]}
-    async with toy.session.post(toy.url + "/toys/poured", json=body, headers=headers) as response:
-        await response.content.readuntil(b"\n\n")
-        response.close()
-    await toy.toy.frames.put(b"2")
-    await toy.toy.frames.put(None)
-    await toy.options.background.drain(5)
+    feeding = asyncio.create_task(_feed(toy))
+    async with toy.session.post(toy.url + "/toys/poured", json=body, headers=headers) as first:
+        await first.content.readuntil(b"\n\n")
+        async with toy.session.post(toy.url + "/toys/poured", json=body, headers=headers) as other:
+            assert await other.content.readuntil(b"\n\n") == b"data: 1\n\n"
+    feeding.cancel()
+    await toy.options.background.drain(1)
+    assert toy.toy.n_sums == 2
 
-    assert (await ask(toy, "/toys/poured", [1]))[0] == 409
-    assert toy.toy.n_sums == 1
+
+async def _feed(toy: Served) -> None:
+    while True:
+        await toy.toy.frames.put(b"1")
+        await asyncio.sleep(0.02)
