@@ -37,7 +37,7 @@ class LiveTask:
 
     @classmethod
     def of(cls, record: TaskRecord, assignment: Assignment) -> Self:
-        return cls(assignment, Latest(record))
+        return cls(assignment, Latest(record), is_unwanted=assignment.is_unwanted)
 
     @property
     def order(self) -> Order:

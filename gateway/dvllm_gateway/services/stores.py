@@ -20,6 +20,7 @@ class Assignment:
 
     `sender` is the gateway key that pays for the job; `document` the prompt's canonical bytes;
     `ceiling_wei` and `share` what the submission states on chain; `node` who is to hold the lease.
+    `is_unwanted` once its owner has cancelled it.
     """
 
     sender: Address
@@ -27,6 +28,7 @@ class Assignment:
     ceiling_wei: Wei
     share: int
     node: Address | None
+    is_unwanted: bool = False
 
 
 class TaskStore(Protocol):
@@ -44,6 +46,9 @@ class TaskStore(Protocol):
 
         False if it was over before, and nothing changed.
         """
+
+    async def note_unwanted(self, task_id: TaskId) -> None:
+        """Its owner has cancelled it, whatever comes of that."""
 
     async def get(self, task_id: TaskId) -> TaskRecord | None: ...
 

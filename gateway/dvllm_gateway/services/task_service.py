@@ -202,9 +202,11 @@ class TaskService:
         if record.state.is_over:
             raise Conflict("the task is over", task_created=True)
         task = self._live.find(task_id)
+        if task is not None:
+            task.is_unwanted = True
+        await self._store.note_unwanted(task_id)  # whoever goes on with it after a restart knows
         if task is None:
             return record
-        task.is_unwanted = True
         if not _is_held(task):
             self._crew.take_back(task)
             try:

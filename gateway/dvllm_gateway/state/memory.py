@@ -51,6 +51,10 @@ class MemoryTaskStore:
         )
         return True
 
+    async def note_unwanted(self, task_id: TaskId) -> None:
+        record, assignment = self._tasks[task_id]
+        self._tasks[task_id] = record, replace(assignment, is_unwanted=True)
+
     async def get(self, task_id: TaskId) -> TaskRecord | None:
         found = self._tasks.get(task_id)
         return found[0] if found else None

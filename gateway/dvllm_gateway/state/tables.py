@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from dvllm_gateway.state.columns import AnyText, CountedId, ExactInteger
@@ -83,6 +84,7 @@ task = Table(
     Column("cost_wei", ExactInteger, nullable=False),
     Column("failure_kind", String(40), nullable=True),
     Column("failure_message", AnyText, nullable=True),
+    Column("is_unwanted", Boolean, nullable=False, server_default=false()),
     Index(None, "account", "id"),
     Index(None, "sender", "job_id"),
     Index(None, "state"),

@@ -86,6 +86,7 @@ def assignment_of(row: Row[Any], document: bytes) -> Assignment:
         ceiling_wei=Wei(row.ceiling_wei),
         share=row.share,
         node=None if row.node is None else Address(row.node),
+        is_unwanted=row.is_unwanted,
     )
 
 

@@ -61,6 +61,10 @@ class SqlTaskStore:
             raise ValueError(f"task {record.id} can not end like this")
         return await self._database.write(lambda tx: _finish(tx, record))
 
+    async def note_unwanted(self, task_id: TaskId) -> None:
+        statement = update(task).where(task.c.id == task_id).values(is_unwanted=True)
+        await self._database.write(lambda tx: tx.execute(statement).rowcount)
+
     async def get(self, task_id: TaskId) -> TaskRecord | None:
         row = await self._database.read(lambda tx: tx.execute(_ONE, {"its_id": task_id}).first())
         return None if row is None else _whole(row)

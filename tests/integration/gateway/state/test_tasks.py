@@ -252,3 +252,9 @@ async def test_unfinished__after_some_ended__gives_the_rest_with_their_assignmen
     assert await tasks.unfinished(SENDER) == ((waiting, ASSIGNMENT),)
     ((_, assignment),) = await tasks.unfinished(NODE)
     assert assignment == named
+
+
+async def test_unfinished__cancelled_by_its_owner__tells_so(tasks: SqlTaskStore) -> None:
+    record = await made(tasks, new_task())
+    await tasks.note_unwanted(record.id)
+    assert await tasks.unfinished(SENDER) == ((record, replace(ASSIGNMENT, is_unwanted=True)),)

@@ -360,6 +360,23 @@ async def test_cancel__leased_job__runs_on_and_is_taken_back_when_it_opens(desk:
     await eventually(lambda: desk.market.cancelled == [1])
 
 
+async def test_cancel__leased_job__is_taken_back_when_it_opens_after_a_restart(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    async with running(store, market) as desk:
+        task_id, watch = await desk.submitted()
+        watch.set(leased_job())
+        await desk.service.wait_submitted(ALICE, task_id, 10)
+        await desk.service.cancel(ALICE, task_id)
+    again = ScriptedMarket()
+    again.sent.update(market.sent)
+    async with running(store, again):
+        watch = await again.watch_of(task_id)
+        watch.set(leased_job())
+        watch.set(open_job())
+        await eventually(lambda: again.cancelled == [1])
+
+
 # ---------------------------------------------------------------- restarts and leases
 
 

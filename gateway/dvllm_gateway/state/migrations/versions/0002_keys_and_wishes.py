@@ -1,4 +1,4 @@
-"""Idempotency keys that outlive the process of their request."""
+"""Idempotency keys and cancellations that outlive the process they were told to."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,4 +14,7 @@ def upgrade() -> None:
     op.add_column(
         "idempotency",
         sa.Column("held_until_ms", sa.BigInteger(), nullable=False, server_default="0"),
+    )
+    op.add_column(
+        "task", sa.Column("is_unwanted", sa.Boolean(), nullable=False, server_default=sa.false())
     )
