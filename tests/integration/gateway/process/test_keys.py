@@ -1,0 +1,145 @@
+"""Idempotency keys on a real gateway: one job, one payment, however often one asks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.gateway_process import GatewayProcess
+from tests.support.worker_network import MODEL_ID, WorkerNetwork
+from tests.support.worker_process import WorkerProcess
+
+PROMPT = "Count the sheep until you are told to stop."
+PATIENCE_S = 90
+
+
+class Caller:
+    """An account's requests, each with a key."""
+
+    def __init__(self, gateway: GatewayProcess, session: aiohttp.ClientSession, key: str) -> None:
+        self._gateway = gateway
+        self._session = session
+        self._own = {"Authorization": f"Bearer {key}"}
+
+    def chat(self, key: str, **more: Any) -> "aiohttp.client._RequestContextManager":
+        body = {
+            "model": MODEL_ID,
+            "messages": [{"role": "user", "content": PROMPT}],
+            "max_tokens": 8,
+            **more,
+        }
+        return self._session.post(
+            f"{self._gateway.unified_url}/v1/chat/completions",
+            json=body,
+            headers={**self._own, "Idempotency-Key": key},
+        )
+
+    async def answer(self, key: str) -> dict[str, Any]:
+        """As a patient client does it: a key that is in use is asked for again."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                async with self.chat(key) as response:
+                    if response.status == 200:
+                        return dict(await response.json())
+                    assert response.status in (409, 503), await response.text()
+                    assert response.headers.get("x-should-retry") != "false"
+                    await asyncio.sleep(float(response.headers["Retry-After"]))
+
+    async def tasks(self) -> list[dict[str, Any]]:
+        url = f"{self._gateway.dvllm_url}/api/tasks"
+        async with self._session.get(url, headers=self._own) as response:
+            return list((await response.json())["tasks"])
+
+    async def task(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The newest one, once that holds of it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                tasks = await self.tasks()
+                if tasks and holds(tasks[0]):
+                    return tasks[0]
+                await asyncio.sleep(0.1)
+
+    async def credit_wei(self) -> int:
+        url = f"{self._gateway.dvllm_url}/api/credit"
+        async with self._session.get(url, headers=self._own) as response:
+            return int((await response.json())["availableWei"])
+
+    async def streamed(self, key: str) -> str:
+        """The text of a whole stream."""
+        async with self.chat(key, stream=True) as response:
+            assert response.status == 200, await response.text()
+            return text_of((await response.read()).decode())
+
+
+def text_of(stream: str) -> str:
+    assert stream.rstrip().endswith("data: [DONE]")
+    frames = [line.removeprefix("data: ") for line in stream.splitlines() if line[:6] == "data: "]
+    chunks = [json.loads(frame) for frame in frames[:-1]]
+    return "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def late(net: WorkerNetwork) -> AsyncIterator[WorkerProcess]:
+    """A node that may be given jobs, and does none of them before it is started."""
+    with net.worker() as worker:
+        await net.enlist(worker)
+        yield worker
+
+
+async def test_key__gateway_killed_in_the_middle__is_answered_by_the_same_job(
+    gateway: GatewayProcess, late: WorkerProcess, session: aiohttp.ClientSession
+) -> None:
+    caller = Caller(gateway, session, await gateway.make_key("alice", credit="50"))
+    asking = asyncio.create_task(caller.answer("k1"))
+    before = await caller.task(lambda task: task["jobId"] is not None)
+    gateway.kill()
+    with suppress(aiohttp.ClientError):
+        await asking
+    gateway.start()
+    await gateway.ready()
+    late.start()
+    answer = await caller.answer("k1")
+    again = await caller.answer("k1")
+
+    assert answer["choices"][0]["message"]["content"]
+    assert answer == again
+    (task,) = await caller.tasks()
+    assert (task["taskId"], task["jobId"]) == (before["taskId"], before["jobId"])
+
+
+async def test_key__of_a_stream__is_streamed_again_and_paid_once(
+    gateway: GatewayProcess, worker: WorkerProcess, session: aiohttp.ClientSession
+) -> None:
+    caller = Caller(gateway, session, await gateway.make_key("alice", credit="50"))
+    both = await asyncio.gather(caller.streamed("k1"), caller.streamed("k1"))
+    await caller.task(lambda task: task["status"] == "completed")
+    paid_wei = await caller.credit_wei()
+    later = await caller.streamed("k1")
+
+    assert later
+    assert both == [later, later]
+    assert len(await caller.tasks()) == 1
+    assert await caller.credit_wei() == paid_wei
+
+
+async def test_key__of_a_stream_broken_off__gets_the_whole_answer_of_that_job(
+    gateway: GatewayProcess, late: WorkerProcess, session: aiohttp.ClientSession
+) -> None:
+    caller = Caller(gateway, session, await gateway.make_key("alice", credit="50"))
+    async with caller.chat("k1", stream=True) as response:
+        await response.content.readuntil(b"\n\n")
+        response.close()
+    late.start()
+
+    assert await caller.streamed("k1")
+    assert len(await caller.tasks()) == 1
