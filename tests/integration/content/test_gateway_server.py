@@ -15,7 +15,10 @@ from tests.support.cid_vectors import sample_bytes, write_sample
 
 
 async def test_gateway__block_lost_midway__cuts_the_connection(
-    server: ContentServer, store: PinningStore, http: aiohttp.ClientSession
+    server: ContentServer,
+    store: PinningStore,
+    http: aiohttp.ClientSession,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     data = sample_bytes(600_000)
     cid = await store.add_bytes(data)
@@ -24,6 +27,7 @@ async def test_gateway__block_lost_midway__cuts_the_connection(
         with pytest.raises(aiohttp.ClientError):
             async with http.get(f"{server.gateway_url}/ipfs/{cid}{query}") as response:
                 await response.read()
+    assert "Traceback" not in caplog.text
 
 
 async def test_gateway__raw_block__is_that_block(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from eth_account import Account
 
 from decentralized_vllm.content.car import encode_block, encode_header
@@ -233,6 +234,30 @@ async def test_events__reader_that_does_not_read__cut_off(
             (channel,) = door.hub._channels.values()
             await wait_until(lambda: not channel.inboxes, what="the stream is given up")
             await answer.content.read()
+
+
+async def test_events__reader_leaves_while_it_is_told__no_error_of_ours(
+    door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    written = web.StreamResponse.write
+
+    async def leave_then_write(response: web.StreamResponse, data: bytes) -> None:
+        """The line breaks just before, and the server has not been told yet."""
+        request = response._req
+        assert request is not None and request.transport is not None
+        request.transport.abort()
+        await written(response, data)
+
+    held = door.hold(Cid("x"))
+    door.hub.on_stage(held)
+    monkeypatch.setattr(web.StreamResponse, "write", leave_then_write)
+    with pytest.raises(aiohttp.ClientError):
+        async with door.session.get(door.url + PATH, headers=door.signed(PATH)) as answer:
+            await answer.read()
+    (channel,) = door.hub._channels.values()
+    await wait_until(lambda: not channel.inboxes, what="the stream is given up")
+    await asyncio.sleep(0)
+    assert caplog.text == ""
 
 
 async def test_events__for_anyone_else__refused(door: Door) -> None:

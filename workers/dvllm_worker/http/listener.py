@@ -13,6 +13,7 @@ from decentralized_vllm.content.server.guard import (
     cannot_listen,
     guarded,
 )
+from decentralized_vllm.content.server.leavers import let_leave
 from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.events import EventStream
 from dvllm_worker.http.resources import ResourceDoor
@@ -30,7 +31,7 @@ def worker_app(
     resources: ResourceDoor,
 ) -> web.Application:
     """`reads` are the routes of `/ipfs/` over the node's own store."""
-    app = web.Application()
+    app = web.Application(middlewares=[let_leave])
     app.add_routes(reads)
     app.router.add_post("/jobs/{job_id}/blocks", blocks.post)
     app.router.add_get("/jobs/{job_id}/events", events.get, allow_head=False)

@@ -8,6 +8,7 @@ from decentralized_vllm.content.car import encode_block, encode_header
 from decentralized_vllm.content.cid import ParsedCid
 from decentralized_vllm.content.nodes import DirectoryNode
 from decentralized_vllm.content.reads import ContentReads
+from decentralized_vllm.content.server.leavers import let_leave
 from decentralized_vllm.protocol.errors import (
     ContentError,
     ContentUnavailable,
@@ -37,7 +38,7 @@ def gateway_routes(reads: ContentReads) -> list[web.RouteDef]:
 
 
 def gateway_app(reads: ContentReads) -> web.Application:
-    app = web.Application()
+    app = web.Application(middlewares=[let_leave])
     app.add_routes(gateway_routes(reads))
     return app
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 
 from decentralized_vllm.content.server.answers import error_response
+from decentralized_vllm.content.server.leavers import let_leave
 from decentralized_vllm.content.server.rpc_add import AddCalls
 from decentralized_vllm.content.server.rpc_blocks import BlockCalls
 from decentralized_vllm.content.server.rpc_node import NodeCalls
@@ -21,7 +22,7 @@ _NO_LIMIT = 2**62  # uploads are streamed to the store, which has its own limit
 def rpc_app(store: PinningStore, *, allowed_origins: Sequence[str] = ()) -> web.Application:
     """Listen with it on loopback only. Browser pages of other origins are refused."""
     app = web.Application(
-        middlewares=[_origin_check(frozenset(allowed_origins)), _errors],
+        middlewares=[let_leave, _origin_check(frozenset(allowed_origins)), _errors],
         client_max_size=_NO_LIMIT,
     )
     for name, handler in _calls(store).items():
