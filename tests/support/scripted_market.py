@@ -24,6 +24,7 @@ from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.task_jobs import Job, JobWatch
 from dvllm_gateway.services.task_market import (
     Answer,
+    AnswerPublished,
     Delivery,
     Market,
     NodeWord,
@@ -38,6 +39,7 @@ OTHER_NODE = Address("0x90F79bf6EB2c4f870365E785982E1f101E93b906")
 PROMPT_CID = Cid("bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e")
 RESPONSE_CID = Cid("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
 ESCROW_WEI = Wei(1_000)
+STARTED_AT_MS = 1_750_000_000_000
 
 
 def requested(job_id: int = 1, *, block: int = 10, log: int = 0) -> InferenceRequested:
@@ -65,7 +67,8 @@ def failed_job(code: FailureCode, job_id: int = 1) -> Job:
 
 def answer(text: str = "hi there", *, n_tokens: int = 2, worker: Address = NODE) -> Answer:
     usage = Usage(3, n_tokens)
-    return Answer(RESPONSE_CID, worker, text, FinishReason.STOP, usage, "0x" + "ab" * 65)
+    receipt = "0x" + "ab" * 65
+    return Answer(RESPONSE_CID, worker, text, FinishReason.STOP, usage, receipt, STARTED_AT_MS)
 
 
 class ScriptedMarket:
@@ -110,7 +113,7 @@ class ScriptedMarket:
             raise given
         return given
 
-    async def published(self, job: Job, cid: Cid) -> Answer:
+    async def published(self, job: Job, word: AnswerPublished) -> Answer:
         given = self.answers.popleft() if self.answers else answer()
         if isinstance(given, GatewayError):
             raise given

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 from decentralized_vllm.protocol.errors import DvllmError
-from decentralized_vllm.protocol.ids import JobId
+from decentralized_vllm.protocol.ids import Cid, JobId
 from dvllm_worker.pipeline.ports import Onlooker
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import Stage
@@ -99,6 +99,9 @@ class JobLog:
     def on_text(self, job_id: JobId, text: str, n_tokens: int) -> None:
         """Answers are nobody's business but the requester's."""
 
+    def on_answer(self, job_id: JobId, cid: Cid, document: bytes) -> None:
+        """As with its text."""
+
 
 def stage_fields(row: JobRow) -> dict[str, Any]:
     """What is worth telling at this stage."""
@@ -138,3 +141,7 @@ class Onlookers:
     def on_text(self, job_id: JobId, text: str, n_tokens: int) -> None:
         for onlooker in self._onlookers:
             onlooker.on_text(job_id, text, n_tokens)
+
+    def on_answer(self, job_id: JobId, cid: Cid, document: bytes) -> None:
+        for onlooker in self._onlookers:
+            onlooker.on_answer(job_id, cid, document)

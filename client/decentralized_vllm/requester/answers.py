@@ -63,7 +63,12 @@ async def read_answer(
     Raises ContentUnavailable (no source has it now), and InvalidResponse or InvalidReceipt for one
     that is not this node's answer to this request.
     """
-    document = parse_response(await _first(sources, response_cid))
+    return verified_answer(await _first(sources, response_cid), request, worker)
+
+
+def verified_answer(data: bytes, request: RequestIdentity, worker: Address) -> ResponseDocument:
+    """Raises InvalidResponse, or InvalidReceipt for what is not this node's answer to this."""
+    document = parse_response(data)
     document.verify(request, worker)
     return document
 

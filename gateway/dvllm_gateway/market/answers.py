@@ -20,7 +20,7 @@ from dvllm_gateway.errors import NetworkUnavailable
 from dvllm_gateway.market.documents import Documents
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.services.task_jobs import Job
-from dvllm_gateway.services.task_market import Answer, Delivery
+from dvllm_gateway.services.task_market import Answer, AnswerPublished, Delivery
 
 JOBS_KEPT = 1024
 
@@ -48,9 +48,9 @@ class AnswerDesk:
         self._deployment = Deployment(network.identity.chain_id, network.coordinator.address)
         self._kept: OrderedDict[InferenceRequested, _Kept] = OrderedDict()
 
-    async def published(self, job: Job, cid: Cid) -> Answer:
+    async def published(self, job: Job, word: AnswerPublished) -> Answer:
         with as_gateway_errors():
-            return await self._answer(job, cid)
+            return await self._answer(job, word.cid, told=word.document)
 
     async def delivery(self, job: Job, reread: Rereads) -> Delivery:
         with as_gateway_errors():
@@ -68,16 +68,18 @@ class AnswerDesk:
         self._kept.pop(job.request, None)
         return Delivery(answer, price_wei)
 
-    async def _answer(self, job: Job, cid: Cid) -> Answer:
+    async def _answer(self, job: Job, cid: Cid, told: bytes | None = None) -> Answer:
         kept = self._keep(job)
         async with kept.reading:
             if kept.answer is None or (kept.answer.cid, kept.answer.worker) != (cid, job.node):
-                kept.answer = await self._read(job, cid, kept.identity)
+                kept.answer = await self._read(job, cid, kept.identity, told)
             return kept.answer
 
-    async def _read(self, job: Job, cid: Cid, identity: RequestIdentity) -> Answer:
+    async def _read(
+        self, job: Job, cid: Cid, identity: RequestIdentity, told: bytes | None
+    ) -> Answer:
         assert job.node is not None
-        document = await self._documents.read(cid, identity, job.node)
+        document = await self._documents.read(cid, identity, job.node, told=told)
         return Answer(
             cid=cid,
             worker=document.node,
@@ -85,6 +87,7 @@ class AnswerDesk:
             finish_reason=document.finish_reason,
             usage=document.usage,
             receipt="0x" + document.signature.hex(),
+            started_at_ms=document.timing.started_at_ms,
         )
 
     def _keep(self, job: Job) -> _Kept:

@@ -23,7 +23,14 @@ from dvllm_gateway.market.submitter import Submitter
 from dvllm_gateway.market.terms import TermsBook
 from dvllm_gateway.market.till import Till
 from dvllm_gateway.services.task_jobs import Job, JobWatch
-from dvllm_gateway.services.task_market import Answer, Delivery, NodeWord, Order, Quote
+from dvllm_gateway.services.task_market import (
+    Answer,
+    AnswerPublished,
+    Delivery,
+    NodeWord,
+    Order,
+    Quote,
+)
 from dvllm_gateway.services.tasks import TaskRequest
 
 
@@ -124,8 +131,8 @@ class ChainMarket:
     async def delivery(self, job: Job) -> Delivery:
         return await self._answers.delivery(job, self._reread)
 
-    async def published(self, job: Job, cid: Cid) -> Answer:
-        return await self._answers.published(job, cid)
+    async def published(self, job: Job, word: AnswerPublished) -> Answer:
+        return await self._answers.published(job, word)
 
     async def document(self, worker: Address, cid: Cid) -> ResponseDocument:
         with as_gateway_errors():

@@ -3,9 +3,15 @@
 from collections import OrderedDict
 from typing import Protocol
 
+from decentralized_vllm.content.cid import is_block_of
 from decentralized_vllm.protocol.ids import Address, Cid
 from decentralized_vllm.protocol.responses import RequestIdentity, ResponseDocument
-from decentralized_vllm.requester.answers import ReadsFiles, read_again, read_answer
+from decentralized_vllm.requester.answers import (
+    ReadsFiles,
+    read_again,
+    read_answer,
+    verified_answer,
+)
 
 MAX_KEPT_BYTES = 64 << 20  # in memory, as `_weight` guesses it: nodes decide how long these are
 
@@ -25,9 +31,17 @@ class Documents:
         self._room = max_kept_bytes
         self._kept: OrderedDict[Cid, ResponseDocument] = OrderedDict()
 
-    async def read(self, cid: Cid, request: RequestIdentity, node: Address) -> ResponseDocument:
-        """Held against the chain. Raises ContentUnavailable, InvalidResponse, InvalidReceipt."""
-        document = await read_answer(await self._sources(node), cid, request, node)
+    async def read(
+        self, cid: Cid, request: RequestIdentity, node: Address, *, told: bytes | None = None
+    ) -> ResponseDocument:
+        """Held against the chain; what was `told` is taken if it is what the CID names.
+
+        Raises ContentUnavailable, InvalidResponse, InvalidReceipt.
+        """
+        if told is not None and is_block_of(cid, told):
+            document = verified_answer(told, request, node)
+        else:
+            document = await read_answer(await self._sources(node), cid, request, node)
         if document.logprobs is not None or document.tool_calls:
             self._keep(cid, document)
         return document

@@ -1,7 +1,8 @@
 """What a node tells of a job while it works, as the services understand it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.requester.node_door import NodeDoor
@@ -48,9 +49,17 @@ def word_of(event: ServerEvent) -> NodeWord | None:
         if isinstance(text, str) and isinstance(n_tokens, int):
             return AnswerGoesOn(text, max(0, min(n_tokens, MAX_TOKENS_AT_ONCE)))
     elif event.name == "stage":
-        stage, cid = fields.get("stage"), fields.get("response_cid")
-        if stage == "generating":
-            return AnswerBegins()
-        if stage in _READABLE and isinstance(cid, str):
-            return AnswerPublished(Cid(cid))
+        return _word_of_stage(fields)
     return None
+
+
+def _word_of_stage(fields: Mapping[str, Any]) -> NodeWord | None:
+    stage, cid = fields.get("stage"), fields.get("response_cid")
+    if stage == "generating":
+        return AnswerBegins()
+    if not isinstance(cid, str):
+        return None
+    document = fields.get("response")
+    if stage == "generated" and isinstance(document, str):
+        return AnswerPublished(Cid(cid), document.encode("utf-8", "replace"))
+    return AnswerPublished(Cid(cid)) if stage in _READABLE else None

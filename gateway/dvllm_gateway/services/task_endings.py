@@ -19,10 +19,18 @@ _FAILURES = {
 
 
 def completed(record: TaskRecord, job: Job, delivery: Delivery, *, now_ms: int) -> TaskRecord:
-    """Never costs more than was reserved, whatever the chain took."""
+    """Never costs more than was reserved, whatever the chain took.
+
+    Where the task was not watched when its answer began, the node's word on it counts, as far as
+    it can be true.
+    """
+    told_ms = min(max(delivery.answer.started_at_ms, record.created_at_ms), now_ms)
+    started_at_ms = record.started_at_ms or told_ms
     return replace(
         with_answer(record, job, delivery.answer),
         state=TaskState.COMPLETED,
+        submitted_at_ms=record.submitted_at_ms or started_at_ms,
+        started_at_ms=started_at_ms,
         completed_at_ms=now_ms,
         cost_wei=Wei(min(delivery.price_wei, record.reserved_wei)),
     )

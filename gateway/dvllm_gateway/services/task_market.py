@@ -43,7 +43,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A node's answer to a job, its receipt checked. `receipt` is the signature, 0x hex."""
+    """A node's answer to a job, its receipt checked. `receipt` is the signature, 0x hex.
+
+    `started_at_ms` is Unix time by the node's clock.
+    """
 
     cid: Cid
     worker: Address
@@ -51,6 +54,7 @@ class Answer:
     finish_reason: FinishReason
     usage: Usage
     receipt: str
+    started_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,10 @@ class AnswerGoesOn:
 
 @dataclass(frozen=True, slots=True)
 class AnswerPublished:
+    """`document` if the node told it whole: bytes that may or may not be what `cid` names."""
+
     cid: Cid
+    document: bytes | None = None
 
 
 NodeWord = AnswerBegins | AnswerGoesOn | AnswerPublished
@@ -106,7 +113,7 @@ class Market(Protocol):
         """Of a delivered job. Raises NetworkUnavailable (for now) and TaskFailed: what was
         delivered is no answer of this node to this job."""
 
-    async def published(self, job: Job, cid: Cid) -> Answer:
+    async def published(self, job: Job, word: AnswerPublished) -> Answer:
         """What the lease holder published, before it is delivered. Raises as `delivery`."""
 
     async def document(self, worker: Address, cid: Cid) -> ResponseDocument:

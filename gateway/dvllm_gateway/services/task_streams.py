@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 
-from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.jobs import JobStatus
 from dvllm_gateway.errors import NetworkUnavailable, TaskFailed
 from dvllm_gateway.services.live_tasks import LiveTask
@@ -92,14 +91,14 @@ class NodeListener:
                         self._pause_s = FIRST_PAUSE_S
                         attempt.add(text, n_tokens)
                         self._on_words(self._relay.n_tokens)
-                    case AnswerPublished(cid):
-                        await self._take(job, cid)
+                    case AnswerPublished():
+                        await self._take(job, word)
                 if self._relay.is_over:
                     return
 
-    async def _take(self, job: Job, cid: Cid) -> None:
+    async def _take(self, job: Job, word: AnswerPublished) -> None:
         try:
-            answer = await self._market.published(job, cid)
+            answer = await self._market.published(job, word)
         except TaskFailed as error:  # the chain has the last word on it
             log.warning("answer_refused", extra={"job_id": job.id, "reason": error.message})
             return

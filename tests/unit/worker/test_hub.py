@@ -11,12 +11,13 @@ from dvllm_worker.http.hub import (
     JOBS_REMEMBERED,
     LISTENERS_PER_JOB,
     MAX_EARLY,
+    MAX_TOLD_ANSWER_BYTES,
     JobHub,
     TooManyListeners,
 )
 from dvllm_worker.http.inbox import QUEUE_LENGTH, Notice
 from dvllm_worker.pipeline.stages import Stage
-from tests.support.jobs import RESPONSE_CID, row
+from tests.support.jobs import PROMPT_CID, RESPONSE_CID, row
 
 J1 = JobId(1)
 
@@ -144,3 +145,33 @@ async def test_many_jobs__old_ones_are_forgotten() -> None:
         hub.on_stage(replace(row(number + 1), stage=Stage.LOST))
     hub.on_text(J1, "too late to be kept", 1)
     assert names(await collect(hub, JOBS_REMEMBERED + 1)) == ["stage", "end"]
+
+
+@pytest.mark.parametrize(
+    ("document", "is_told"),
+    [
+        (b"{}", True),
+        (b"x" * MAX_TOLD_ANSWER_BYTES, True),
+        (b"x" * (MAX_TOLD_ANSWER_BYTES + 1), False),
+    ],
+)
+async def test_on_answer__told_with_its_stage_unless_it_is_long(
+    document: bytes, is_told: bool
+) -> None:
+    hub = JobHub()
+    hub.on_stage(row(1, Stage.GENERATING))
+    hub.on_answer(J1, RESPONSE_CID, document)
+    hub.on_stage(row(1, Stage.GENERATED, response_cid=RESPONSE_CID))
+    hub.on_stage(row(1, Stage.FINAL, response_cid=RESPONSE_CID))
+    generated, final = (await collect(hub))[1:3]
+    assert generated.data.get("response") == (document.decode() if is_told else None)
+    assert "response" not in final.data
+
+
+async def test_on_answer__another_one_became_the_jobs__not_told() -> None:
+    hub = JobHub()
+    hub.on_stage(row(1, Stage.GENERATING))
+    hub.on_answer(J1, PROMPT_CID, b"{}")
+    hub.on_stage(row(1, Stage.GENERATED, response_cid=RESPONSE_CID))
+    hub.on_stage(row(1, Stage.FINAL))
+    assert "response" not in (await collect(hub))[1].data

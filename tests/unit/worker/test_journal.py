@@ -230,6 +230,8 @@ class Listener:
 
     def on_text(self, job_id: int, text: str, n_tokens: int) -> None: ...
 
+    def on_answer(self, job_id: int, cid: str, document: bytes) -> None: ...
+
 
 async def test_told_journal__each_new_stage_once_and_nothing_of_others(database: Database) -> None:
     listener = Listener()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from decentralized_vllm.protocol.errors import DvllmError, RetryableError
-from decentralized_vllm.protocol.ids import JobId
+from decentralized_vllm.protocol.ids import Cid, JobId
 from dvllm_worker.http.inbox import Inbox, Notice
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import CLOSED, Stage
@@ -16,6 +16,7 @@ from dvllm_worker.pipeline.stages import CLOSED, Stage
 JOBS_REMEMBERED = 512
 LISTENERS_PER_JOB = 8
 MAX_EARLY = 1024
+MAX_TOLD_ANSWER_BYTES = 16 * 1024  # a longer one is read by its CID
 
 
 class TooManyListeners(RetryableError):
@@ -27,6 +28,7 @@ class _Channel:
     stages: list[Notice] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     n_tokens: int = 0
+    answer: tuple[Cid, str] | None = None
     end: Notice | None = None
     inboxes: list[Inbox] = field(default_factory=list)
 
@@ -79,6 +81,10 @@ class JobHub:
         if row.stage is Stage.GENERATING:
             channel.text, channel.n_tokens = [], 0  # a restart makes a new answer
         notice = stage_notice(row)
+        if row.stage is Stage.GENERATED and channel.answer is not None:
+            cid, document = channel.answer
+            if cid == row.response_cid:
+                notice.data["response"] = document
         channel.stages.append(notice)
         channel.tell(notice)
         if row.stage in CLOSED:
@@ -95,6 +101,12 @@ class JobHub:
         channel.text.append(text)
         channel.n_tokens += n_tokens
         channel.tell(text_notice(text, n_tokens))
+
+    def on_answer(self, job_id: JobId, cid: Cid, document: bytes) -> None:
+        """Told along with its stage, which spares whoever listens another request for it."""
+        channel = self._channels.get(job_id)
+        if channel is not None and len(document) <= MAX_TOLD_ANSWER_BYTES:
+            channel.answer = cid, document.decode()
 
     @contextmanager
     def listen(self, row: JobRow) -> Iterator[Inbox]:

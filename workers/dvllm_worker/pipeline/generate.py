@@ -93,7 +93,9 @@ class Generate:
         transcript = await self._listen(loaded, engine, watch)
         elapsed_s = watch.elapsed_s
         document = document_of(loaded, transcript, watch.timing(), engine.identity(), self._me)
-        cid = await self._shelf.keep(self._signer.sign(document).to_bytes())
+        signed = self._signer.sign(document).to_bytes()
+        cid = await self._shelf.keep(signed)
+        self._onlooker.on_answer(loaded.job.key.job_id, cid, signed)
         return Generation(loaded.job, cid, transcript.usage), elapsed_s
 
     async def _listen(self, loaded: LoadedJob, engine: Engine, watch: Stopwatch) -> Transcript:

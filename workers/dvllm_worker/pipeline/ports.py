@@ -123,3 +123,6 @@ class Onlooker(Protocol):
         """Something failed and is tried again."""
 
     def on_text(self, job_id: JobId, text: str, n_tokens: int) -> None: ...
+
+    def on_answer(self, job_id: JobId, cid: Cid, document: bytes) -> None:
+        """The signed answer is on this disk. That it stays the job's is told by its stage."""

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 
+from decentralized_vllm.content.cid import RAW, hash_block
 from decentralized_vllm.protocol.errors import ContentUnavailable, InvalidResponse
 from decentralized_vllm.protocol.generation import TokenLogprob
-from decentralized_vllm.protocol.ids import Cid
+from decentralized_vllm.protocol.ids import Cid, JobId
 from decentralized_vllm.protocol.responses import ResponseDocument, parse_response
 from dvllm_gateway.market.documents import Documents
 from tests.support import vectors
@@ -86,3 +87,28 @@ async def test_read__another_jobs_answer__is_refused_and_not_kept():
     node.answers.clear()
     with pytest.raises(ContentUnavailable):
         await book.again(ONE, PLAIN.node)
+
+
+def cid_of(data: bytes) -> Cid:
+    return Cid(hash_block(data, version=1, codec=RAW).text())
+
+
+async def test_read__told_by_its_node__nobody_is_asked():
+    node, told = Node(), PLAIN.to_bytes()
+    found = await documents(node).read(cid_of(told), PLAIN.request, PLAIN.node, told=told)
+    assert found == PLAIN
+    assert node.n_reads == 0
+
+
+async def test_read__told_something_else__the_named_one_is_read():
+    node = Node(bafkone=PLAIN)
+    assert await documents(node).read(ONE, PLAIN.request, PLAIN.node, told=b"{}") == PLAIN
+    assert node.n_reads == 1
+
+
+async def test_read__told_what_is_no_answer_to_this__refused():
+    told = PLAIN.to_bytes()
+    with pytest.raises(InvalidResponse):
+        await documents(Node()).read(
+            cid_of(told), replace(PLAIN.request, job_id=JobId(99)), PLAIN.node, told=told
+        )
