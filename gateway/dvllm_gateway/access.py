@@ -8,6 +8,7 @@ from decentralized_vllm.protocol.ids import Address
 from dvllm_gateway.server_secret import server_secret
 from dvllm_gateway.services.api_keys import ApiKeyService
 from dvllm_gateway.services.auth import Authentication
+from dvllm_gateway.services.guesses import Guesses
 from dvllm_gateway.services.limits import Budgets, RateLimits, read_rate
 from dvllm_gateway.services.origins import PublicOrigins
 from dvllm_gateway.services.rate_memory import MemoryWindows
@@ -47,6 +48,7 @@ def authentication(
         WalletLogins(SqlLoginNonceStore(database), wallets, origins, chain_id),
         ScopePolicy.of(settings.auth.operators),
         owner=owner,
+        guesses=Guesses(read_rate(settings.limits.bad_credentials, "limits.bad_credentials")),
     )
 
 

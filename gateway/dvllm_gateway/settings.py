@@ -115,6 +115,7 @@ class LimitsSection(Section):
     deploy: str = "10/hour"
     auth: TextList = Field(("20/minute", "100/hour"), description="logins; each of them holds")
     tokens: str = "1000000/minute"
+    bad_credentials: str = Field("60/minute", description="from one address, at one gateway")
     redis_url: SecretStr | None = Field(None, description="count together with other gateways")
 
 

@@ -10,8 +10,10 @@ from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, s
 from dvllm_gateway.ids import AccountId
 from dvllm_gateway.services.api_keys import ApiKeyService
 from dvllm_gateway.services.auth import Authentication
+from dvllm_gateway.services.guesses import GUESSES, Guesses
 from dvllm_gateway.services.identity import Credentials
 from dvllm_gateway.services.origins import PublicOrigins
+from dvllm_gateway.services.ports import Rate
 from dvllm_gateway.services.principal_cache import PrincipalCache
 from dvllm_gateway.services.scopes import ScopePolicy
 from dvllm_gateway.services.siwe import WalletLogins
@@ -65,6 +67,7 @@ class AuthParts:
     operators: frozenset[AccountId] = frozenset()
     owner: Address = NOT_MINE
     chain_error: Exception | None = None
+    guesses: Rate = GUESSES
 
     def __post_init__(self) -> None:
         policy, wallets = ScopePolicy(self.operators), Wallets(self.contracts)
@@ -82,6 +85,7 @@ class AuthParts:
             WalletLogins(self.login_nonces, wallets, origins, CHAIN_ID, clock=self.clock),
             policy,
             owner=self._owner,
+            guesses=Guesses(self.guesses, clock=self.clock),
         )
 
     async def _owner(self) -> Address:

@@ -290,7 +290,7 @@ class MemoryAuth:
             return Principal(AccountId(address.lower()), scopes, Method.WALLET, address)
         return None
 
-    async def identify_key(self, secret: str) -> Principal:
+    async def identify_key(self, secret: str, *, address: str = "") -> Principal:
         try:
             return self.keys.by_secret[secret]
         except KeyError:

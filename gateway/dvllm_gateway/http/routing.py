@@ -170,4 +170,4 @@ def _credentials(operation: Operation, request: web.Request, raw: bytes) -> Cred
     if not operation.reads_body:
         digest = request.headers.get(CONTENT_DIGEST, digest).lower()
     target = HttpRequest(request.host, request.method, request.raw_path, digest)
-    return Credentials(request.headers, target)
+    return Credentials(request.headers, target, request[VISIT].address)

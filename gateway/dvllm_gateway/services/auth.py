@@ -2,7 +2,8 @@
 
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from decentralized_vllm.protocol.errors import InvalidDocument, InvalidSignature
@@ -11,6 +12,7 @@ from decentralized_vllm.protocol.request_auth import form_digest
 from dvllm_gateway.errors import Unauthenticated
 from dvllm_gateway.ids import account_of
 from dvllm_gateway.services.api_keys import ApiKeyService
+from dvllm_gateway.services.guesses import Guesses
 from dvllm_gateway.services.identity import Challenge, Credentials, NewApiKey
 from dvllm_gateway.services.principals import Method, Principal, Scope
 from dvllm_gateway.services.scopes import ScopePolicy
@@ -42,25 +44,44 @@ class Authentication:
         policy: ScopePolicy,
         *,
         owner: Callable[[], Awaitable[Address]],
+        guesses: Guesses | None = None,
     ) -> None:
         self._keys = keys
         self._requests = requests
         self._logins = logins
         self._policy = policy
         self._owner = owner
+        self._guesses = guesses or Guesses()
 
     async def identify(self, credentials: Credentials) -> Principal | None:
         authorization = credentials.headers.get("Authorization")
         if authorization is None:
             return None
-        scheme, _, value = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            return await self.identify_key(value.strip())
-        if scheme.lower() == "signature":
-            return await self._signer_of(credentials)
-        raise _refusal("an unknown scheme")
+        async with self._counted(credentials.address):
+            scheme, _, value = authorization.partition(" ")
+            if scheme.lower() == "bearer":
+                return await self._holder_of(value.strip())
+            if scheme.lower() == "signature":
+                return await self._signer_of(credentials)
+            raise _refusal("an unknown scheme")
 
-    async def identify_key(self, secret: str) -> Principal:
+    async def identify_key(self, secret: str, *, address: str = "") -> Principal:
+        async with self._counted(address):
+            return await self._holder_of(secret)
+
+    @asynccontextmanager
+    async def _counted(self, address: str) -> AsyncIterator[None]:
+        """The address first: a flood of wrong credentials must not reach the database."""
+        if address:
+            await self._guesses.check(address)
+        try:
+            yield
+        except Unauthenticated:
+            if address:
+                await self._guesses.note(address)
+            raise
+
+    async def _holder_of(self, secret: str) -> Principal:
         principal = await self._keys.principal_of(secret)
         if principal is None:
             raise _refusal("no key in force")

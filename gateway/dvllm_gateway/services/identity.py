@@ -49,18 +49,23 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What of a request proves who sent it. `headers` are case-insensitive."""
+    """What of a request proves who sent it. `headers` are case-insensitive.
+
+    `address` on the net is counted by if they are wrong, unless it is "".
+    """
 
     headers: Mapping[str, str]
     request: HttpRequest
+    address: str = ""
 
 
 class Authenticator(Protocol):
     async def identify(self, credentials: Credentials) -> Principal | None:
-        """None for a request without credentials. Raises Unauthenticated for bad ones."""
+        """None for a request without credentials. Raises Unauthenticated for bad ones, and
+        RateLimited without a look at them after too many from that address."""
 
-    async def identify_key(self, secret: str) -> Principal:
-        """By an API key alone, as a WebSocket's first frame brings it. Raises Unauthenticated."""
+    async def identify_key(self, secret: str, *, address: str = "") -> Principal:
+        """By an API key alone, as a WebSocket's first frame brings it. Raises as `identify`."""
 
     async def with_owner(self, principal: Principal) -> Principal:
         """With the scope `owner` if its wallet signed this request and owns the models just now.

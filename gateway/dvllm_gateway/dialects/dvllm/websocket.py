@@ -118,9 +118,14 @@ class DvllmConversation:
 
     # ------------------------------------------------------------ logins
 
+    @property
+    def _address(self) -> str:
+        assert self._request is not None
+        return self._request[VISIT].address
+
     async def _login(self, login: KeyAuth | WalletAuth) -> None:
         if isinstance(login, KeyAuth):
-            if await self._admit(self._core.auth.identify_key(login.token)):
+            if await self._admit(self._core.auth.identify_key(login.token, address=self._address)):
                 self.key = login.token
         else:
             headers = _headers_of(login)
@@ -146,9 +151,8 @@ class DvllmConversation:
 
     async def _count(self) -> None:
         """Frames count as calls do. Raises RateLimited."""
-        request = self._request
-        assert request is not None
-        visit = request[VISIT]
+        assert self._request is not None
+        visit = self._request[VISIT]
         caller = self.account or f"ip:{visit.address}"
         await self._core.limits.count(visit.dialect, "status", self._rate, caller, spends=False)
 
@@ -216,7 +220,7 @@ def _headers_of(login: WalletAuth) -> dict[str, str]:
 
 def _credentials(request: web.Request, headers: Mapping[str, str]) -> Credentials:
     signed = HttpRequest(request.host, "GET", request.raw_path, body_digest(b""))
-    return Credentials(headers, signed)
+    return Credentials(headers, signed, request[VISIT].address)
 
 
 def _now_ms() -> int:

@@ -12,6 +12,7 @@ from yarl import URL
 
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
 from dvllm_gateway.http.options import HttpOptions
+from dvllm_gateway.services.guesses import GUESSES
 from dvllm_gateway.services.ports import Rate
 from tests.support.auth_parts import NOW_S
 from tests.support.toy_dialect import SECRET_TEXT, Served, served_toy
@@ -121,6 +122,19 @@ async def test_limit__when_it_is_used_up__is_429_and_tells_when(tmp_path: Path) 
         assert 0 < int(headers["Retry-After"]) <= 120
         assert headers["X-RateLimit-Limit"] == "2"
         assert headers["X-RateLimit-Remaining"] == "0"
+
+
+async def test_limit__flood_of_wrong_keys__is_429_without_a_look_at_them(tmp_path: Path) -> None:
+    async with served_toy(tmp_path) as toy:
+        wrong = {"Authorization": "Bearer dvk_abcdefgh_" + "B" * 43}
+        for _ in range(GUESSES.n_calls):
+            assert (await toy.ask("GET", "/toys/things/a", headers=wrong))[0] == 401
+        n_reads = toy.auth.key_store.n_reads
+        status, body, headers = await toy.ask("GET", "/toys/things/a", headers=wrong)
+
+        assert (status, body["oops"]) == (429, "rate_limited")
+        assert int(headers["Retry-After"]) > 0
+        assert toy.auth.key_store.n_reads == n_reads
 
 
 async def test_limit__of_an_account__is_not_its_neighbour_s(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dvllm_gateway.services.limits import Budgets, RateLimits, read_rate
 from dvllm_gateway.services.ports import Rate
 from dvllm_gateway.services.rate_memory import MemoryWindows
 from dvllm_gateway.services.rate_windows import Counted
+from tests.support.auth_parts import Clock
 
 HOUR_S = 3600
 TABLE = Rate(5, HOUR_S)
@@ -96,6 +97,18 @@ async def test_count__logins__both_rates_hold() -> None:
     desk = RateLimits(MemoryWindows(), budgets)
     states = [await desk.count("dvllm", "auth", WIDE, "ip:::", spends=False) for _ in range(3)]
     assert [(state.limit, state.remaining) for state in states] == [(3, 2), (3, 1), (3, 0)]
+
+
+async def test_count__logins__a_hundred_an_hour() -> None:
+    clock = Clock()
+    desk = RateLimits(MemoryWindows(clock=clock))
+    for _ in range(100):
+        await desk.count("dvllm", "auth", Rate(20, 60), "ip:::", spends=False)
+        clock.now_s += 5
+    with pytest.raises(RateLimited) as refused:
+        await desk.count("dvllm", "auth", Rate(20, 60), "ip:::", spends=False)
+    assert refused.value.retry_after_s
+    assert refused.value.retry_after_s > 60
 
 
 async def test_count__many_at_once__exactly_as_many_as_allowed() -> None:
