@@ -129,6 +129,7 @@ def test_required__not_of_the_grammar__unavailable(text: str) -> None:
 def test_chosen__pieces__put_together_beside_the_text() -> None:
     deltas = [
         {"content": "Let me see"},
+        {"tool_calls": [{"index": 0, "id": None, "function": None}]},
         {"tool_calls": [call(0, "f", "", "functions.f:0")]},
         {"tool_calls": [call(0, None, '{"a"'), call(1, "g", "{}", "no good id")]},
         {"tool_calls": [call(0, None, ":1}")]},

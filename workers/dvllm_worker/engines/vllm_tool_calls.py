@@ -31,7 +31,7 @@ class CallDelta(BaseModel):
 
     index: int = 0
     id: str | None = None
-    function: _Function = _Function()
+    function: _Function | None = None
 
 
 class CallReader(Protocol):
@@ -136,8 +136,9 @@ class _Growing:
 
     def add(self, delta: CallDelta) -> None:
         self.id = self.id or delta.id or ""
-        self.name += delta.function.name or ""
-        self.arguments += delta.function.arguments or ""
+        if delta.function is not None:
+            self.name += delta.function.name or ""
+            self.arguments += delta.function.arguments or ""
 
     def to_call(self, spare_id: str) -> ToolCall:
         return ToolCall(_known_id(self.id) or spare_id, self.name, self.arguments)
