@@ -147,6 +147,7 @@ class LocalStore(PinningStore):
 
     async def _block_is_bad(self, cid: ParsedCid) -> None:
         """A damaged file would count as present for ever; now a good copy can take its place."""
+        await super()._block_is_bad(cid)
         with disk_errors(self._setting, self._root):
             size = len(self._read_block(cid))
             self._files.delete(cid.multihash)

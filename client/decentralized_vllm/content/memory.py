@@ -50,6 +50,7 @@ class MemoryStore(PinningStore):
         return doomed
 
     async def _block_is_bad(self, cid: ParsedCid) -> None:
+        await super()._block_is_bad(cid)
         self.blocks.pop(cid.multihash, None)
 
     def _pin(self, cids: Sequence[Cid]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import ContentUnavailable
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import Progress
+
+PINS_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class PinningStore(VerifyingReads):
         self.profile = profile
         self._gate = ImportGate()
         self._pins_to_write = Grouped(self._write_pins)
+        self._pinned_lately: OrderedDict[Cid, None] = OrderedDict()
+        self._n_unpinned = 0
 
     @abstractmethod
     def _read_block(self, cid: ParsedCid) -> bytes:
@@ -93,6 +98,9 @@ class PinningStore(VerifyingReads):
 
     @abstractmethod
     def _usage(self) -> StoreUsage: ...
+
+    async def _block_is_bad(self, cid: ParsedCid) -> None:
+        self._pinned_lately.clear()  # it may belong to any of them
 
     async def _load_block(self, cid: ParsedCid) -> bytes:
         return await asyncio.to_thread(self._read_block, cid)
@@ -138,13 +146,18 @@ class PinningStore(VerifyingReads):
     async def pin(self, cid: Cid) -> None:
         """Raises ContentUnavailable unless the whole tree is here. Durable when it returns."""
         root = parse_cid(cid)
+        if root.text() in self._pinned_lately:
+            return
         async with self._gate.adding():
             await asyncio.to_thread(self._flush_tree, root)
             await self._pin_together(root.text())
 
     async def unpin(self, cid: Cid) -> None:
         """Not pinned is no error: the outcome is the same."""
-        await asyncio.to_thread(self._unpin, parse_cid(cid).text())
+        root = parse_cid(cid).text()
+        self._n_unpinned += 1  # a pin that is under way may come before or after
+        self._pinned_lately.pop(root, None)
+        await asyncio.to_thread(self._unpin, root)
 
     async def pins(self) -> list[Cid]:
         return await asyncio.to_thread(self._pinned)
@@ -178,6 +191,7 @@ class PinningStore(VerifyingReads):
         A cancelled caller waits for it all the same, and keeps the gate closed meanwhile: the
         collector must not come between a tree and its pin.
         """
+        n_unpinned = self._n_unpinned
         pinning = asyncio.ensure_future(self._pins_to_write(cid))
         try:
             await asyncio.wait([pinning])
@@ -185,6 +199,13 @@ class PinningStore(VerifyingReads):
             await asyncio.wait([pinning])
             raise
         pinning.result()
+        if n_unpinned == self._n_unpinned:
+            self._remember_pin(cid)
+
+    def _remember_pin(self, cid: Cid) -> None:
+        self._pinned_lately[cid] = None
+        if len(self._pinned_lately) > PINS_REMEMBERED:
+            self._pinned_lately.popitem(last=False)
 
     async def _write_pins(self, cids: Sequence[Cid]) -> list[Exception | None]:
         await asyncio.to_thread(self._pin, cids)

@@ -159,6 +159,31 @@ async def test_pin__part_of_the_tree_missing__is_unavailable(store: PinningStore
     assert await store.pins() == []
 
 
+async def test_pin__again_after_an_unpin__is_pinned(store: PinningStore) -> None:
+    cid = await store.add_bytes(b"a prompt")
+    await asyncio.gather(store.pin(cid), store.unpin(cid))
+    await store.unpin(cid)
+    assert await store.pins() == []
+    await store.pin(cid)
+    assert await store.pins() == [cid]
+
+
+async def test_pin__again_after_damage_was_seen__is_unavailable(
+    store: PinningStore, tmp_path: Path
+) -> None:
+    cid = await store.add_bytes(b"a prompt")
+    multihash = parse_cid(cid).multihash
+    if isinstance(store, MemoryStore):
+        store.blocks[multihash] = b"damaged"
+    else:
+        assert isinstance(store, LocalStore)
+        store._files.path(multihash).write_bytes(b"damaged")
+    with pytest.raises(ContentMismatch):
+        await store.get_block(cid)
+    with pytest.raises(ContentUnavailable):
+        await store.pin(cid)
+
+
 async def test_collect_garbage__during_an_import__waits_for_its_pin(store: PinningStore) -> None:
     async with store.importing() as run:
         block = b"not pinned yet"

@@ -8,6 +8,8 @@ from decentralized_vllm.protocol.documents import MAX_RESPONSE_BYTES
 from decentralized_vllm.protocol.errors import ContentMismatch
 from decentralized_vllm.protocol.ids import Cid
 
+ANSWERS_AT_HAND = 64
+
 
 class Mirror(Protocol):
     """A store beside the own one, such as a Kubo that others reach."""
@@ -24,15 +26,23 @@ class LocalShelf:
     def __init__(self, own: PinningStore, mirrors: Sequence[Mirror] = ()) -> None:
         self._own = own
         self._mirrors = mirrors
+        self._to_mirror: dict[Cid, bytes] = {}  # kept by this process, and about to be published
 
     async def keep(self, data: bytes) -> Cid:
-        return await self._own.add_bytes(data)
+        cid = await self._own.add_bytes(data)
+        if self._mirrors:
+            self._to_mirror[cid] = data
+            if len(self._to_mirror) > ANSWERS_AT_HAND:  # lost leases are never published
+                del self._to_mirror[next(iter(self._to_mirror))]
+        return cid
 
     async def publish(self, cid: Cid, *, prompt_cid: Cid) -> None:
         await self._own.pin(prompt_cid)
         if not self._mirrors:
             return
-        data = await self._own.read_bytes(cid, max_bytes=MAX_RESPONSE_BYTES)
+        data = self._to_mirror.pop(cid, None)
+        if data is None:
+            data = await self._own.read_bytes(cid, max_bytes=MAX_RESPONSE_BYTES)
         for mirror in self._mirrors:
             copied = await mirror.add_bytes(data)
             if copied != cid:

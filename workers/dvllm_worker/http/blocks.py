@@ -6,7 +6,6 @@ and they hash to what the chain already says.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -14,14 +13,13 @@ from aiohttp import web
 from decentralized_vllm.content.car import CarReader
 from decentralized_vllm.content.cid import ParsedCid, check_block, parse_cid
 from decentralized_vllm.content.nodes import DirectoryNode, decode_block
-from decentralized_vllm.content.store import PinningStore
+from decentralized_vllm.content.store import Import, PinningStore
 from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
 from decentralized_vllm.protocol.errors import (
     ContentError,
     ContentMalformed,
     ContentMismatch,
     ContentTooLarge,
-    ContentUnavailable,
     InvalidCid,
     StorageFull,
 )
@@ -45,6 +43,12 @@ class _Block:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Received:
+    blocks: list[_Block]
+    is_whole: bool
+
+
 class BlockDoor:
     def __init__(self, jobs: JobsSoonKnown, own: PinningStore, arrivals: Arrivals) -> None:
         self._jobs = jobs
@@ -60,8 +64,8 @@ class BlockDoor:
         prompt_cid = row.request.prompt_cid
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
-                blocks = await read_prompt_blocks(parse_cid(prompt_cid), _body(request))
-            await self._keep(prompt_cid, blocks)
+                received = await read_prompt_blocks(parse_cid(prompt_cid), _body(request))
+            await self._keep(prompt_cid, received)
         except TimeoutError:
             return refusal(408, f"the body took longer than {BODY_TIMEOUT_S:.0f} s")
         except ContentTooLarge as error:
@@ -71,17 +75,24 @@ class BlockDoor:
         except StorageFull as error:
             return refusal(507, error.message)
         self._arrivals.tell(prompt_cid)
-        return web.json_response({"accepted": len(blocks)})
+        return web.json_response({"accepted": len(received.blocks)})
 
-    async def _keep(self, prompt_cid: Cid, blocks: list[_Block]) -> None:
+    async def _keep(self, prompt_cid: Cid, received: _Received) -> None:
         """Pinned, so that no collection takes the prompt before it is read."""
-        for block in blocks:
-            await self._own.put_block(block.cid.text(), block.data)
-        with suppress(ContentUnavailable):  # a directory, which did not come whole
-            await self._own.pin(prompt_cid)
+        async with self._own.importing() as run:
+            await asyncio.to_thread(_store, run, received.blocks)
+            if received.is_whole:
+                await run.pin(prompt_cid)
 
 
-async def read_prompt_blocks(root: ParsedCid, body: AsyncIterator[bytes]) -> list[_Block]:
+def _store(run: Import, blocks: list[_Block]) -> None:
+    """In one trip to a thread: most prompts are one block."""
+    for block in blocks:
+        run.sink(block.cid, block.data)
+    run.flush_now()
+
+
+async def read_prompt_blocks(root: ParsedCid, body: AsyncIterator[bytes]) -> _Received:
     """The verified blocks of one file, parents first and nothing beside it.
 
     Of a directory only the root is taken: enough for the pipeline to see that it is no prompt.
@@ -100,13 +111,13 @@ async def read_prompt_blocks(root: ParsedCid, body: AsyncIterator[bytes]) -> lis
         blocks.append(_Block(cid, data))
         node = decode_block(cid, data)
         if isinstance(node, DirectoryNode):
-            return blocks
+            return _Received(blocks, is_whole=False)
         wanted.update((part.cid.digest, part.cid) for part in node.parts)
         if len(blocks) + len(wanted) > MAX_BLOCKS:
             raise ContentTooLarge(f"a prompt of more than {MAX_BLOCKS} blocks")
     if wanted:
         raise ContentMalformed(f"{len(wanted)} blocks of the prompt are missing")
-    return blocks
+    return _Received(blocks, is_whole=True)
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:
