@@ -22,6 +22,7 @@ from eth_utils.abi import (
 from eth_utils.address import to_checksum_address
 from pydantic_core import from_json
 
+from decentralized_vllm.chain.flat_decoder import flat_decoder
 from decentralized_vllm.protocol.errors import AbiMismatch
 
 ADDRESSES_KEPT = 4096
@@ -132,7 +133,8 @@ def _types(components: list[Any]) -> tuple[str, ...]:
 
 def _decoded(what: str, types: tuple[str, ...], data: bytes) -> tuple[Any, ...]:
     try:
-        values = _decoder().decode(types, data)
+        decode = flat_decoder(types)
+        values = _decoder().decode(types, data) if decode is None else decode(data)
     except (DecodingError, OverflowError) as error:
         raise AbiMismatch(
             "contract_address", f"{what} does not decode as this library expects"
