@@ -36,7 +36,8 @@ class FeedSettings:
 
     confirmations: 1 acts on the latest block, 3 on the one two below it.
     overlap_blocks: read again with every new range, for logs an endpoint had not indexed yet.
-    rescan_blocks, rescan_every_s: the wider second reading that finds what an endpoint left out.
+    rescan_blocks, rescan_every_s: the wider second reading that finds what an endpoint left out,
+        `rescan_span_blocks` at a time, so that nothing new waits for it.
     rollback_patience_s: how long a head below the cursor counts as an endpoint that lags.
     lookback_blocks: how far below the head a feed begins that has neither cursor nor start block.
     """
@@ -44,9 +45,10 @@ class FeedSettings:
     confirmations: int = 1
     poll_s: float = 1.0
     max_span_blocks: int = 2000
-    overlap_blocks: int = 4
+    overlap_blocks: int = 2
     rescan_blocks: int = 100
-    rescan_every_s: float = 30.0
+    rescan_every_s: float = 60.0
+    rescan_span_blocks: int = 10
     rollback_patience_s: float = 10.0
     lookback_blocks: int = 0
 
@@ -81,6 +83,7 @@ class LogFeed:
         self._position: FeedPosition | None = None
         self._behind_since_s: float | None = None
         self._rescanned_at_s = time.monotonic()
+        self._rescan_from: int | None = None  # while one goes on
 
     async def batches(self) -> AsyncIterator[EventBatch]:
         failures = 0
@@ -154,23 +157,32 @@ class LogFeed:
 
     async def _rescan(self, endpoint: CheckedEndpoint, position: FeedPosition) -> EventBatch | None:
         """The second reader: logs that an endpoint left out when their range was read."""
-        if time.monotonic() - self._rescanned_at_s < self._settings.rescan_every_s:
+        at, first = position.cursor, self._next_rescanned(position)
+        if first is None:
             return None
-        at = position.cursor
-        first = max(position.first_block, at.number - self._settings.rescan_blocks)
-        logs: list[RawLog] = []
-        while first <= at.number:
-            found = await self._reader.read(endpoint, first, at.number, anchor=at.number)
-            if found.anchor_hash != at.hash:
-                return None
-            logs += found.logs
-            first = found.last.number + 1
-        self._rescanned_at_s = time.monotonic()
-        late = self._fresh(position, logs)
+        last = min(at.number, first + self._settings.rescan_span_blocks - 1)
+        found = await self._reader.read(endpoint, first, last, anchor=at.number)
+        if found.anchor_hash != at.hash:
+            return None
+        self._rescan_from = found.last.number + 1
+        late = self._fresh(position, found.logs)
         if not late:
             return None
         log.warning("late_events", extra={"count": len(late), "block": at.number})
         return EventBatch(events=late, cursor=at)
+
+    def _next_rescanned(self, position: FeedPosition) -> int | None:
+        """Where the second reading goes on, or begins if it is time for it."""
+        now_s, head = time.monotonic(), position.cursor.number
+        if self._rescan_from is None:
+            if now_s - self._rescanned_at_s < self._settings.rescan_every_s:
+                return None
+            self._rescan_from = head - self._settings.rescan_blocks
+        first = max(position.first_block, self._rescan_from)
+        if first <= head:
+            return first
+        self._rescan_from, self._rescanned_at_s = None, now_s
+        return None
 
     def _fresh(self, position: FeedPosition, logs: Sequence[RawLog]) -> tuple[ChainEvent, ...]:
         """Decodes what was not delivered yet, and counts it as delivered."""

@@ -1,6 +1,7 @@
 """Where a feed stands in memory: cursor, history, and the logs already delivered near it."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from decentralized_vllm.chain.store.cursors import HISTORY_BLOCKS
@@ -23,7 +24,9 @@ class FeedPosition:
         self, history: Sequence[Cursor], applied: Sequence[LogPosition], *, window_blocks: int
     ) -> None:
         self._history = list(history)
-        self._delivered = set(applied)
+        self._delivered: defaultdict[int, set[LogPosition]] = defaultdict(set)  # by block
+        for at in applied:
+            self._delivered[at.block_number].add(at)
         self._unsaved: list[LogPosition] = []
         self._rewound_to: int | None = None
         self._window_blocks = window_blocks
@@ -43,22 +46,22 @@ class FeedPosition:
 
     def note(self, at: LogPosition) -> bool:
         """Whether this log is new; from now on it counts as delivered."""
-        if at in self._delivered:
+        delivered = self._delivered[at.block_number]
+        if at in delivered:
             return False
-        self._delivered.add(at)
+        delivered.add(at)
         self._unsaved.append(at)
         return True
 
     def move_to(self, cursor: Cursor) -> None:
         self._history.append(cursor)
         del self._history[:-HISTORY_BLOCKS]
-        oldest = self._oldest_kept
-        self._delivered = {at for at in self._delivered if at.block_number >= oldest}
+        self._forget(block for block in self._delivered if block < self._oldest_kept)
 
     def rewind_to(self, ancestor: Cursor) -> None:
         kept = [c for c in self._history if c.number < ancestor.number]
         self._history = [*kept, ancestor]
-        self._delivered = {at for at in self._delivered if at.block_number <= ancestor.number}
+        self._forget(block for block in self._delivered if block > ancestor.number)
         self._unsaved = [at for at in self._unsaved if at.block_number <= ancestor.number]
         rewound = self._rewound_to
         self._rewound_to = ancestor.number if rewound is None else min(rewound, ancestor.number)
@@ -71,6 +74,10 @@ class FeedPosition:
         rewound_to, self._rewound_to = self._rewound_to, None
         kept = tuple(at for at in applied if at.block_number >= oldest)
         return Changes(kept, rewound_to, oldest)
+
+    def _forget(self, blocks: Iterable[int]) -> None:
+        for block in tuple(blocks):
+            del self._delivered[block]
 
     @property
     def _oldest_kept(self) -> int:

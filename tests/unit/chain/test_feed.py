@@ -158,6 +158,22 @@ async def test_feed__log_left_out_for_long__found_by_the_second_reading(path: Pa
         assert jobs_of(await next_with(feed)) == [2]
 
 
+async def test_feed__second_reading__goes_piece_by_piece_between_what_is_new(path: Path) -> None:
+    settings = FeedSettings(
+        poll_s=0.001, overlap_blocks=0, rescan_every_s=0.02, rescan_span_blocks=10
+    )
+    chain = ScriptedChain(head=60, jobs={1: 9, 2: 61}, hidden={1})
+    async with feed_of(chain, path, settings) as feed:
+        batches = feed.batches()
+        await feed.advance((await anext(batches)).cursor)
+        chain.hidden, chain.asked, chain.head = set(), [], 61
+        told = [await anext(batches) for _ in range(2)]
+    assert [jobs_of(batch) for batch in told] == [[2], [1]]
+    second_reading = chain.asked[1:]
+    assert second_reading[0] == (1, 10)
+    assert all(last - first < 10 for first, last in second_reading)
+
+
 async def test_feed__endpoint_lags_behind_the_cursor__waits_without_a_rewind(path: Path) -> None:
     settings = FeedSettings(poll_s=0.001, rollback_patience_s=60)
     chain = ScriptedChain(head=30, jobs={1: 29, 2: 31})
