@@ -8,7 +8,7 @@ reference that leads back to itself before a single character is written.
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.canonical_json import JsonValue
@@ -33,15 +33,29 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 
 def schema_format(schema: JsonObject) -> ResponseFormat:
     """A format that asks for what `schema` describes. Raises InvalidPrompt."""
-    try:
-        data = canonical_json.encode(schema)
-        canonical_json.check_depth(data.decode())
-    except InvalidDocument as error:
-        raise InvalidPrompt(f"schema: {error.message}") from error
-    if len(data) > MAX_SCHEMA_BYTES:
-        raise InvalidPrompt(f"schema: {len(data)} bytes, more than {MAX_SCHEMA_BYTES}")
+    text = bounded_text(schema, "schema")
     _Inspection(schema).run()
-    return ResponseFormat(data.decode())
+    return ResponseFormat(text)
+
+
+def bounded_text(schema: JsonObject, at: str) -> str:
+    """Canonical JSON. Raises InvalidPrompt, naming `at`, for a schema too large or too deep."""
+    n_bytes = _size(schema, at)  # first, since the canonical encoder takes seconds for a megabyte
+    if n_bytes > MAX_SCHEMA_BYTES:
+        raise InvalidPrompt(f"{at}: {n_bytes} bytes, more than {MAX_SCHEMA_BYTES}")
+    try:
+        text = canonical_json.encode(schema).decode()
+        canonical_json.check_depth(text)
+    except InvalidDocument as error:
+        raise InvalidPrompt(f"{at}: {error.message}") from error
+    return text
+
+
+def _size(schema: JsonObject, at: str) -> int:
+    try:
+        return len(to_json(schema))
+    except PydanticSerializationError as error:
+        raise InvalidPrompt(f"{at}: no JSON") from error
 
 
 def schema_of(form: ResponseFormat) -> JsonObject | None:

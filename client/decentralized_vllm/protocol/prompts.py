@@ -192,7 +192,7 @@ class _ChatSchema(Schema):
                 raise InvalidPrompt("tool_choice, parallel_tool_calls: only with tools")
             return None
         return checked_tools(
-            [each.to_tool() for each in self.tools],
+            (each.to_tool() for each in self.tools),
             must_call=choice == "required",
             named=choice.name if isinstance(choice, NamedToolSchema) else None,
             are_parallel=self.parallel_tool_calls is not False,

@@ -1,10 +1,10 @@
 """How many input tokens a prompt has at most, for who has no tokenizer."""
 
-from decentralized_vllm.protocol import canonical_json
+from pydantic_core import to_json
+
 from decentralized_vllm.protocol.generation import Message
 from decentralized_vllm.protocol.prompts import PromptDocument
-from decentralized_vllm.protocol.tool_documents import tools_json
-from decentralized_vllm.protocol.tools import Tools
+from decentralized_vllm.protocol.tools import Tool, Tools
 
 # A chat template adds a system prompt and marks each turn; generous for the templates in use.
 TEMPLATE_TOKENS = 96
@@ -37,6 +37,12 @@ def _message_token_bound(message: Message) -> int:
 def _tools_token_bound(tools: Tools | None) -> int:
     if tools is None:
         return 0
-    n_bytes = len(canonical_json.encode(tools_json(tools)))
+    n_bytes = sum(map(_tool_bytes, tools.functions))
     n_marks = TEMPLATE_TOKENS_PER_CALL * len(tools.functions)
     return TEMPLATE_TOKENS_OF_TOOLS + n_marks + TEMPLATE_BYTES_PER_BYTE_OF_TOOLS * n_bytes
+
+
+def _tool_bytes(tool: Tool) -> int:
+    """As JSON, which is how most templates show it."""
+    texts = len(to_json(tool.name)) + len(to_json(tool.description))
+    return texts + len((tool.parameters or "").encode())

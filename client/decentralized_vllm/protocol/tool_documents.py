@@ -1,6 +1,6 @@
 """How prompt and response documents tell of tools and calls."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -17,6 +17,7 @@ from decentralized_vllm.protocol.tools import (
     MAX_DESCRIPTION_CHARACTERS,
     MAX_ID_CHARACTERS,
     MAX_NAME_CHARACTERS,
+    MAX_SCHEMAS_BYTES,
     MAX_TOOLS,
     NAME_PATTERN,
     Tool,
@@ -69,22 +70,33 @@ def tool(name: str, description: str, parameters: dict[str, Any] | None) -> Tool
 
 
 def checked_tools(
-    functions: Sequence[Tool],
+    functions: Iterable[Tool],
     *,
     must_call: bool = False,
     named: str | None = None,
     are_parallel: bool = True,
 ) -> Tools:
     """Raises InvalidPrompt for names that are not clear, and for what can not be forced."""
-    names = [each.name for each in functions]
+    offered = tuple(_within_bounds(functions))
+    names = [each.name for each in offered]
     if len(set(names)) < len(names):
         raise InvalidPrompt("tools: a name is given twice")
     if named is not None and named not in names:
         raise InvalidPrompt("tool_choice: names none of the tools")
-    tools = Tools(tuple(functions), must_call, named, are_parallel)
+    tools = Tools(offered, must_call, named, are_parallel)
     if tools.are_forced:
         _check_grammar(tools)
     return tools
+
+
+def _within_bounds(functions: Iterable[Tool]) -> Iterator[Tool]:
+    """Looks at no more of them than that."""
+    n_bytes = 0
+    for each in functions:
+        n_bytes += len((each.parameters or "").encode())
+        if n_bytes > MAX_SCHEMAS_BYTES:
+            raise InvalidPrompt(f"tools: more than {MAX_SCHEMAS_BYTES} bytes of schemas")
+        yield each
 
 
 def _check_grammar(tools: Tools) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 from pydantic_core import from_json
 
-from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.canonical_json import JsonValue
-from decentralized_vllm.protocol.errors import InvalidDocument, InvalidPrompt
-from decentralized_vllm.protocol.json_schemas import MAX_SCHEMA_BYTES, JsonObject
+from decentralized_vllm.protocol.errors import InvalidPrompt
+from decentralized_vllm.protocol.json_schemas import JsonObject, bounded_text
 from decentralized_vllm.protocol.tools import Tool, Tools
 
 NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -19,16 +18,10 @@ def parameters_text(schema: JsonObject) -> str:
 
     Raises InvalidPrompt.
     """
-    try:
-        data = canonical_json.encode(schema)
-        canonical_json.check_depth(data.decode())
-    except InvalidDocument as error:
-        raise InvalidPrompt(f"parameters: {error.message}") from error
-    if len(data) > MAX_SCHEMA_BYTES:
-        raise InvalidPrompt(f"parameters: {len(data)} bytes, more than {MAX_SCHEMA_BYTES}")
+    text = bounded_text(schema, "parameters")
     if schema.get("type", "object") != "object":
         raise InvalidPrompt("parameters: must describe an object")
-    return data.decode()
+    return text
 
 
 def parameters_of(tool: Tool) -> JsonObject:

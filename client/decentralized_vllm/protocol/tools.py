@@ -10,6 +10,7 @@ from decentralized_vllm.protocol.errors import InvalidResponse
 
 MAX_TOOLS = 128
 MAX_CALLS = 64  # in one message or answer
+MAX_SCHEMAS_BYTES = 128 << 10  # of all schemas together
 MAX_NAME_CHARACTERS = 64
 MAX_ID_CHARACTERS = 128
 MAX_DESCRIPTION_CHARACTERS = 16 << 10

@@ -148,6 +148,17 @@ def test_tool__schema_out_of_bounds__is_refused(parameters):
         tool("f", "", parameters)
 
 
+def test_tools__schemas_that_are_too_large_together__are_refused():
+    large = {"title": "x" * 16_000}
+    with pytest.raises(InvalidPrompt, match=r"^tools: .* of schemas"):
+        checked_tools([tool(f"f{n}", "", large) for n in range(9)])
+
+
+def test_tool__no_json__is_refused():
+    with pytest.raises(InvalidPrompt, match=r"^tools\.f\.parameters: no JSON"):
+        tool("f", "", {"x": object()})
+
+
 def test_tool__nested_too_deep__is_refused():
     schema = {"type": "object"}
     for _ in range(40):

@@ -86,7 +86,7 @@ class ToolsBody(Wire):
             return None
         try:
             return checked_tools(
-                [each.to_tool() for each in self.tools],
+                (each.to_tool() for each in self.tools),
                 must_call=choice == "required",
                 named=named,
                 are_parallel=self.parallel_tool_calls is not False,
