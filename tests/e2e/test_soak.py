@@ -143,5 +143,5 @@ async def test_parts_die_at_any_moment__every_task_ends_and_the_books_agree(plac
     print(f"MiB early and late: {memory.growths()}")
     assert memory.growths()
     assert all(late <= 1.5 * early + 64 for early, late in memory.growths().values())
-    for kind in ("chat", "stream", "task", "library"):
+    for kind in ("chat", "stream", "stubborn_stream", "task", "library"):
         assert sum(note.outcomes[f"{kind}: answered"] for note in notes), f"no {kind} was answered"

@@ -63,9 +63,11 @@ async def books_of(database: Path) -> Books:
 
 # -------------------------------------------------------------------- the gateway's books
 def check_tasks(books: Books, promised: set[str]) -> None:
-    """Every accepted task is over: answered, or free of charge."""
+    """Every accepted task is over: answered, or free of charge; and no prompt made two."""
     kept = {f"task_{task.id}" for task in books.tasks}
     assert promised <= kept, f"the gateway lost {promised - kept}"
+    prompts = Counter(text.prompt for text in books.texts.values())
+    assert [prompt for prompt, count in prompts.items() if count > 1] == []
     for task in books.tasks:
         state, text = TaskState(task.state), books.texts[task.id]
         assert state.is_over, f"task {task.id} (job {task.job_id}) is {task.state}"

@@ -20,8 +20,9 @@ from tests.support.worker_network import MODEL_ID
 MARKER = "quokka"
 MAX_TOKENS = 16
 PATIENCE_S = 60.0
-TRIES = 8
+TRIES = 40  # a second apart: longer than a key stays with a process that is gone
 PAUSE_S = (0.2, 1.2)
+NO_ANSWER = "502"  # the task's end, whoever asks for it
 _AWAY = (aiohttp.ClientError, ConnectionError, TimeoutError)
 
 
@@ -57,7 +58,14 @@ class GatewayUser:
 
     async def live(self, stop: asyncio.Event) -> None:
         timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
-        acts = (self._chat, self._stream, self._cut_stream, self._leave, self._task)
+        acts = (
+            self._chat,
+            self._stream,
+            self._stubborn_stream,
+            self._cut_stream,
+            self._leave,
+            self._task,
+        )
         async with aiohttp.ClientSession(timeout=timeout) as http:
             while not stop.is_set():
                 act = self._rng.choice(acts)
@@ -91,6 +99,26 @@ class GatewayUser:
             return "broken off"
         self.notes.check_answer(prompt, "".join(map(_text_of, frames[:-1])))
         return "answered"
+
+    async def _stubborn_stream(self, http: aiohttp.ClientSession, prompt: str) -> str:
+        """Asks again with the same key until the answer came whole: it is one task."""
+        why = ""
+        for _ in range(TRIES):
+            try:
+                async with self._post_chat(http, prompt, key=self._key(), stream=True) as reply:
+                    self._note_tasks(reply)
+                    frames = [frame async for frame in _frames(reply)]
+                    why = str(reply.status)
+            except _AWAY as error:
+                frames, why = [], type(error).__name__
+            if frames[-1:] == ["[DONE]"]:
+                self.notes.check_answer(prompt, "".join(map(_text_of, frames[:-1])))
+                return "answered"
+            if why == NO_ANSWER or (frames and "error" in json.loads(frames[-1])):
+                return "failed"
+            await asyncio.sleep(1)
+        self.notes.wrong.append(f"{prompt!r} was asked {TRIES} times in vain: {why}")
+        return why
 
     async def _cut_stream(self, http: aiohttp.ClientSession, prompt: str) -> str:
         """Goes away in the middle of the answer."""
@@ -138,7 +166,7 @@ class GatewayUser:
     async def _submit(self, http: aiohttp.ClientSession, prompt: str) -> str:
         """The task's id, or why there is none. Asks again with the same key: it is one task."""
         body = {"prompt": prompt, "modelId": MODEL_ID, "maxTokens": MAX_TOKENS}
-        headers = {**self._headers, "Idempotency-Key": f"{self._name}-{self.notes.n_asked}"}
+        headers = {**self._headers, "Idempotency-Key": self._key()}
         url, why = f"{self._gateway.dvllm_url}/api/tasks/submit", ""
         for _ in range(TRIES):
             try:
@@ -146,16 +174,25 @@ class GatewayUser:
                     if reply.status in (200, 202):
                         return str((await reply.json())["taskId"])
                     why = str(reply.status)
+                    if why == NO_ANSWER:
+                        return "failed"
             except _AWAY as error:
                 why = type(error).__name__
             await asyncio.sleep(1)
+        self.notes.wrong.append(f"{prompt!r} was submitted {TRIES} times in vain: {why}")
         return why
 
-    def _post_chat(self, http: aiohttp.ClientSession, prompt: str, **more: Any) -> Any:
+    def _key(self) -> str:
+        return f"{self._name}-{self.notes.n_asked}"
+
+    def _post_chat(
+        self, http: aiohttp.ClientSession, prompt: str, *, key: str | None = None, **more: Any
+    ) -> Any:
+        headers = {**self._headers, **({"Idempotency-Key": key} if key else {})}
         messages = [{"role": "user", "content": prompt}]
         body = {"model": MODEL_ID, "messages": messages, "max_tokens": MAX_TOKENS, **more}
         url = f"{self._gateway.unified_url}/v1/chat/completions"
-        return http.post(url, json=body, headers=self._headers)
+        return http.post(url, json=body, headers=headers)
 
     def _note_tasks(self, reply: aiohttp.ClientResponse) -> None:
         named = reply.headers.get("X-Dvllm-Task-Id", "")
