@@ -12,6 +12,18 @@ asked = {"model": f"openai/{model}", "api_base": url, "api_key": key, "num_retri
 whole = litellm.completion(messages=HELLO, max_tokens=6, **asked)
 stream = litellm.completion(messages=HELLO, max_tokens=6, stream=True, **asked)
 pieces = [chunk.choices[0].delta.content or "" for chunk in stream]
+PARAMETERS = {"type": "object", "properties": {"words": {"type": "array"}}}
+TOOLS = [{"type": "function", "function": {"name": "count", "parameters": PARAMETERS}}]
+calling = litellm.completion(messages=HELLO, tools=TOOLS, **asked).choices[0]
+chunks = list(litellm.completion(messages=HELLO, tools=TOOLS, stream=True, **asked))
+rebuilt = litellm.stream_chunk_builder(chunks, messages=HELLO).choices[0]
+
+
+def called(choice):
+    calls = [[c.function.name, json.loads(c.function.arguments)] for c in choice.message.tool_calls]
+    return [choice.finish_reason, calls]
+
+
 try:
     litellm.completion(
         model="openai/no-such", messages=HELLO, api_base=url, api_key=key, num_retries=0
@@ -25,6 +37,8 @@ print(
             "text": whole.choices[0].message.content,
             "completion_tokens": whole.usage.completion_tokens,
             "streamed": "".join(pieces),
+            "called": called(calling),
+            "called_streamed": called(rebuilt),
             "unknown_model": refusal,
         }
     )

@@ -106,10 +106,13 @@ async def test_langchain__tools__bound_called_answered_and_streamed(served: Serv
 @pytest.mark.long
 async def test_litellm__whole_streamed_and_refused(served: Served):
     told = await told_by_python("litellm_calls.py", *served.arguments)
+    called = ["tool_calls", [["count", {"words": ["Hello", "there"]}]]]
     assert told == {
         "text": SIX_WORDS,
         "completion_tokens": 6,
         "streamed": SIX_WORDS,
+        "called": called,
+        "called_streamed": called,
         "unknown_model": "NotFoundError",
     }
 
