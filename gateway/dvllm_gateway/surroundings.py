@@ -13,12 +13,14 @@ from sqlalchemy import text
 from decentralized_vllm.chain.blocks import header_request, latest_header
 from decentralized_vllm.protocol.ids import BlockNumber
 from dvllm_gateway.market.desk import Desk
+from dvllm_gateway.market.earnings import NodeEarnings
 from dvllm_gateway.market.host_meter import HostMeter
 from dvllm_gateway.market.model_desk import RegistryDesk
 from dvllm_gateway.market.models import RegistryModels
 from dvllm_gateway.market.node_door import WorkerDoor
 from dvllm_gateway.market.nodes import RegistryNodes, StatusProbe
 from dvllm_gateway.services.clock import unix_ms
+from dvllm_gateway.services.earnings import EarningsWatch
 from dvllm_gateway.services.event_bus import Bus
 from dvllm_gateway.services.health_watch import HealthWatch, Part
 from dvllm_gateway.services.model_catalogue import ModelCatalogue
@@ -51,7 +53,8 @@ async def open_surroundings(
 ) -> AsyncIterator[Surroundings]:
     """Closes its connections at the end. Needs no key's lease."""
     async with AsyncExitStack() as stack:
-        resources = _resources(settings, desk, bus, stack)
+        door = _door(settings, desk, stack)
+        resources = _resources(settings, door, bus)
         probe = StatusProbe(desk.network, public_only=desk.is_public_only)
         stack.push_async_callback(probe.close)
         peers = PeerBook(RegistryNodes(desk.network), probe, bus.announce, now_ms=unix_ms)
@@ -66,23 +69,33 @@ async def open_surroundings(
             read_owner=registry.owner,
             version=package_version(DISTRIBUTION),
         )
-        loops = {
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
             "models": catalogue.run,
             "peers": peers.run,
             "resources": resources.run,
             "health": health.run,
         }
+        if door is not None:
+            earnings = EarningsWatch(NodeEarnings(desk.network, door), bus.announce)
+            loops["earnings"] = earnings.run
         yield Surroundings(catalogue, registry, view, resources, health, loops)
 
 
-def _resources(
-    settings: GatewaySettings, desk: Desk, bus: Bus, stack: AsyncExitStack
-) -> HostResources | OperatorNode:
-    """The operator's node's, or without one this machine's."""
+def _door(settings: GatewaySettings, desk: Desk, stack: AsyncExitStack) -> WorkerDoor | None:
+    """None without an operator's node."""
     if settings.node.node_url is None:
-        return HostResources(HostMeter(settings.data_dir))
+        return None
     door = WorkerDoor(settings.node.node_url, desk.account)
     stack.push_async_callback(door.close)
+    return door
+
+
+def _resources(
+    settings: GatewaySettings, door: WorkerDoor | None, bus: Bus
+) -> HostResources | OperatorNode:
+    """The operator's node's, or without one this machine's."""
+    if door is None:
+        return HostResources(HostMeter(settings.data_dir))
     return OperatorNode(door, bus.announce)
 
 

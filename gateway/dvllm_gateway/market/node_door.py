@@ -11,6 +11,7 @@ from yarl import URL
 
 from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts, read_limited
 from decentralized_vllm.protocol.errors import ContentTooLarge, ContentUnavailable
+from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
 from dvllm_gateway.errors import (
     Forbidden,
@@ -19,11 +20,14 @@ from dvllm_gateway.errors import (
     NetworkUnavailable,
     NoCapacity,
 )
+from dvllm_gateway.ids import read_address
 from dvllm_gateway.services.resources import Allocation, Resources, Shares
 
 MAX_ANSWER_BYTES = 64 * 1024
+MAX_STATUS_BYTES = 256 * 1024
 TIMEOUTS = HttpTimeouts(connect_s=2.0, read_s=5.0, total_s=5.0)
 PATH = "/resources"
+STATUS_PATH = "/status"
 
 _ABOVE_LIMITS = 422
 _UNTRUSTED = (401, 403)
@@ -36,6 +40,12 @@ class _Answer(BaseModel):
     usage: Shares
     limits: Shares
     machine: Shares
+
+
+class _Status(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    node: str
 
 
 class Reading:
@@ -55,6 +65,7 @@ class WorkerDoor:
     def __init__(self, node_url: str, account: BaseAccount) -> None:
         base = URL(node_url)
         self._url = str(base / PATH[1:])
+        self._status_url = str(base / STATUS_PATH[1:])
         self._target = (base / PATH[1:]).raw_path
         self._authority = base.raw_authority.rpartition("@")[2].lower()
         self._account = account
@@ -70,6 +81,17 @@ class WorkerDoor:
             if (value := getattr(wish, name)) is not None
         }
         return await self._ask("POST", to_json(shares))
+
+    async def operator(self) -> Address:
+        """Who the node works for, as it says. Raises NetworkUnavailable."""
+        try:
+            async with self._http.request("GET", self._status_url) as response:
+                data = await read_limited(response, MAX_STATUS_BYTES)
+            return read_address(_Status.model_validate_json(data).node)
+        except (ContentUnavailable, ContentTooLarge) as error:
+            raise NetworkUnavailable("the operator's node does not answer") from error
+        except (ValidationError, InvalidRequest) as error:
+            raise NetworkUnavailable("node_url answers, but not as a node") from error
 
     async def close(self) -> None:
         await self._http.close()
