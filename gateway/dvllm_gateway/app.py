@@ -26,6 +26,7 @@ from dvllm_gateway.services.live_tasks import LiveTasks
 from dvllm_gateway.services.network import Health
 from dvllm_gateway.services.origins import PublicOrigins
 from dvllm_gateway.services.ports import Core
+from dvllm_gateway.services.retention import Retention
 from dvllm_gateway.services.task_crew import TaskCrew
 from dvllm_gateway.services.task_service import TaskService
 from dvllm_gateway.serving import Dialects, Serving, administered, own_origins, trusted_proxies
@@ -36,6 +37,7 @@ from dvllm_gateway.state import (
     SqlEventStore,
     SqlIdempotencyStore,
     SqlLeaseStore,
+    SqlOldTasks,
     SqlTaskStore,
     open_database,
 )
@@ -43,6 +45,7 @@ from dvllm_gateway.surroundings import Loops, Surroundings, open_surroundings
 from dvllm_gateway.trading import (
     bus_settings,
     client_settings,
+    kept,
     takings,
     task_limits,
     trade_settings,
@@ -170,6 +173,7 @@ class _Building:
         self._metrics = metrics
         self.takings = takings(settings, desk, database)
         self._live = LiveTasks()
+        self._retention = Retention(SqlOldTasks(database), kept(settings))
         self._idempotency = StoredIdempotency(SqlIdempotencyStore(database))
         self._store = SqlTaskStore(database)
         self.crew = TaskCrew(
@@ -189,6 +193,7 @@ class _Building:
             "tasks": self.crew.run,
             "credit": self._read_credit,
             "idempotency": self._idempotency.run,
+            "retention": self._retention.run,
         }
 
     async def core(self, stack: AsyncExitStack) -> Core:

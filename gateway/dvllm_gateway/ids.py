@@ -56,6 +56,11 @@ def task_id_after(first: TaskId, n: int) -> TaskId:
     return TaskId(str(ULID.from_int(int(ULID.from_str(first)) + n)))
 
 
+def first_task_id_at(at_ms: int) -> TaskId:
+    """No task made before that time has a larger one, none made later a smaller one."""
+    return TaskId(str(ULID.from_int(at_ms << 80)))
+
+
 def read_task_id(text: str) -> TaskId:
     """With or without any dialect's prefix. Raises NotFound: no task has a malformed id."""
     bare = text

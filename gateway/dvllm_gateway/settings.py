@@ -126,6 +126,16 @@ class TasksSection(Section):
     drain_s: Seconds = Field(30.0, description="streams may end this long after SIGTERM")
 
 
+Days = Annotated[int, Field(ge=0, le=36_500)]
+
+
+class RetentionSection(Section):
+    """How many days a task is kept after its end; 0: for ever. The ledger always is."""
+
+    task_texts_days: Days = Field(30, description="prompts and answers")
+    tasks_days: Days = Field(0, description="the rest of a task; its texts go with it")
+
+
 class GatewaySettings(FileSettings):
     """One gateway. Built by `load_settings` only."""
 
@@ -152,6 +162,7 @@ class GatewaySettings(FileSettings):
     auth: AuthSection = AuthSection()
     limits: LimitsSection = LimitsSection()
     tasks: TasksSection = TasksSection()
+    retention: RetentionSection = RetentionSection()
     rates: dict[str, dict[str, str]] = Field(
         {}, description="of one API: rates.dvllm.submit = '100/hour'"
     )

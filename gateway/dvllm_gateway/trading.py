@@ -12,6 +12,7 @@ from dvllm_gateway.market.desk import Desk, TradeSettings
 from dvllm_gateway.market.till import TillSettings
 from dvllm_gateway.market.top_ups import TopUpSettings
 from dvllm_gateway.services.event_bus import BusSettings
+from dvllm_gateway.services.retention import Kept
 from dvllm_gateway.services.task_service import TaskLimits
 from dvllm_gateway.settings import GatewaySettings
 from dvllm_gateway.state import Database, database_url
@@ -19,6 +20,12 @@ from dvllm_gateway.takings import Takings
 
 # Events of gateways with the same database are looked for so often.
 LOOK_FOR_EVENTS_EVERY_S = 0.5
+
+
+def kept(settings: GatewaySettings) -> Kept:
+    """0 days are for ever."""
+    section = settings.retention
+    return Kept(section.task_texts_days or None, section.tasks_days or None)
 
 
 def client_settings(settings: GatewaySettings) -> ClientSettings:

@@ -61,6 +61,16 @@ class TaskStore(Protocol):
         """Oldest first: what a starting gateway goes on with."""
 
 
+class OldTasks(Protocol):
+    """Tasks that ended before a time (Unix ms). The ledger is kept whatever becomes of them."""
+
+    async def forget_texts(self, before_ms: int, *, limit: int) -> int:
+        """Deletes prompts and answers of at most `limit` of them; of how many it did."""
+
+    async def forget(self, before_ms: int, *, limit: int) -> int:
+        """Deletes at most `limit` of them whole; how many it did."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredKey:
     """A key and the keyed hash (32 bytes) of its secret."""

@@ -8,6 +8,7 @@ from dvllm_gateway.state.keys import SqlApiKeyStore
 from dvllm_gateway.state.leases import SqlLeaseStore
 from dvllm_gateway.state.migrate import migrate
 from dvllm_gateway.state.nonces import SqlLoginNonceStore, SqlRequestNonceStore
+from dvllm_gateway.state.old_tasks import SqlOldTasks
 from dvllm_gateway.state.tasks import SqlTaskStore
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SqlIdempotencyStore",
     "SqlLeaseStore",
     "SqlLoginNonceStore",
+    "SqlOldTasks",
     "SqlRequestNonceStore",
     "SqlTaskStore",
     "database_url",

@@ -91,7 +91,7 @@ task = Table(
 )
 
 # Apart from `task`, so that progress and lists never move a megabyte of text. The document goes
-# when the task is over: it was needed to put it on chain.
+# when the task is over: it was needed to put it on chain. The rest goes when the task is old.
 task_text = Table(
     "task_text",
     metadata,

@@ -88,12 +88,13 @@ def whole_tasks(tx: Connection, condition: ColumnElement[bool]) -> Sequence[Task
 
 
 def _whole(row: Row[Any]) -> TaskRecord:
-    return task_record(row, prompt=row.prompt, response=row.response)
+    return task_record(row, prompt=row.prompt or "", response=row.response)
 
 
 def _with_texts(condition: ColumnElement[bool]) -> Select[Any]:
     texts = (task_text.c.prompt, task_text.c.response, task_text.c.document)
-    return select(task, *texts).join(task_text).where(condition).order_by(task.c.id)
+    joined = select(task, *texts).join(task_text, isouter=True)  # of old tasks they are deleted
+    return joined.where(condition).order_by(task.c.id)
 
 
 _ONE = _with_texts(task.c.id == bindparam("its_id"))
