@@ -1,7 +1,7 @@
-"""Decodes lists of plain values and texts, of which all events are made, without a stream.
+"""Decodes lists of plain values, texts and structs of plain values, without a stream.
 
-Just as strict as eth_abi, which does whatever is not flat, at several times the cost: an event is
-decoded for every job by everyone who follows the chain.
+Just as strict as eth_abi, which does whatever is less flat, at several times the cost: events and
+states are decoded for every job by everyone who follows the chain.
 """
 
 import re
@@ -22,27 +22,41 @@ _UINT = re.compile(r"uint([0-9]+)")
 @cache
 def flat_decoder(types: tuple[str, ...]) -> Callable[[bytes], tuple[Any, ...]] | None:
     """None for types that are not flat. What it gives raises DecodingError."""
-    readers = [_reader_of(type_, WORD_BYTES * len(types)) for type_ in types]
-    if any(reader is None for reader in readers):
+    n_words = [len(_members(type_)) for type_ in types]
+    readers = [_reader_of(type_, WORD_BYTES * sum(n_words)) for type_ in types]
+    places = [WORD_BYTES * sum(n_words[:index]) for index in range(len(types))]
+    placed = [(r, at) for r, at in zip(readers, places, strict=True) if r is not None]
+    if len(placed) < len(types):
         return None
-    return _decoder([reader for reader in readers if reader is not None])
+    return lambda data: tuple(reader(data, at) for reader, at in placed)
 
 
-def _decoder(readers: Sequence[_Reader]) -> Callable[[bytes], tuple[Any, ...]]:
-    placed = [(reader, WORD_BYTES * index) for index, reader in enumerate(readers)]
-
-    def decode(data: bytes) -> tuple[Any, ...]:
-        return tuple(reader(data, at) for reader, at in placed)
-
-    return decode
+def _members(type_: str) -> list[str]:
+    """Of a struct, which has a word for each in the place of one."""
+    return type_[1:-1].split(",") if type_.startswith("(") else [type_]
 
 
 def _reader_of(type_: str, n_head_bytes: int) -> _Reader | None:
-    if bits := _UINT.fullmatch(type_):
-        return _uint_reader(1 << int(bits[1]))
     if type_ == "string":
         return _text_reader(n_head_bytes)
+    if not type_.startswith("("):
+        return _value_reader(type_)
+    readers = [_value_reader(member) for member in _members(type_)]
+    known = [reader for reader in readers if reader is not None]
+    return _struct_reader(known) if len(known) == len(readers) and type_.endswith(")") else None
+
+
+def _value_reader(type_: str) -> _Reader | None:
+    if bits := _UINT.fullmatch(type_):
+        return _uint_reader(1 << int(bits[1]))
     return {"address": _address, "bytes32": _word, "bool": _bool}.get(type_)
+
+
+def _struct_reader(readers: Sequence[_Reader]) -> _Reader:
+    def read(data: bytes, at: int) -> tuple[Any, ...]:
+        return tuple(reader(data, at + WORD_BYTES * i) for i, reader in enumerate(readers))
+
+    return read
 
 
 def _word(data: bytes, at: int) -> bytes:

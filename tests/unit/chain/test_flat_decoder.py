@@ -22,6 +22,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "string": st.text(max_size=80),
 }
+VALUES["(bool,uint64,address)"] = st.tuples(*(VALUES[n] for n in ("bool", "uint64", "address")))
 LISTS = st.lists(st.sampled_from(sorted(VALUES)), max_size=5).map(tuple)
 
 
@@ -81,6 +82,8 @@ def test_decode__any_bytes__refused_or_read_just_as_eth_abi_does(
     assert agree(types, data)
 
 
-@pytest.mark.parametrize("type_", ["uint8[]", "(uint8,bool)", "bytes", "int256", "bytes4"])
+@pytest.mark.parametrize(
+    "type_", ["uint8[]", "(uint8,string)", "(bool,(bool))", "(bool)[]", "bytes", "int256", "bytes4"]
+)
 def test_flat_decoder__not_flat__left_to_eth_abi(type_: str) -> None:
     assert flat_decoder(("uint256", type_)) is None
