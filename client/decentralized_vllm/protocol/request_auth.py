@@ -20,7 +20,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from eth_account.messages import SignableMessage, encode_defunct
+from eth_account.messages import SignableMessage
 from eth_account.signers.base import BaseAccount
 
 from decentralized_vllm.protocol.canonical_json import encode
@@ -154,4 +154,6 @@ def canonical_text(request: HttpRequest, timestamp_s: int, nonce: str) -> str:
 
 
 def _message(request: HttpRequest, timestamp_s: int, nonce: str) -> SignableMessage:
-    return encode_defunct(text=canonical_text(request, timestamp_s, nonce))
+    """What EIP-191 calls version E: a text that wallets show before they sign it."""
+    text = canonical_text(request, timestamp_s, nonce).encode()
+    return SignableMessage(b"E", b"thereum Signed Message:\n%d" % len(text), text)
