@@ -11,6 +11,7 @@ from dvllm_gateway.http.background import Background
 from dvllm_gateway.http.door import Door
 from dvllm_gateway.http.operation import AnyCall, Operation, Reply
 from dvllm_gateway.http.replies import REPLAYED, response, stored_reply
+from dvllm_gateway.services.counted_before import CountedBefore
 from dvllm_gateway.services.keyed_tasks import KeyedTasks
 from dvllm_gateway.services.ports import Attempt, Idempotency, StoredReply
 from dvllm_gateway.services.stores import KeyOf
@@ -42,7 +43,8 @@ class Replays:
         if isinstance(begun, StoredReply):
             return response(begun, further={REPLAYED: "true"})
         tasks = KeyedTasks(call.core.tasks, begun)
-        call = replace(call, core=replace(call.core, tasks=tasks))
+        limits = call.core.limits if begun.is_new else CountedBefore(call.core.limits)
+        call = replace(call, core=replace(call.core, tasks=tasks, limits=limits))
         if not begun.is_mine:
             return _rendered(await operation.handler(call))
         keyed = _Keyed(self._kept, self._door, call, KeyOf(account, key), begun)

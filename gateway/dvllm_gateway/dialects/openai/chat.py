@@ -9,6 +9,7 @@ from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_gateway.dialects.openai import replies
 from dvllm_gateway.dialects.openai.callers import account_of
 from dvllm_gateway.dialects.openai.features import placed
+from dvllm_gateway.dialects.openai.leftovers import Leftovers
 from dvllm_gateway.dialects.openai.logprobs import chat_logprobs
 from dvllm_gateway.dialects.openai.options import OpenAiOptions
 from dvllm_gateway.dialects.openai.prompts import chat_requests
@@ -26,8 +27,9 @@ ID_PREFIX = "chatcmpl-"
 
 
 class Chat:
-    def __init__(self, options: OpenAiOptions) -> None:
+    def __init__(self, options: OpenAiOptions, leftovers: Leftovers) -> None:
         self._options = options
+        self._leftovers = leftovers
 
     async def complete(self, call: Call[ChatBody, None]) -> Reply | web.StreamResponse:
         meter = await checked_meter(call)
@@ -35,7 +37,13 @@ class Chat:
         asked = chat_requests(call.body, model, default_max_tokens=self._options.default_max_tokens)
         requests = await placed(call.core.network, asked)
         account = account_of(call)
-        async with started(call.core.tasks, account, requests, meter.count) as run:
+        async with started(
+            call.core.tasks,
+            account,
+            requests,
+            meter.count,
+            count_later=self._leftovers.count_at_end,
+        ) as run:
             if call.body.stream:
                 frames = ChatFrames(call.body, run)
                 return await stream_run(call, run, frames, self._options)

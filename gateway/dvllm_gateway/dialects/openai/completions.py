@@ -9,6 +9,7 @@ from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_gateway.dialects.openai import replies
 from dvllm_gateway.dialects.openai.callers import account_of
 from dvllm_gateway.dialects.openai.features import placed
+from dvllm_gateway.dialects.openai.leftovers import Leftovers
 from dvllm_gateway.dialects.openai.logprobs import text_logprobs
 from dvllm_gateway.dialects.openai.options import OpenAiOptions
 from dvllm_gateway.dialects.openai.prompts import completion_requests
@@ -25,15 +26,22 @@ ID_PREFIX = "cmpl-"
 
 
 class Completions:
-    def __init__(self, options: OpenAiOptions) -> None:
+    def __init__(self, options: OpenAiOptions, leftovers: Leftovers) -> None:
         self._options = options
+        self._leftovers = leftovers
 
     async def complete(self, call: Call[CompletionBody, None]) -> Reply | web.StreamResponse:
         meter = await checked_meter(call)
         model = await call.core.models.get(call.body.model_id)
         requests = await placed(call.core.network, completion_requests(call.body, model))
         account = account_of(call)
-        async with started(call.core.tasks, account, requests, meter.count) as run:
+        async with started(
+            call.core.tasks,
+            account,
+            requests,
+            meter.count,
+            count_later=self._leftovers.count_at_end,
+        ) as run:
             if call.body.stream:
                 frames = TextFrames(call.body, run)
                 return await stream_run(call, run, frames, self._options)

@@ -5,6 +5,7 @@ from typing import NoReturn
 from decentralized_vllm.protocol.ids import ModelId
 from dvllm_gateway.dialects.openai import replies
 from dvllm_gateway.dialects.openai.requests import EmbeddingBody
+from dvllm_gateway.dialects.openai.tokens import checked_meter
 from dvllm_gateway.errors import InvalidRequest
 from dvllm_gateway.http.operation import Call, Reply
 from dvllm_gateway.services.network import Model
@@ -23,6 +24,7 @@ async def get_model(call: Call[None, None]) -> Reply:
 
 async def embed(call: Call[EmbeddingBody, None]) -> NoReturn:
     """No engine of this release makes embeddings, so no model serves them."""
+    await checked_meter(call)
     model = await call.core.models.get(ModelId(call.body.model))
     raise InvalidRequest(f"model: {model.id} serves no embeddings", field="model")
 

@@ -6,6 +6,7 @@ from dvllm_gateway.dialects.openai import models, replies, requests
 from dvllm_gateway.dialects.openai.chat import Chat
 from dvllm_gateway.dialects.openai.completions import Completions
 from dvllm_gateway.dialects.openai.errors import OpenAiErrors
+from dvllm_gateway.dialects.openai.leftovers import Leftovers
 from dvllm_gateway.dialects.openai.options import OpenAiOptions
 from dvllm_gateway.http.operation import Dialect, Operation
 from dvllm_gateway.services.ports import LimitState, Rate
@@ -42,12 +43,13 @@ def asks_stream(body: requests.ChatBody | requests.CompletionBody) -> bool:
 
 
 def _generations(options: OpenAiOptions) -> tuple[Operation, ...]:
+    leftovers = Leftovers()
     return (
         Operation(
             name="createChatCompletion",
             method="POST",
             path="/v1/chat/completions",
-            handler=Chat(options).complete,
+            handler=Chat(options, leftovers).complete,
             rate_class="inference",
             summary="An answer to a chat, whole or as it is made",
             scope=Scope.INFER,
@@ -60,7 +62,7 @@ def _generations(options: OpenAiOptions) -> tuple[Operation, ...]:
             name="createCompletion",
             method="POST",
             path="/v1/completions",
-            handler=Completions(options).complete,
+            handler=Completions(options, leftovers).complete,
             rate_class="inference",
             summary="How a text goes on",
             scope=Scope.INFER,

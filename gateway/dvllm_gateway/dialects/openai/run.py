@@ -18,6 +18,7 @@ ITEMS_AHEAD = 64
 
 Item = tuple[int, TextChunk | StreamEnd]
 CountUsage = Callable[[Usage], Awaitable[None]]
+CountLater = Callable[[Tasks, AccountId, TaskId, CountUsage], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Run:
         self.records = tuple(records)
         self._arrived: asyncio.Queue[Item | BaseException | None] = asyncio.Queue(ITEMS_AHEAD)
         self._followers: list[asyncio.Task[None]] = []
+        self._uncounted = {record.id for record in records}
 
     async def wait_submitted(self, timeout_s: float) -> None:
         """Until the jobs are on chain, as `records` then tell. Raises TaskFailed."""
@@ -126,11 +128,14 @@ class Run:
                 case item:
                     yield item
 
-    async def close(self) -> None:
-        """Nobody listens any more."""
+    async def close(self, count_later: CountLater | None) -> None:
+        """Nobody listens any more; what goes on still counts when it ends."""
         for follower in self._followers:
             follower.cancel()
         await asyncio.gather(*self._followers, return_exceptions=True)
+        if count_later is not None:
+            for task_id in self._uncounted:
+                count_later(self._tasks, self._account, task_id, self._count)
 
     def _listen(self) -> None:
         if not self._followers:
@@ -147,6 +152,7 @@ class Run:
         try:
             async for item in self._tasks.stream(self._account, task_id):
                 if isinstance(item, StreamEnd):
+                    self._uncounted.discard(task_id)
                     await self._count(item.usage)
                 await self._arrived.put((index, item))
         except Exception as failure:  # whoever reads the queue raises it
@@ -157,7 +163,12 @@ class Run:
 
 @asynccontextmanager
 async def started(
-    tasks: Tasks, account: AccountId, requests: Sequence[TaskRequest], count: CountUsage
+    tasks: Tasks,
+    account: AccountId,
+    requests: Sequence[TaskRequest],
+    count: CountUsage,
+    *,
+    count_later: CountLater | None = None,
 ) -> AsyncIterator[Run]:
     """Raises what `Tasks.submit` raises. Who is cancelled in here leaves no task to be answered."""
     records: list[TaskRecord] = []
@@ -174,7 +185,7 @@ async def started(
         await asyncio.shield(_give_up(tasks, account, records))
         raise
     finally:
-        await run.close()
+        await run.close(count_later)
 
 
 async def _give_up(tasks: Tasks, account: AccountId, records: Sequence[TaskRecord]) -> None:

@@ -1,5 +1,7 @@
 """The tokens an account may use in a while, over /v1."""
 
+import asyncio
+
 import aiohttp
 
 from tests.support.gateway_process import gateway_process
@@ -38,6 +40,42 @@ async def test_chat__whole_and_streamed__both_count_what_they_used(
                 assert (await reply.read()).endswith(b"[DONE]\n\n")
             async with http.post(url, json={**BODY, "model": "unknown"}) as reply:
                 assert (reply.status, told(reply)) == (404, (LIMIT, LIMIT - 2 * used))
+
+
+async def test_chat__broken_off_or_sent_again__counts_once(
+    net: WorkerNetwork, worker: WorkerProcess
+) -> None:
+    with gateway_process(net, limits={"tokens": f"{LIMIT}/hour"}) as gateway:
+        gateway.start()
+        await gateway.ready()
+        key = await gateway.make_key("reader", credit="50")
+        base = f"{gateway.unified_url}/v1"
+        keyed = {"Idempotency-Key": "k1"}
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as http:
+
+            async def left() -> int:
+                """As embeddings tell it, which no model serves."""
+                body = {"model": str(MODEL_ID), "input": "a"}
+                async with http.post(f"{base}/embeddings", json=body) as reply:
+                    assert reply.status == 400
+                    return told(reply)[1]
+
+            body = {**BODY, "stream": True}
+            url = f"{base}/chat/completions"
+            async with http.post(url, json=body, headers=keyed) as reply:
+                await reply.content.readuntil(b"\n\n")
+                reply.close()
+            async with http.post(url, json=body, headers=keyed) as reply:
+                assert (await reply.read()).endswith(b"[DONE]\n\n")
+            async with asyncio.timeout(60):
+                while (left_once := await left()) == LIMIT:  # noqa: ASYNC110 - it counts by itself
+                    await asyncio.sleep(0.2)
+            async with http.post(url, json=body, headers=keyed) as reply:
+                assert (await reply.read()).endswith(b"[DONE]\n\n")
+            assert await left() == left_once
+            async with http.post(url, json=BODY) as reply:
+                used = (await reply.json())["usage"]["total_tokens"]
+            assert left_once == LIMIT - used
 
 
 async def test_chat__no_tokens_left__is_refused_before_anything_is_spent(

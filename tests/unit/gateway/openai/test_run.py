@@ -8,10 +8,11 @@ from decentralized_vllm.protocol.generation import FinishReason, SamplingParamet
 from decentralized_vllm.protocol.ids import ModelId, Wei
 from decentralized_vllm.protocol.prompts import chat_prompt
 from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
+from dvllm_gateway.dialects.openai.leftovers import Leftovers
 from dvllm_gateway.dialects.openai.run import started
 from dvllm_gateway.errors import InsufficientBalance, TaskFailed, TaskTimeout
-from dvllm_gateway.services.tasks import TaskRequest
-from tests.unit.gateway.openai.scripted_tasks import ACCOUNT, ScriptedTasks
+from dvllm_gateway.services.tasks import StreamEnd, TaskRequest
+from tests.unit.gateway.openai.scripted_tasks import ACCOUNT, ScriptedTasks, make_record
 
 NEVER = None
 
@@ -56,6 +57,45 @@ async def test_answers__caller_hangs_up__tasks_are_given_up():
     with pytest.raises(asyncio.CancelledError):
         await calling
     assert len(tasks.cancelled) == 2
+
+
+async def test_started__broken_off__the_rest_is_counted_when_it_ends():
+    tasks = ScriptedTasks(["a"], ["b", NEVER])
+    counted, later = [], []
+
+    async def count(usage):
+        counted.append(usage)
+
+    def count_later(*what):
+        later.append(what)
+
+    async def call():
+        requests = make_requests(2)
+        async with started(tasks, ACCOUNT, requests, count, count_later=count_later) as run:
+            async for _, item in run.items():
+                if isinstance(item, StreamEnd):
+                    break
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await call()
+    assert counted == [Usage(3, 1)]
+    ((_, account, task_id, its_count),) = later
+    assert (account, its_count) == (ACCOUNT, count)
+    assert task_id in tasks.cancelled
+
+
+async def test_leftover__over__is_counted_once():
+    leftovers, counted = Leftovers(), asyncio.Queue()
+    ended = make_record(usage=Usage(3, 4))
+
+    async def wait_over(account, task_id, timeout_s):
+        return ended
+
+    leftovers.count_at_end(SimpleNamespace(wait_over=wait_over), ACCOUNT, ended.id, counted.put)
+    async with asyncio.timeout(30):
+        assert await counted.get() == Usage(3, 4)
+    assert counted.empty()
 
 
 async def test_answers__one_choice_fails__the_call_fails_with_its_error():
