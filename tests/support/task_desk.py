@@ -35,9 +35,17 @@ class Desk:
     bus: Bus
     events: MemoryEventStore
 
-    async def submit(self, text: str = "hello", *, max_tokens: int = 10) -> TaskRecord:
+    async def submit(
+        self,
+        text: str = "hello",
+        *,
+        max_tokens: int = 10,
+        task_id: TaskId | None = None,
+        account: AccountId = ALICE,
+    ) -> TaskRecord:
         document = chat_prompt(text, SamplingParameters(max_tokens=max_tokens))
-        return await self.service.submit(ALICE, TaskRequest(ModelId("tiny"), document, text))
+        request = TaskRequest(ModelId("tiny"), document, text)
+        return await self.service.submit(account, request, task_id=task_id)
 
     async def submitted(self) -> tuple[TaskId, JobWatch]:
         record = await self.submit()

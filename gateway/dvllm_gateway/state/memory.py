@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from decentralized_vllm.protocol.ids import Address, JobId, Wei
-from dvllm_gateway.errors import InsufficientBalance
+from dvllm_gateway.errors import InsufficientBalance, InternalError
 from dvllm_gateway.ids import AccountId, TaskId
 from dvllm_gateway.services.events import Event
 from dvllm_gateway.services.ports import Balance
@@ -25,6 +25,8 @@ class MemoryTaskStore:
         self._move(account, available_wei=amount_wei, reserved_wei=0)
 
     async def create(self, record: TaskRecord, assignment: Assignment) -> None:
+        if record.id in self._tasks:
+            raise InternalError("there is such a task")
         balance = self.balances.get(record.account, NOTHING)
         if balance.available_wei < record.reserved_wei:
             raise InsufficientBalance(

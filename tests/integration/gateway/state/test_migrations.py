@@ -4,15 +4,40 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
 
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.protocol.ids import Wei
-from dvllm_gateway.state import SqlAccountStore, database_url, open_database
+from dvllm_gateway.errors import Conflict
+from dvllm_gateway.services.idempotency import StoredIdempotency
+from dvllm_gateway.services.ports import StoredReply
+from dvllm_gateway.state import (
+    SqlAccountStore,
+    SqlIdempotencyStore,
+    SqlTaskStore,
+    database_url,
+    migrations,
+    open_database,
+)
 from dvllm_gateway.state.tables import metadata
-from tests.support.gateway_tasks import BOB
+from tests.support.gateway_tasks import BOB, SENDER
+
+FIRST_ROWS = (
+    f"INSERT INTO account VALUES ('{BOB}', 1, '0', '1000')",
+    "INSERT INTO task (id, account, model_id, prompt_cid, max_tokens, state, created_at_ms,"
+    " reserved_wei, sender, ceiling_wei, share, cost_wei) VALUES ('01HF7YAT00000000000000TEST',"
+    f" '{BOB}', :bytes, 'b', 5, 'pending', 1, '1000', '{SENDER}', '5', 1, '0')",
+    "INSERT INTO task_text (task_id, prompt, document)"
+    " VALUES ('01HF7YAT00000000000000TEST', :bytes, :bytes)",
+    "INSERT INTO idempotency (account, key, digest, until_ms)"
+    f" VALUES ('{BOB}', 'running', :digest, 9)",
+    "INSERT INTO idempotency (account, key, digest, until_ms, status, body, headers)"
+    f" VALUES ('{BOB}', 'over', :digest, 9, 200, :none, '{{}}')",
+)
 
 
 async def test_migrations__empty_database__makes_the_tables_the_code_speaks_of(
@@ -24,6 +49,30 @@ async def test_migrations__empty_database__makes_the_tables_the_code_speaks_of(
 
     async with open_database(location) as database:
         assert await database.read(differences) == []
+
+
+async def test_migrations__tables_of_the_first_release__keep_what_is_there(location: str) -> None:
+    _make_first_tables(location)
+    async with open_database(location) as database:
+        ((record, assignment),) = await SqlTaskStore(database).unfinished(SENDER)
+        kept = StoredIdempotency(SqlIdempotencyStore(database), clock_ms=lambda: 1)
+        with pytest.raises(Conflict, match="older release"):
+            await kept.begin(BOB, "running", b"d", joins=True)
+        assert await kept.begin(BOB, "over", b"d", joins=False) == StoredReply(200, b"{}", {})
+    assert (record.prompt, record.account) == ("hello", BOB)
+    assert not assignment.is_unwanted
+
+
+def _make_first_tables(location: str) -> None:
+    engine = create_engine(database_url(location))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(str(migrations.__file__)).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in FIRST_ROWS:
+            connection.execute(text(statement), {"bytes": b"hello", "digest": b"d", "none": b"{}"})
+    engine.dispose()
 
 
 async def test_open__a_second_time__keeps_what_is_there(location: str) -> None:

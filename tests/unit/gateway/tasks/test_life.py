@@ -326,6 +326,39 @@ async def test_wait__time_is_up__tells_that_the_task_goes_on(desk: Desk) -> None
 # ---------------------------------------------------------------- cancelling
 
 
+async def test_submit__id_that_runs__is_that_task_and_reserved_once(
+    desk: Desk, store: MemoryTaskStore
+) -> None:
+    first = await desk.submit()
+    again = await desk.submit(task_id=first.id)
+    assert again.id == first.id
+    assert store.balances[ALICE].reserved_wei == ESCROW_WEI
+
+
+async def test_submit__id_that_another_process_was_quicker_with__is_that_task(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    async with running(store, market) as desk:
+        task_id, watch = await desk.submitted()
+        watch.set(delivered_job())
+        ended = await desk.over(task_id)
+    before = store.balances[ALICE]
+    async with running(store, ScriptedMarket()) as desk:
+        assert await desk.submit(task_id=task_id) == ended
+        assert desk.market.sent == {}
+    assert store.balances[ALICE] == before
+
+
+async def test_submit__id_of_somebody_else_s_task__is_not_found(
+    desk: Desk, store: MemoryTaskStore
+) -> None:
+    store.grant(BOB, GRANT_WEI)
+    record = await desk.submit()
+    with pytest.raises(NotFound):
+        await desk.submit(task_id=record.id, account=BOB)
+    assert store.balances[BOB].reserved_wei == 0
+
+
 async def test_cancel__not_sent_yet__cancelled_and_never_sent(
     desk: Desk, store: MemoryTaskStore
 ) -> None:
