@@ -23,6 +23,8 @@ from decentralized_vllm.protocol.nodes import NodeAccount
 from decentralized_vllm.protocol.transactions import Call, Receipt
 from dvllm_worker.settings import WorkerSettings
 
+AFTER_BLOCK_S = 0.1  # by then the leases of a block are under way
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -117,7 +119,7 @@ async def _running(network: Network, sender: OutboxSender) -> AsyncIterator[None
 
 def _sender_settings(settings: WorkerSettings, network: Network) -> SenderSettings:
     fitting = SenderSettings.for_chain(network.identity)
-    return replace(fitting, confirmations=settings.chain.confirmations)
+    return replace(fitting, confirmations=settings.chain.confirmations, after_block_s=AFTER_BLOCK_S)
 
 
 def load_account(settings: WorkerSettings, chain_id: int) -> LocalAccount:

@@ -31,6 +31,7 @@ class SenderSettings:
     finality_blocks: until then a mined transaction is watched and, if need be, sent again.
     max_in_flight: unmined at once; nodes drop more than 16 or so of one key when they are full.
     lost_after_blocks: nonce used and no receipt for so long means another transaction took it.
+    after_block_s: how long a new block is left to those who are in more of a hurry.
     behind_patience_s: how long a head below a known block counts as an endpoint that lags.
     keep_settled_s: chain time for which a settled transaction still answers `send` and `wait`.
     """
@@ -43,6 +44,7 @@ class SenderSettings:
     behind_patience_s: float = 10.0
     keep_settled_s: int = 7 * 24 * 3600
     poll_s: float = 2.0
+    after_block_s: float = 0.0
     patience: Patience = field(default_factory=Patience)
     fees: FeePolicy = field(default_factory=FeePolicy)
 

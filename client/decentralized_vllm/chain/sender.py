@@ -149,6 +149,7 @@ class OutboxSender:
                     continue
                 failures = 0
                 await self._hints.wait(hints_seen, self._pause_s())
+                await asyncio.sleep(self._settings.after_block_s)
         finally:
             self._is_stopped = True
             self._outbox.changed.look()

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from decentralized_vllm.chain.feed import FeedSettings, LogFeed
+from decentralized_vllm.chain.heads import HeadHints
 from decentralized_vllm.chain.log_source import tokens_received
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.store import tables
@@ -127,7 +128,7 @@ async def watch_deposits(
     chain = str(network.identity)
     feed = LogFeed(
         rpc=network.rpc,
-        hints=network.hints,
+        hints=HeadHints(),  # it polls: a deposit has time, and what a block tells of jobs has not
         database=_Transactions(database),
         chain=chain,
         source=tokens_received(network.token.address, address),

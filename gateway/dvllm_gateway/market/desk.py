@@ -42,6 +42,7 @@ from dvllm_gateway.services.task_market import Market
 
 STREAMS_PER_NODE = 1024
 LOOKBACK_BLOCKS = 8  # a feed of this process alone: what is older is asked of the job itself
+AFTER_BLOCK_S = 0.1  # by then what the block says of jobs is dealt with
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class Desk:
             usual,
             confirmations=self.trade.confirmations,
             max_in_flight=self.trade.max_in_flight or usual.max_in_flight,
+            after_block_s=AFTER_BLOCK_S,
         )
 
     async def _open_feed(self, stack: AsyncExitStack) -> LogFeed:
