@@ -1,6 +1,5 @@
 """Follows the jobs of one key along the chain: one reader of its logs for all of them."""
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -74,7 +73,7 @@ class Follower:
 
     async def run(self) -> None:
         async for batch in self._feed.batches():
-            await self.apply(batch)
+            self.apply(batch)
             await self._feed.advance(batch.cursor)
 
     async def reaches(self, block: BlockNumber) -> None:
@@ -118,7 +117,7 @@ class Follower:
         jobs = (watch.value for watch in self._by_watch)
         return [job for job in jobs if isinstance(job, Job) and not job.status.is_over]
 
-    async def apply(self, batch: EventBatch) -> None:
+    def apply(self, batch: EventBatch) -> None:
         touched: set[_Story] = set()
         if batch.rewound_to is not None:
             touched |= self._rewind(batch.rewound_to)
@@ -130,7 +129,6 @@ class Follower:
                 touched.add(story)
         for story in touched:
             story.publish()
-            await asyncio.sleep(0)  # or all jobs of a block go in step, and requests wait for all
         self._head.set(batch.cursor.number)
 
     def _story_of(self, event: JobEvent) -> _Story | None:

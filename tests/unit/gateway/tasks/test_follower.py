@@ -93,99 +93,97 @@ def test_tell__without_the_request__nothing() -> None:
     assert tell([leased()]) is None  # type: ignore[list-item]
 
 
-async def test_follow__before_the_log__told_by_the_batch(setup: Setup) -> None:
+def test_follow__before_the_log__told_by_the_batch(setup: Setup) -> None:
     setup.follower.follow(requested().position.tx_hash, setup.watch)
-    await setup.follower.apply(batch(10, requested(), leased()))
+    setup.follower.apply(batch(10, requested(), leased()))
     assert setup.job.lease == (1, NODE, 1)
-    await setup.follower.apply(batch(12, *completed()))
+    setup.follower.apply(batch(12, *completed()))
     assert (setup.job.status, setup.job.price_wei) == (JobStatus.DELIVERED, 400)
 
 
-async def test_follow__after_the_log__told_at_once(setup: Setup) -> None:
-    await setup.follower.apply(batch(10, requested(), leased()))
-    await setup.follower.apply(batch(12, *completed()))
+def test_follow__after_the_log__told_at_once(setup: Setup) -> None:
+    setup.follower.apply(batch(10, requested(), leased()))
+    setup.follower.apply(batch(12, *completed()))
     setup.follower.follow(requested().position.tx_hash, setup.watch)
     assert setup.job.status is JobStatus.DELIVERED
 
 
-async def test_follow__mined_under_a_later_transaction__is_the_same_job(setup: Setup) -> None:
+def test_follow__mined_under_a_later_transaction__is_the_same_job(setup: Setup) -> None:
     first, bumped = requested(7).position.tx_hash, requested(1).position.tx_hash
     setup.follower.follow(first, setup.watch)
-    await setup.follower.apply(batch(10, requested(1), leased()))
+    setup.follower.apply(batch(10, requested(1), leased()))
     assert setup.watch.value is None
     setup.follower.follow(bumped, setup.watch)
     assert setup.job.id == 1
 
 
-async def test_apply__the_same_events_again__change_nothing(setup: Setup) -> None:
+def test_apply__the_same_events_again__change_nothing(setup: Setup) -> None:
     setup.follower.follow(requested().position.tx_hash, setup.watch)
-    await setup.follower.apply(batch(10, requested(), leased()))
+    setup.follower.apply(batch(10, requested(), leased()))
     job = setup.job
-    await setup.follower.apply(batch(11, requested(), leased()))
+    setup.follower.apply(batch(11, requested(), leased()))
     assert setup.watch.value is job
 
 
-async def test_apply__jobs_of_others__are_not_followed(setup: Setup) -> None:
+def test_apply__jobs_of_others__are_not_followed(setup: Setup) -> None:
     foreign = replace(requested(), controller=NODE)
     setup.follower.follow(requested().position.tx_hash, setup.watch)
-    await setup.follower.apply(batch(10, foreign, leased()))
+    setup.follower.apply(batch(10, foreign, leased()))
     assert setup.watch.value is None
 
 
-async def test_rewind__lease_is_abandoned__open_again_until_it_is_told_anew(setup: Setup) -> None:
+def test_rewind__lease_is_abandoned__open_again_until_it_is_told_anew(setup: Setup) -> None:
     setup.follower.follow(requested().position.tx_hash, setup.watch)
-    await setup.follower.apply(batch(10, requested()))
-    await setup.follower.apply(batch(11, leased(block=11)))
-    await setup.follower.apply(batch(10, rewound_to=10))
+    setup.follower.apply(batch(10, requested()))
+    setup.follower.apply(batch(11, leased(block=11)))
+    setup.follower.apply(batch(10, rewound_to=10))
     assert setup.job.status is JobStatus.OPEN
-    await setup.follower.apply(batch(12, leased(node=OTHER_NODE, block=12)))
+    setup.follower.apply(batch(12, leased(node=OTHER_NODE, block=12)))
     assert setup.job.lease == (1, OTHER_NODE, 1)
 
 
-async def test_rewind__request_is_abandoned__gone_then_back_under_another_number(
-    setup: Setup,
-) -> None:
+def test_rewind__request_is_abandoned__gone_then_back_under_another_number(setup: Setup) -> None:
     tx_hash = requested(1).position.tx_hash
     setup.follower.follow(tx_hash, setup.watch)
-    await setup.follower.apply(batch(10, requested(1), leased()))
-    await setup.follower.apply(batch(9, rewound_to=9))
+    setup.follower.apply(batch(10, requested(1), leased()))
+    setup.follower.apply(batch(9, rewound_to=9))
     assert setup.watch.value is None
     again = requested(2, block=11)
     again = replace(again, position=replace(again.position, tx_hash=tx_hash))
     foreign = replace(requested(1, block=11, log=5), controller=NODE)
-    await setup.follower.apply(
+    setup.follower.apply(
         batch(11, again, leased(2, block=11), foreign, leased(1, OTHER_NODE, block=11, log=6))
     )
     assert setup.job.lease == (2, NODE, 1)
 
 
-async def test_adopt__what_was_asked_for__counts_and_is_followed_on(setup: Setup) -> None:
+def test_adopt__what_was_asked_for__counts_and_is_followed_on(setup: Setup) -> None:
     setup.follower.follow(requested().position.tx_hash, setup.watch)
     setup.follower.adopt(setup.watch, [requested(), leased()])  # type: ignore[list-item]
     assert setup.job.status is JobStatus.LEASED
     assert setup.follower.watch_of(JobId(1)) is setup.watch
-    await setup.follower.apply(batch(12, *completed()))
+    setup.follower.apply(batch(12, *completed()))
     assert setup.job.status is JobStatus.DELIVERED
     assert setup.follower.open_jobs() == []
 
 
-async def test_forget__watch_hears_no_more_and_nothing_is_kept(setup: Setup) -> None:
+def test_forget__watch_hears_no_more_and_nothing_is_kept(setup: Setup) -> None:
     setup.follower.follow(requested().position.tx_hash, setup.watch)
-    await setup.follower.apply(batch(10, requested(), leased()))
+    setup.follower.apply(batch(10, requested(), leased()))
     job = setup.job
     setup.follower.forget(setup.watch)
-    await setup.follower.apply(batch(12, *completed()))
+    setup.follower.apply(batch(12, *completed()))
     assert setup.watch.value is job
     follower = setup.follower
     assert (follower._by_tx, follower._by_job, follower._by_watch) == ({}, {}, {})
 
 
-async def test_unclaimed__requests_of_nobody__so_many_are_kept(
+def test_unclaimed__requests_of_nobody__so_many_are_kept(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower_module, "UNCLAIMED_KEPT", 3)
     for number in range(1, 6):
-        await setup.follower.apply(batch(number, requested(number, block=number)))
+        setup.follower.apply(batch(number, requested(number, block=number)))
     follower = setup.follower
     assert len(follower._by_tx) == len(follower._by_job) == len(follower._unclaimed) == 3
     follower.follow(requested(1).position.tx_hash, setup.watch)
@@ -195,12 +193,12 @@ async def test_unclaimed__requests_of_nobody__so_many_are_kept(
     assert isinstance(other.value, Job)
 
 
-async def test_versions__are_told(setup: Setup) -> None:
+def test_versions__are_told(setup: Setup) -> None:
     announced = VersionAnnounced(at(10, 0), VersionNumber(2), ModelId("tiny"), Cid("x"), 5)
-    await setup.follower.apply(batch(10, announced))
+    setup.follower.apply(batch(10, announced))
     assert setup.announced == [announced]
 
 
 async def test_reaches__returns_when_the_block_was_told(setup: Setup) -> None:
-    await setup.follower.apply(batch(10))
+    setup.follower.apply(batch(10))
     await setup.follower.reaches(BlockNumber(10))

@@ -55,10 +55,10 @@ class Setup:
         overdue: Any = self.chain
         self.sweep = Sweep(self.chain.network, self.follower, overdue, every_s=1)
 
-    async def follow(self, job_id: int) -> JobWatch:
+    def follow(self, job_id: int) -> JobWatch:
         watch = JobWatch(None)
         self.follower.follow(requested(job_id).position.tx_hash, watch)
-        await self.follower.apply(batch(10, requested(job_id, log=2 * job_id), self.lease(job_id)))
+        self.follower.apply(batch(10, requested(job_id, log=2 * job_id), self.lease(job_id)))
         self.chain.states[job_id] = state(job_id, status=JobStatus.LEASED)
         return watch
 
@@ -80,15 +80,15 @@ async def test_once__nothing_open__asks_nothing(setup: Setup) -> None:
 async def test_once__open_jobs__are_ended_if_overdue_by_one_look_at_the_clock(
     setup: Setup,
 ) -> None:
-    await setup.follow(1)
-    await setup.follow(2)
+    setup.follow(1)
+    setup.follow(2)
     await setup.sweep.once()
     assert setup.chain.expired == [(1, 555), (2, 555)]
     assert setup.chain.n_stories_read == 0
 
 
 async def test_once__state_is_ahead_of_the_events_twice__story_is_read(setup: Setup) -> None:
-    watch = await setup.follow(1)
+    watch = setup.follow(1)
     setup.chain.states[1] = state(1, status=JobStatus.DELIVERED)
     setup.chain.stories[1] = [requested(1, log=2), setup.lease(1), *completed(1)]
     await setup.sweep.once()
@@ -101,8 +101,8 @@ async def test_once__state_is_ahead_of_the_events_twice__story_is_read(setup: Se
 
 
 async def test_once__one_job_can_not_be_read__the_others_are(setup: Setup) -> None:
-    await setup.follow(1)
-    await setup.follow(2)
+    setup.follow(1)
+    setup.follow(2)
     setup.chain.states[1] = UnknownJob("gone")
     await setup.sweep.once()
     assert setup.chain.expired == [(2, 555)]
