@@ -51,7 +51,7 @@ check: .venv/.stamp node_modules/.stamp ## format, lint, types, import rules, un
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	solhint --disc --quiet --max-warnings 0 'contracts/**/*.sol'
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n 2 tests/unit
 
 contracts: forge-test ape-test abi-check gas-check ## contract tests, interface drift and gas
 
