@@ -1,11 +1,16 @@
-"""How pytest-xdist deals the tests out: one by one, but those of one fixture together."""
+"""How pytest-xdist deals tests out (those of one fixture together); how examples are made."""
 
 from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+# A busy machine is no defect of what is tested, so nothing here is held to the clock.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 class LoadTestScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist brings no types

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decentralized_vllm.content.cid import ParsedCid, parse_cid
@@ -42,14 +42,12 @@ def test_parse_cid__recorded_text__formats_back(profile: str) -> None:
         assert parse_cid(cids[profile]).text() == cids[profile]
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.sampled_from([(0, 0x70), (1, 0x70), (1, 0x55)]))
 def test_parse_cid__any_digest__round_trips(digest: bytes, kind: tuple[int, int]) -> None:
     cid = ParsedCid(*kind, digest)
     assert parse_cid(cid.text()) == cid
 
 
-@settings(deadline=None)
 @given(st.text(max_size=70))
 def test_parse_cid__any_text__is_a_cid_or_refused(text: str) -> None:
     try:

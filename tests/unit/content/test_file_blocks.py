@@ -65,9 +65,7 @@ FILES = st.dictionaries(
 )
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=FILES, profile=st.sampled_from(SMALL_PARTS))
 async def test_fetched_tree__any_files__has_the_blocks_of_the_original(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], profile: ImportProfile

@@ -4,7 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decentralized_vllm.content.cid import DAG_PB, RAW, ParsedCid, hash_block
@@ -149,7 +149,6 @@ async def test_blocks_below__shared_blocks__come_once() -> None:
     assert len([cid async for cid, _ in store.blocks_below(root.text())]) == 61
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_decode_block__any_bytes__are_a_node_or_a_content_error(block: bytes) -> None:
     cid = hash_block(block, version=1, codec=DAG_PB)
@@ -173,14 +172,12 @@ links = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(links, max_size=5).map(tuple), st.binary(max_size=50))
 def test_dag_pb__any_node__round_trips(some_links: tuple[PbLink, ...], data: bytes) -> None:
     node = PbNode(some_links, data)
     assert decode_node(encode_node(node)) == node
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1), st.binary(max_size=4))
 def test_varint__any_number__round_trips(number: int, rest: bytes) -> None:
     encoded = encode_varint(number)
@@ -197,7 +194,6 @@ tiny = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), tiny, st.lists(st.integers(0, 300), max_size=6), st.data())
 async def test_file__any_bytes_and_layout__round_trip(
     data: bytes, profile: ImportProfile, cuts: list[int], draw: st.DataObject

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decentralized_vllm.content.car import CarReader, encode_block, encode_header
@@ -90,7 +90,6 @@ blocks = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(blocks, max_size=5), st.integers(1, 50))
 async def test_car__any_blocks_in_any_pieces__round_trip(
     some: list[tuple[ParsedCid, bytes]], size: int
@@ -129,7 +128,6 @@ async def test_car__broken__is_a_typed_error(car: bytes, error: type[Exception])
         assert [item async for item in reader.blocks()] == []
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=120))
 async def test_car__any_bytes__end_in_a_typed_error(data: bytes) -> None:
     reader = CarReader(in_pieces(data, 16))

@@ -122,7 +122,7 @@ class JobLife(RuleBasedStateMachine):
 
 
 TestJobLife = JobLife.TestCase
-TestJobLife.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestJobLife.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 def test_submit__without_a_free_node__is_open_for_the_open_time():
