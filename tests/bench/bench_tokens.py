@@ -21,11 +21,11 @@ from pydantic_core import from_json
 from dvllm_devnet.engine_choice import VLLM_PYTHON
 from dvllm_devnet.model_source import MODEL_CACHE
 from dvllm_devnet.models.smollm2 import smollm2_model
-from dvllm_devnet.ports import free_block
 from dvllm_devnet.processes import ChildProcess, Command, wait_until_ready
 from tests.bench.figures import Figure, at_least, show
 from tests.bench.heads import following_heads
 from tests.bench.market import ROOT, Market, open_market
+from tests.support.ports import free_ports
 
 BLOCK_S = 1.0  # the heads tell when a delivery came: asking oftener only takes time from it
 N_JOBS = 96
@@ -60,7 +60,7 @@ def server_command(model: Path, port: int) -> Command:
 async def running_server() -> AsyncIterator[str]:
     """The URL of a vLLM server with SmolLM2, warmed up."""
     model = await asyncio.to_thread(smollm2_model, ROOT / MODEL_CACHE)
-    port = free_block(1)
+    port = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as logs:
         child = await ChildProcess.start(server_command(model, port), Path(logs))

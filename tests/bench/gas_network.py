@@ -37,6 +37,7 @@ from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.jobs import Terms
 from decentralized_vllm.protocol.nodes import Clocks
 from decentralized_vllm.protocol.units import tokens
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 NPM_ANVIL = ROOT / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
@@ -78,12 +79,6 @@ def anvil() -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for_listener(port: int) -> None:

@@ -17,10 +17,10 @@ from decentralized_vllm.protocol.responses import parse_response
 from dvllm_devnet.accounts import make_cast
 from dvllm_devnet.chain_process import start_chain
 from dvllm_devnet.layout import Layout
-from dvllm_devnet.ports import free_block
 from dvllm_devnet.programs import find_anvil
 from dvllm_devnet.settings import ChainSettings as AnvilSettings
 from tests.support.devnet_process import ROOT, TINY_MODEL, running, still_alive
+from tests.support.ports import free_ports
 
 PROMPT = 'What costs $5 & "nothing"? $(id) `id`'
 ENV = {**os.environ, **TINY_MODEL, "ENGINE": "transformers", "PROMPT": PROMPT, "JSON": "1"}
@@ -41,7 +41,7 @@ def demo(tmp_path_factory):
 @asynccontextmanager
 async def chain_of(layout):
     """The demonstration's chain, started again from what it saved."""
-    port = free_block(1)
+    port = free_ports(1)
     settings = AnvilSettings(port=port, chain_id=31337, block_time_s=1, save_interval_s=60)
     deployment = read_deployments(layout.deployment)[31337]
     chain = await start_chain(find_anvil(ROOT), settings, layout)

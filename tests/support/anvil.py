@@ -15,6 +15,8 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from tests.support.ports import free_port
+
 ANVIL = Path(__file__).parents[2] / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 MNEMONIC = "test test test test test test test test test test test junk"
 
@@ -66,7 +68,7 @@ class Anvil:
 @contextmanager
 def running_anvil(*, block_time_s: float | None = None, mines: bool = True) -> Iterator[Anvil]:
     """Mines each transaction at once, or every `block_time_s`, or only when told."""
-    port = _free_port()
+    port = free_port()
     arguments = [str(ANVIL), "--host", "127.0.0.1", "--port", str(port), "--silent"]
     if not mines:
         arguments.append("--no-mining")
@@ -83,13 +85,6 @@ def running_anvil(*, block_time_s: float | None = None, mines: bool = True) -> I
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:

@@ -20,6 +20,7 @@ from tests.support.local_network import (
     deployed_on,
     sending,
 )
+from tests.support.ports import free_port
 from tests.support.scripted_node import ScriptedNode, scripted_node
 
 TERMS = Terms(
@@ -74,7 +75,9 @@ async def market_on(anvil: Anvil, folder: Path) -> AsyncIterator[Market]:
             connected(await deployed_on(anvil), anvil.url, ws_url=anvil.ws_url)
         )
         store = MemoryStore()
-        server = await stack.enter_async_context(ContentServer(store, api_port=0, gateway_port=0))
+        server = await stack.enter_async_context(
+            ContentServer(store, api_port=free_port(), gateway_port=free_port())
+        )
         async with sending(network, OWNER, folder) as sender:
             for call in (
                 network.model_registry.register_model(MODEL, TERMS),

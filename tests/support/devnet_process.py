@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from dvllm_devnet.manifest import Manifest, read_manifest
-from dvllm_devnet.ports import free_block
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(sysconfig.get_path("scripts")) / "dvllm-devnet"
@@ -21,7 +21,7 @@ END_TIMEOUT_S = 60
 
 def free_port_settings() -> dict[str, str]:
     """Environment that moves a network of up to four workers to free ports."""
-    first = free_block(11)
+    first = free_ports(11)
     names = (
         "CHAIN__PORT",
         "CONTENT__API_PORT",

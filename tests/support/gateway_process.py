@@ -16,9 +16,9 @@ from eth_account.signers.local import LocalAccount
 
 from dvllm_devnet.worker_setup import to_toml
 from tests.support.anvil import development_account
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 from tests.support.worker_network import WorkerNetwork
-from tests.support.worker_process import free_port
 
 GATEWAY = Path(sys.executable).parent / "gateway"
 GATEWAY_KEY = development_account(6)

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+
+from tests.support.ports import free_port
 
 SUPERUSER = "gateway"
 
@@ -88,7 +89,7 @@ def new_cluster(programs: Path) -> Iterator[Cluster]:
     """One that does not run yet."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-postgresql-"))
     try:
-        cluster = Cluster(programs, folder, _free_port(), _server_user(folder))
+        cluster = Cluster(programs, folder, free_port(), _server_user(folder))
         _initialise(cluster)
         yield cluster
     finally:
@@ -120,10 +121,3 @@ def _initialise(cluster: Cluster) -> None:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,18 +9,13 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.support.ports import free_port
+
 REDIS_SERVER = shutil.which("redis-server")
 
 needs_redis = pytest.mark.skipif(
     REDIS_SERVER is None, reason="no redis-server here (Debian: apt-get install redis-server)"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

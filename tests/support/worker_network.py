@@ -24,6 +24,7 @@ from decentralized_vllm.protocol.units import tokens
 from tests.support.anvil import Anvil, development_account
 from tests.support.engines import tiny_model_path
 from tests.support.local_network import OWNER, REQUESTER, connected, deployed_on, sending
+from tests.support.ports import free_port
 from tests.support.worker_process import WorkerProcess, worker_process
 
 FIRST_WORKER = development_account(2)
@@ -199,7 +200,9 @@ async def worker_network(
             connected(await deployed_on(anvil), anvil.url, ws_url=anvil.ws_url)
         )
         store = await stack.enter_async_context(LocalStore(folder / "public"))
-        server = await stack.enter_async_context(ContentServer(store, api_port=0, gateway_port=0))
+        server = await stack.enter_async_context(
+            ContentServer(store, api_port=free_port(), gateway_port=free_port())
+        )
         model_cid = await store.add_path(tiny_model_path())
         model = ModelInfo(MODEL_ID, model_cid, "Tiny", "for tests", 0, True)
         requester = await stack.enter_async_context(sending(network, REQUESTER, folder))

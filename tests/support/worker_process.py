@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from eth_account.signers.local import LocalAccount
 
 from decentralized_vllm.protocol.ids import Address
 from dvllm_devnet.worker_setup import to_toml
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 WORKER = Path(sys.executable).parent / "worker"
@@ -125,13 +125,6 @@ class WorkerProcess:
             return text in self.log_text()
 
         await wait_until(holds, what=f"{text!r} in the worker's log", patience_s=patience_s)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -33,12 +33,14 @@ class Endpoint:
         self._url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
         self._takes_batches = True
 
     async def close(self) -> None:
+        """For good: what still runs behind its owner's back must not open another session."""
+        self._is_closed = True
         if self._session is not None:
             await self._session.close()
-            self._session = None
 
     async def call(self, method: str, *params: Json) -> Json:
         outcome = await self._outcome(method, params)
@@ -83,6 +85,8 @@ class Endpoint:
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Opened at first use: a session belongs to the loop that runs it."""
+        if self._is_closed:
+            raise RuntimeError(f"{self.name} is called after its Rpc was closed")
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
             self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)

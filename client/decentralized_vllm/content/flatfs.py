@@ -62,13 +62,23 @@ class FlatFs:
         self.path(multihash).unlink(missing_ok=True)
 
     def entries(self) -> Iterator[tuple[bytes, int]]:
-        """(multihash, size) of every block."""
-        for shard in os.scandir(self._blocks):
-            if not shard.is_dir():
+        """(multihash, size) of every block; one that is deleted meanwhile may be left out."""
+        with os.scandir(self._blocks) as shards:
+            for shard in shards:
+                if shard.is_dir():
+                    yield from _blocks_in(shard.path)
+
+
+def _blocks_in(shard: str) -> Iterator[tuple[bytes, int]]:
+    with os.scandir(shard) as entries:
+        for entry in entries:
+            if not entry.name.endswith(_SUFFIX):
                 continue
-            for entry in os.scandir(shard.path):
-                if entry.name.endswith(_SUFFIX):
-                    yield _multihash(entry.name), entry.stat().st_size
+            try:
+                n_bytes = entry.stat().st_size
+            except FileNotFoundError:
+                continue
+            yield _multihash(entry.name), n_bytes
 
 
 @lru_cache(maxsize=CIDS_KEPT)

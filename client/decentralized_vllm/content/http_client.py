@@ -37,7 +37,7 @@ class TimedOut(ContentUnavailable):
 class ContentHttp:
     """A lazily opened session. `public_only` refuses addresses that are not on the open internet.
 
-    Close it with `close()`; after that the next call opens another session.
+    Once closed it stays closed: what still runs behind its owner's back opens nothing.
     """
 
     def __init__(self, timeouts: HttpTimeouts, *, public_only: bool, per_host: int = 16) -> None:
@@ -45,6 +45,7 @@ class ContentHttp:
         self._public_only = public_only
         self._per_host = per_host
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     @asynccontextmanager
     async def request(
@@ -67,11 +68,13 @@ class ContentHttp:
             raise ContentUnavailable(f"{_host(url)} cannot be read: {error}") from error
 
     async def close(self) -> None:
+        self._is_closed = True
         if self._session is not None:
             await self._session.close()
-            self._session = None
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._is_closed:
+            raise RuntimeError("content is asked for after its store was closed")
         if self._session is None:
             resolver = PublicResolver() if self._public_only else None
             connector = aiohttp.TCPConnector(

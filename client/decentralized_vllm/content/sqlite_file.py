@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from decentralized_vllm.protocol.errors import SettingError, StorageBusy, StorageFull
+from decentralized_vllm.write_ahead_log import use_write_ahead_log
 
 _BUSY_TIMEOUT_S = 5.0
 
@@ -33,7 +34,7 @@ class SqliteFile:
 
     def _prepare(self, table: str) -> None:
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
+            use_write_ahead_log(self._db, _BUSY_TIMEOUT_S)
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute(table)
         except sqlite3.Error:

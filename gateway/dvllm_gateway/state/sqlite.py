@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from decentralized_vllm.protocol.errors import SettingError
+from decentralized_vllm.write_ahead_log import use_write_ahead_log
 from dvllm_gateway.state.failures import as_gateway_error
 from dvllm_gateway.state.group_commit import GroupCommit
 from dvllm_gateway.state.patience import to_the_end
@@ -83,12 +84,9 @@ def _reading_engine(url: URL) -> Engine:
 
 
 def _prepare_writing(connection: Any, _: object) -> None:
-    _prepare(
-        connection,
-        "journal_mode=WAL",
-        "synchronous=FULL",  # a commit survives a power cut
-        "foreign_keys=ON",
-    )
+    use_write_ahead_log(connection, BUSY_TIMEOUT_MS / 1000)
+    # A commit survives a power cut.
+    _prepare(connection, "synchronous=FULL", "foreign_keys=ON")
 
 
 def _prepare_reading(connection: Any, _: object) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 import psutil
 
 from tests.bench.market import ROOT
-from tests.support.worker_process import free_port
+from tests.support.ports import free_port
 
 PROGRAM = ROOT / ".venv-clients" / "bin" / "litellm"
 KEY = "sk-bench"

@@ -188,7 +188,9 @@ async def test_gateway__block_absent__is_asked_once_and_does_not_tire_the_source
         with pytest.raises(ContentUnavailable, match="404"):
             await source.get_block(CID)
         assert not source.is_resting
-    await http.close()
+        await http.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            await source.get_block(CID)
     assert len(asked) == 1
 
 

@@ -2,7 +2,6 @@
 
 import json
 import platform
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from decentralized_vllm.content.local import LocalStore
 from decentralized_vllm.content.profiles import V0, V1, V1_2025
 from decentralized_vllm.protocol.ports import ContentLimits
 from tests.support.cid_vectors import write_sample
+from tests.support.ports import free_port
 from tests.support.trees import contents
 
 ROOT = Path(__file__).parents[3]
@@ -31,12 +31,6 @@ def reason_to_skip() -> str | None:
 
 
 pytestmark = pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip()))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run_kubo(plan: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:

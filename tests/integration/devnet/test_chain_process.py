@@ -9,17 +9,17 @@ from web3 import AsyncHTTPProvider, AsyncWeb3
 from decentralized_vllm.protocol.errors import WrongChain
 from dvllm_devnet.chain_process import answers_with, start_chain
 from dvllm_devnet.layout import Layout
-from dvllm_devnet.ports import free_block
 from dvllm_devnet.processes import wait_until_ready
 from dvllm_devnet.programs import find_anvil
 from dvllm_devnet.settings import ChainSettings
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
 def settings():
-    return ChainSettings(port=free_block(1), chain_id=31337, block_time_s=1, save_interval_s=1)
+    return ChainSettings(port=free_ports(1), chain_id=31337, block_time_s=1, save_interval_s=1)
 
 
 @contextlib.asynccontextmanager

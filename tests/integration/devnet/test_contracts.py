@@ -10,9 +10,9 @@ from dvllm_devnet.chain_process import start_chain
 from dvllm_devnet.contracts import ensure_contracts
 from dvllm_devnet.errors import UnusableState
 from dvllm_devnet.layout import Layout
-from dvllm_devnet.ports import free_block
 from dvllm_devnet.programs import find_anvil
 from dvllm_devnet.settings import load_settings
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[3]
 DEPLOYER = make_cast(1).deployer
@@ -20,7 +20,7 @@ DEPLOYER = make_cast(1).deployer
 
 @pytest.fixture
 def settings(monkeypatch):
-    monkeypatch.setenv("DVLLM_DEVNET__CHAIN__PORT", str(free_block(1)))
+    monkeypatch.setenv("DVLLM_DEVNET__CHAIN__PORT", str(free_ports(1)))
     return load_settings(ROOT / "devnet.toml")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.support.content_process import COMMAND
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
-from tests.support.worker_process import free_port
 
 LOOK_EVERY_S = 0.2
 PAUSE_BEFORE_START_S = 1.0

@@ -23,6 +23,7 @@ from decentralized_vllm.protocol.errors import (
     StorageBusy,
     StorageFull,
 )
+from decentralized_vllm.write_ahead_log import use_write_ahead_log
 
 BUSY_TIMEOUT_MS = 5000
 
@@ -112,9 +113,9 @@ def _open(location: Path | str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
+    use_write_ahead_log(connection, BUSY_TIMEOUT_MS / 1000)
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

@@ -12,11 +12,12 @@ from decentralized_vllm.protocol.units import tokens
 from dvllm_gateway.errors import NoCapacity
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.tasks import TaskRecord, TaskState
+from tests.support.ports import free_port
 from tests.support.postgresql import postgresql_programs, running_cluster
 from tests.support.task_network import ALICE, GATEWAY, Where, request, task_gateway, where
 from tests.support.task_process import task_process
 from tests.support.worker_network import WorkerNetwork
-from tests.support.worker_process import WorkerProcess, free_port
+from tests.support.worker_process import WorkerProcess
 
 WAIT_S = 60.0
 SLOW = {"engine.null": {"n_tokens": 30, "token_interval_s": 0.1}}
