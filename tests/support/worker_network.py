@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ TERMS = Terms(
 )
 
 PATIENCE_S = 60.0
+LOG_END = 8_000  # characters of a worker's log that are told with a failure
 
 
 @dataclass
@@ -57,6 +58,7 @@ class WorkerNetwork:
     model: ModelInfo
     requester: OutboxSender
     n_sent: int = 0
+    workers: list[WorkerProcess] = field(default_factory=list)
 
     # ------------------------------------------------------------ workers
 
@@ -67,6 +69,7 @@ class WorkerNetwork:
         """With the null engine unless `engine` says otherwise. Not registered yet, not started."""
         folder = self.folder / account.address
         with worker_process(account, folder, self._sections(account, folder, changes)) as worker:
+            self.workers.append(worker)
             yield worker
 
     def _sections(
@@ -148,10 +151,15 @@ class WorkerNetwork:
         self, job_id: JobId, *wanted: JobStatus, patience_s: float = PATIENCE_S
     ) -> JobState:
         """The job's state once its status is one of `wanted`."""
-        async with asyncio.timeout(patience_s):
-            while (state := await self.state(job_id)).status not in wanted:  # noqa: ASYNC110 - the chain tells nothing by itself
-                await asyncio.sleep(0.1)
-            return state
+        try:
+            async with asyncio.timeout(patience_s):
+                while (state := await self.state(job_id)).status not in wanted:  # noqa: ASYNC110 - the chain tells nothing by itself
+                    await asyncio.sleep(0.1)
+                return state
+        except TimeoutError:
+            logs = "\n".join(worker.log_text()[-LOG_END:] for worker in self.workers)
+            state = await self.state(job_id)
+            raise AssertionError(f"job {job_id} is not {wanted} but {state}:\n{logs}") from None
 
     async def answer(self, job_id: JobId) -> ResponseDocument:
         """The delivered answer, read by its CID and checked against job and node."""

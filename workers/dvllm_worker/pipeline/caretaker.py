@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from decentralized_vllm.protocol.errors import (
     ContractRevert,
-    DvllmError,
     RetryableError,
     StorageFull,
     TransactionFailed,
@@ -38,6 +37,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 2.0
 TAKE_AND_ANSWER_GAS = 160_000
 SPARE_JOBS = 3
+NOT_YET = "TooEarly"  # the coordinator's word; calls are tried at the latest block's time
 # The coordinator's word that this job is not for us, whatever comes.
 NEVER_OURS = frozenset({"SameNode", "UnknownJob", "NotNode", "NotJoined"})
 
@@ -190,13 +190,18 @@ class Caretaker:
         self._look_at(row.key, self._clock.now_s() + RETRY_S)
 
     async def _expire(self, row: JobRow) -> None:
+        """Outages are raised: the job is looked at again, so its escrow does not stay behind."""
         try:
             await self._sender.send(
                 self._calls.expire_job(row.job_id), key=row.key.idempotency_key("expire")
             )
             log.info("job %s is overdue and expired", row.job_id)
-        except DvllmError as error:
+        except TransactionFailed as error:
+            if isinstance(error, ContractRevert) and error.name == NOT_YET:
+                return self._look_at(row.key, self._clock.now_s() + RETRY_S)
             log.info("job %s is not expired by us: %s", row.job_id, error)
+        except UnknownJob:
+            pass
         await self._forget(row)
 
     async def _can_take(self, escrow_wei: Wei) -> bool:
