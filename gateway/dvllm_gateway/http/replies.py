@@ -58,7 +58,7 @@ def _error_headers(error: GatewayError, status: int) -> dict[str, str]:
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
     if error.kind is Kind.CONFLICT and error.retry_after_s is not None:  # it passes by itself
-        headers |= {"Retry-After": str(error.retry_after_s), SHOULD_RETRY: "true"}
-    elif error.task_created or error.kind is Kind.CONFLICT:
+        headers["Retry-After"] = str(error.retry_after_s)
+    if error.task_created or error.kind is Kind.CONFLICT:
         headers[SHOULD_RETRY] = "false"
     return headers
