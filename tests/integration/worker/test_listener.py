@@ -32,7 +32,7 @@ from dvllm_worker.http.status import NodeStatus, StatusPage
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.resources.meter import Meter
-from tests.support.jobs import COORDINATOR, ME, requested, row
+from tests.support.jobs import COORDINATOR, ME, PROMPT_CID, requested, row
 from tests.support.node_resources import LIMITS, NoGpu, Told, allotment_in
 from tests.support.waiting import wait_until
 
@@ -258,6 +258,23 @@ async def test_events__reader_leaves_while_it_is_told__no_error_of_ours(
     await wait_until(lambda: not channel.inboxes, what="the stream is given up")
     await asyncio.sleep(0)
     assert caplog.text == ""
+
+
+async def test_all_events__for_a_requester__of_every_job_until_the_node_stops(door: Door) -> None:
+    held = door.hold(PROMPT_CID)
+    path = "/jobs/events"
+    async with door.session.get(f"{door.url}{path}", headers=door.signed(path)) as answer:
+        assert answer.status == 200
+        door.hub.on_stage(held)
+        door.hub.on_text(JobId(1), "Hi", 1)
+        door.hub.on_stage(replace(held, stage=Stage.FINAL))
+        door.hub.dismiss()
+        assert await events_of(answer) == ["stage", "text", "stage", "end"]
+
+
+async def test_all_events__unsigned__refused(door: Door) -> None:
+    async with door.session.get(f"{door.url}/jobs/events") as answer:
+        assert answer.status == 401
 
 
 async def test_events__for_anyone_else__refused(door: Door) -> None:

@@ -6,18 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from decentralized_vllm.protocol.ids import JobId
+from decentralized_vllm.protocol.ids import Address, JobId
 from dvllm_worker.http.hub import (
     JOBS_REMEMBERED,
     LISTENERS_PER_JOB,
+    LISTENERS_PER_REQUESTER,
     MAX_EARLY,
     MAX_TOLD_ANSWER_BYTES,
+    REQUESTERS_LISTENING,
     JobHub,
     TooManyListeners,
 )
-from dvllm_worker.http.inbox import QUEUE_LENGTH, Notice
+from dvllm_worker.http.inbox import QUEUE_LENGTH, QUEUE_LENGTH_OF_ALL, Notice
+from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import Stage
-from tests.support.jobs import PROMPT_CID, RESPONSE_CID, row
+from tests.support.jobs import OTHER, PROMPT_CID, REQUESTER, RESPONSE_CID, requested, row
 
 J1 = JobId(1)
 
@@ -40,7 +43,7 @@ async def test_listen__after_the_end__whole_story_with_text_in_one_piece() -> No
     hub.on_stage(row(1, Stage.FINAL, response_cid=RESPONSE_CID))
     notices = await collect(hub)
     assert names(notices) == ["stage", "stage", "stage", "text", "end"]
-    assert notices[3].data == {"text": "one two", "n_tokens": 2}
+    assert notices[3].data == {"job_id": "1", "text": "one two", "n_tokens": 2}
     assert notices[-1].data["response_cid"] == RESPONSE_CID
 
 
@@ -175,3 +178,81 @@ async def test_on_answer__another_one_became_the_jobs__not_told() -> None:
     hub.on_stage(row(1, Stage.GENERATED, response_cid=RESPONSE_CID))
     hub.on_stage(row(1, Stage.FINAL))
     assert "response" not in (await collect(hub))[1].data
+
+
+# ---------------------------------------------------------------- all jobs of a requester
+
+
+def of(requester: Address, number: int, stage: Stage = Stage.GENERATING) -> JobRow:
+    asked = replace(requested(number), controller=requester)
+    return replace(row(number, stage), request=asked)
+
+
+def told(notices: list[Notice]) -> list[tuple[str, str]]:
+    return [(notice.data["job_id"], notice.name) for notice in notices]
+
+
+async def test_listen_to_all__own_jobs__those_that_run_and_those_to_come() -> None:
+    hub = JobHub()
+    hub.on_stage(of(REQUESTER, 1))
+    hub.on_text(JobId(1), "before ", 1)
+    hub.on_stage(of(REQUESTER, 2, Stage.FINAL))
+    hub.on_stage(of(OTHER, 3))
+    with hub.listen_to_all(REQUESTER) as inbox:
+        assert told(await anext(inbox)) == [("1", "stage"), ("1", "text")]
+        hub.on_text(JobId(1), "after", 1)
+        hub.on_text(JobId(3), "not yours", 1)
+        hub.on_stage(of(REQUESTER, 4))
+        hub.on_stage(of(REQUESTER, 1, Stage.FINAL))
+        hub.on_text(JobId(4), "goes on", 2)
+        notices = await anext(inbox)
+    assert told(notices) == [
+        ("1", "text"),
+        ("4", "stage"),
+        ("1", "stage"),
+        ("1", "end"),
+        ("4", "text"),
+    ]
+    assert notices[-1].data == {"job_id": "4", "text": "goes on", "n_tokens": 2}
+
+
+async def test_listen_to_all__more_than_allowed__refused_until_one_leaves() -> None:
+    hub = JobHub()
+    with ExitStack() as listeners:
+        for _ in range(LISTENERS_PER_REQUESTER):
+            listeners.enter_context(hub.listen_to_all(REQUESTER))
+        with pytest.raises(TooManyListeners), hub.listen_to_all(REQUESTER):
+            pass
+        with hub.listen_to_all(OTHER):
+            pass
+    with hub.listen_to_all(REQUESTER):
+        pass
+
+
+async def test_listen_to_all__crowd_of_requesters__bounded() -> None:
+    hub = JobHub()
+    with ExitStack() as listeners:
+        for number in range(REQUESTERS_LISTENING):
+            listeners.enter_context(hub.listen_to_all(Address(f"0x{number:040x}")))
+        with pytest.raises(TooManyListeners), hub.listen_to_all(REQUESTER):
+            pass
+    with hub.listen_to_all(REQUESTER):
+        pass
+
+
+async def test_listen_to_all__node_stops__ends_after_what_was_told() -> None:
+    hub = JobHub()
+    with hub.listen_to_all(REQUESTER) as inbox:
+        hub.on_stage(of(REQUESTER, 1))
+        hub.dismiss()
+        rest = [notice async for notices in inbox for notice in notices]
+    assert told(rest) == [("1", "stage")]
+
+
+async def test_listen_to_all__one_who_lags__is_cut_off() -> None:
+    hub = JobHub()
+    hub.on_stage(of(REQUESTER, 1))
+    with hub.listen_to_all(REQUESTER) as lagging:
+        for _ in range(QUEUE_LENGTH_OF_ALL + 2):
+            hub.on_text(JobId(1), "x", 1)
+        assert [notice async for notices in lagging for notice in notices] == []

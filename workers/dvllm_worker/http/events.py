@@ -1,12 +1,15 @@
-"""`GET /jobs/{id}/events`: server-sent events of progress and text, for the job's requester."""
+"""Server-sent events of progress and text: of a job (`GET /jobs/{id}/events`), or of all jobs of
+whoever asks (`GET /jobs/events`), for the requester.
+"""
 
 import asyncio
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 from aiohttp import web
 from pydantic_core import to_json
 
 from decentralized_vllm.protocol.errors import InvalidSignature
+from decentralized_vllm.protocol.ids import Address
 from dvllm_worker.http.callers import Callers
 from dvllm_worker.http.errors import refusal
 from dvllm_worker.http.hub import JobHub, TooManyListeners
@@ -26,22 +29,43 @@ class EventStream:
         self._callers = callers
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        try:
-            caller = self._callers.signer_of(request)
-        except InvalidSignature as error:
-            return refusal(401, error.message)
-        except TooManyRequests as error:
-            return refusal(429, error.message)
+        caller = self._signer_of(request)
+        if isinstance(caller, web.Response):
+            return caller
         row = await self._jobs.latest(job_id_of(request))
         if row is None:
             return refusal(404, "this node knows no such job")
         if row.request.controller != caller:
             return refusal(403, "only the requester of a job may listen to it")
+        return await _streamed(request, self._hub.listen(row))
+
+    async def get_all(self, request: web.Request) -> web.StreamResponse:
+        """Of the jobs that run from their start, and of those that come as they come."""
+        caller = self._signer_of(request)
+        if isinstance(caller, web.Response):
+            return caller
+        return await _streamed(request, self._hub.listen_to_all(caller))
+
+    async def dismiss(self, _: web.Application) -> None:
+        self._hub.dismiss()
+
+    def _signer_of(self, request: web.Request) -> Address | web.Response:
         try:
-            with self._hub.listen(row) as inbox:
-                return await _stream(request, inbox)
-        except TooManyListeners as error:
+            return self._callers.signer_of(request)
+        except InvalidSignature as error:
+            return refusal(401, error.message)
+        except TooManyRequests as error:
             return refusal(429, error.message)
+
+
+async def _streamed(
+    request: web.Request, listening: AbstractContextManager[Inbox]
+) -> web.StreamResponse:
+    try:
+        with listening as inbox:
+            return await _stream(request, inbox)
+    except TooManyListeners as error:
+        return refusal(429, error.message)
 
 
 async def _stream(request: web.Request, inbox: Inbox) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""Hands a job's progress and text to whoever listens to it."""
+"""Hands a job's progress and text to whoever listens to it, or to all jobs of its requester."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from decentralized_vllm.protocol.errors import DvllmError, RetryableError
-from decentralized_vllm.protocol.ids import Cid, JobId
+from decentralized_vllm.protocol.ids import Address, Cid, JobId
 from dvllm_worker.http.inbox import Inbox, Notice
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import CLOSED, Stage
 
 JOBS_REMEMBERED = 512
 LISTENERS_PER_JOB = 8
+LISTENERS_PER_REQUESTER = 8
+REQUESTERS_LISTENING = 256  # the others listen to job after job
 MAX_EARLY = 1024
 MAX_TOLD_ANSWER_BYTES = 16 * 1024  # a longer one is read by its CID
 
@@ -25,6 +27,8 @@ class TooManyListeners(RetryableError):
 
 @dataclass(slots=True)
 class _Channel:
+    job_id: JobId
+    requester: Address
     stages: list[Notice] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     n_tokens: int = 0
@@ -36,12 +40,8 @@ class _Channel:
         """What a late listener missed, the text in one piece."""
         notices = list(self.stages)
         if self.text:
-            notices.append(text_notice("".join(self.text), self.n_tokens))
+            notices.append(text_notice(self.job_id, "".join(self.text), self.n_tokens))
         return notices if self.end is None else [*notices, self.end]
-
-    def tell(self, notice: Notice) -> None:
-        for inbox in self.inboxes:
-            inbox.put(notice)
 
 
 class JobHub:
@@ -49,6 +49,7 @@ class JobHub:
 
     def __init__(self) -> None:
         self._channels: OrderedDict[JobId, _Channel] = OrderedDict()
+        self._audiences: dict[Address, list[Inbox]] = {}
         self._early: dict[JobId, set[asyncio.Event]] = {}
         self._n_early = 0
 
@@ -86,10 +87,10 @@ class JobHub:
             if cid == row.response_cid:
                 notice.data["response"] = document
         channel.stages.append(notice)
-        channel.tell(notice)
+        self._tell(channel, notice)
         if row.stage in CLOSED:
             channel.end = Notice("end", notice.data)
-            channel.tell(channel.end)
+            self._tell(channel, channel.end)
 
     def on_trouble(self, row: JobRow, error: DvllmError) -> None:
         """What troubles the node is its own affair."""
@@ -100,7 +101,7 @@ class JobHub:
             return  # pushed out by hundreds of later jobs
         channel.text.append(text)
         channel.n_tokens += n_tokens
-        channel.tell(text_notice(text, n_tokens))
+        self._tell(channel, text_notice(job_id, text, n_tokens))
 
     def on_answer(self, job_id: JobId, cid: Cid, document: bytes) -> None:
         """Told along with its stage, which spares whoever listens another request for it."""
@@ -123,11 +124,49 @@ class JobHub:
         finally:
             channel.inboxes.remove(inbox)
 
+    @contextmanager
+    def listen_to_all(self, requester: Address) -> Iterator[Inbox]:
+        """All jobs of a requester: those that run from their start, and those to come.
+
+        Raises TooManyListeners.
+        """
+        seats = self._seats(requester)
+        running = (c for c in self._channels.values() if c.requester == requester and not c.end)
+        inbox = Inbox([notice for c in running for notice in c.history()], is_of_all=True)
+        seats.append(inbox)
+        try:
+            yield inbox
+        finally:
+            seats.remove(inbox)
+            if not seats:
+                del self._audiences[requester]
+
+    def dismiss(self) -> None:
+        """Ends what would never end by itself: the node stops."""
+        for seats in self._audiences.values():
+            for inbox in seats:
+                inbox.end()
+
+    def _seats(self, requester: Address) -> list[Inbox]:
+        """Raises TooManyListeners."""
+        seats = self._audiences.get(requester, [])
+        if len(seats) >= LISTENERS_PER_REQUESTER or (
+            not seats and len(self._audiences) >= REQUESTERS_LISTENING
+        ):
+            raise TooManyListeners("too many listen to all of their jobs: listen to each")
+        return self._audiences.setdefault(requester, seats)
+
+    def _tell(self, channel: _Channel, notice: Notice) -> None:
+        for inbox in channel.inboxes:
+            inbox.put(notice)
+        for inbox in self._audiences.get(channel.requester, ()):
+            inbox.put(notice)
+
     def _channel(self, row: JobRow) -> _Channel:
         """A job that ended here and was leased to us again starts a new story."""
         channel = self._channels.get(row.job_id)
         if channel is None or (channel.end is not None and row.stage not in CLOSED):
-            channel = self._channels[row.job_id] = _Channel()
+            channel = self._channels[row.job_id] = _Channel(row.job_id, row.request.controller)
         self._channels.move_to_end(row.job_id)
         while len(self._channels) > JOBS_REMEMBERED:
             self._channels.popitem(last=False)
@@ -145,5 +184,5 @@ def stage_notice(row: JobRow) -> Notice:
     return Notice("stage", data)
 
 
-def text_notice(text: str, n_tokens: int) -> Notice:
-    return Notice("text", {"text": text, "n_tokens": n_tokens})
+def text_notice(job_id: JobId, text: str, n_tokens: int) -> Notice:
+    return Notice("text", {"job_id": str(job_id), "text": text, "n_tokens": n_tokens})

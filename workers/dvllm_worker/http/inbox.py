@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 QUEUE_LENGTH = 512
+QUEUE_LENGTH_OF_ALL = 32 * QUEUE_LENGTH  # of a requester's jobs together
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,14 @@ class Notice:
 class Inbox:
     """`async for notices in inbox`: all that came since the last time, at once.
 
-    Ends after the notice named "end", and early for a listener that does not keep up; it may come
-    back for the whole.
+    Ends after the notice named "end" where it is of one job, and early for a listener that does
+    not keep up; it may come back for the whole.
     """
 
-    def __init__(self, history: list[Notice]) -> None:
+    def __init__(self, history: list[Notice], *, is_of_all: bool = False) -> None:
         self._notices = history
+        self._is_of_all = is_of_all
+        self._most = QUEUE_LENGTH_OF_ALL if is_of_all else QUEUE_LENGTH
         self._has_news = asyncio.Event()
         self._is_over = False
         self.wake()
@@ -31,11 +34,16 @@ class Inbox:
     def put(self, notice: Notice) -> None:
         if self._is_over:
             return
-        if len(self._notices) >= QUEUE_LENGTH:
+        if len(self._notices) >= self._most:
             self._notices.clear()
             self._is_over = True
         else:
             self._notices.append(notice)
+        self.wake()
+
+    def end(self) -> None:
+        """After what it still has."""
+        self._is_over = True
         self.wake()
 
     def wake(self) -> None:
@@ -46,10 +54,11 @@ class Inbox:
         return self
 
     async def __anext__(self) -> list[Notice]:
-        if self._is_over:
+        if self._is_over and not self._notices:
             raise StopAsyncIteration
         await self._has_news.wait()
         self._has_news.clear()
         taken, self._notices = self._notices, []
-        self._is_over = self._is_over or any(notice.name == "end" for notice in taken)
+        if not self._is_of_all:
+            self._is_over = self._is_over or any(notice.name == "end" for notice in taken)
         return taken
