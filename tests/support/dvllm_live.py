@@ -22,7 +22,7 @@ from tests.support.worker_network import WorkerNetwork, worker_network
 from tests.support.worker_process import WorkerProcess
 
 OPERATOR = "operator"  # the account that may have the scope node
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 LOOK_EVERY_S = 0.2
 
 Answer = tuple[int, Any]

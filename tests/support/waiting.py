@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import psutil
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 LOOK_EVERY_S = 0.05
 
 

@@ -38,13 +38,13 @@ TERMS = Terms(
     output_price_gwei=10**6,
     flat_fee_gwei=10**7,
     max_fee_gwei=10**9,
-    lease_s=12,
-    open_s=20,
+    lease_s=60,
+    open_s=120,
     max_input_tokens=512,
     max_output_tokens=128,
 )
 
-PATIENCE_S = 60.0
+PATIENCE_S = 200.0
 LOG_END = 8_000  # characters of a worker's log that are told with a failure
 
 

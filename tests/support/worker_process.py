@@ -84,7 +84,7 @@ class WorkerProcess:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
 
-    async def ended(self, patience_s: float = 60.0) -> int:
+    async def ended(self, patience_s: float = 180.0) -> int:
         """The exit code, once there is one."""
         process = self.process
         assert process is not None
@@ -117,7 +117,7 @@ class WorkerProcess:
     async def on_duty(self) -> None:
         await self.logged("on duty")
 
-    async def logged(self, text: str, *, patience_s: float = 60.0) -> None:
+    async def logged(self, text: str, *, patience_s: float = 180.0) -> None:
         def holds() -> bool:
             process = self.process
             if process is not None and process.poll() is not None and text not in self.log_text():

@@ -15,6 +15,7 @@ async def test_leased_node_is_killed__other_node__takes_and_answers(net: WorkerN
         await net.mine_every_second()
         job_id = await net.submit(node=first.address)
         await first.ended()
+        await net.pass_time(TERMS.lease_s)
         state = await net.reaches(job_id, JobStatus.DELIVERED)
         assert state.node == second.address
         assert state.attempts == 2
@@ -41,7 +42,10 @@ async def test_engine_fails__job_goes_to_another_node_within_the_lease(net: Work
         assert not (await net.network.coordinator.node(first.address)).is_suspended
 
 
-async def test_engine_hangs__handed_back_before_the_lease_ends(net: WorkerNetwork) -> None:
+async def test_engine_hangs__handed_back_before_the_lease_ends(
+    hurried_net: WorkerNetwork,
+) -> None:
+    net = hurried_net
     slow = {"engine.null": {"first_token_s": 600.0}}
     with net.worker(FIRST_WORKER, **slow) as first, net.worker(SECOND_WORKER) as second:
         await net.enlist(first)

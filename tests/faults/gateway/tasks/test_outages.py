@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 from tests.support.worker_network import WorkerNetwork
 from tests.support.worker_process import WorkerProcess
 
-WAIT_S = 60.0
+WAIT_S = 180.0
 PENNILESS = development_account(8)
 
 

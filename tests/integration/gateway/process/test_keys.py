@@ -14,7 +14,7 @@ from tests.support.worker_network import MODEL_ID, WorkerNetwork
 from tests.support.worker_process import WorkerProcess
 
 PROMPT = "Count the sheep until you are told to stop."
-PATIENCE_S = 90
+PATIENCE_S = 180.0
 
 
 class Caller:

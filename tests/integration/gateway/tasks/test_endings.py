@@ -18,7 +18,7 @@ from tests.support.task_network import ALICE, TaskGateway, request, task_gateway
 from tests.support.worker_network import FIRST_WORKER, SECOND_WORKER, TERMS, WorkerNetwork
 from tests.support.worker_process import WorkerProcess
 
-WAIT_S = 60.0
+WAIT_S = 180.0
 SLOW = {"engine.null": {"n_tokens": 40, "token_interval_s": 0.1}}
 LAPSE_S = TERMS.lease_s + 3
 

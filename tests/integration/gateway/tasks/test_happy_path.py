@@ -24,7 +24,7 @@ from tests.support.task_network import ALICE, BOB, TaskGateway, request, task_ga
 from tests.support.worker_network import TERMS, WorkerNetwork
 from tests.support.worker_process import WorkerProcess
 
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 
 async def test_submit__happy_path__answer_price_and_ledger(

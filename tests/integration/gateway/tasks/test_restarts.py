@@ -19,7 +19,7 @@ from tests.support.task_process import task_process
 from tests.support.worker_network import WorkerNetwork
 from tests.support.worker_process import WorkerProcess
 
-WAIT_S = 60.0
+WAIT_S = 180.0
 SLOW = {"engine.null": {"n_tokens": 30, "token_interval_s": 0.1}}
 
 
