@@ -49,14 +49,25 @@ class ContentHttp:
 
     @asynccontextmanager
     async def request(
-        self, method: str, url: str, *, total_s: float | None = None, **options: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        total_s: float | None = None,
+        silence_s: float | None = None,
+        **options: Any,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Raises ContentUnavailable for whatever goes wrong on the way."""
+        """Raises ContentUnavailable for whatever goes wrong on the way.
+
+        With `total_s` the answer may take that long, if it is never silent for `silence_s`.
+        """
         if self._public_only:
             check_public_url(url)
         timeout = self._timeouts.for_aiohttp()
         if total_s is not None:
-            timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=timeout.sock_connect)
+            timeout = aiohttp.ClientTimeout(
+                total=total_s, sock_connect=timeout.sock_connect, sock_read=silence_s
+            )
         try:
             async with self._open().request(
                 method, url, timeout=timeout, allow_redirects=False, **options

@@ -20,6 +20,7 @@ from decentralized_vllm.requester.server_events import ServerEvent, server_event
 
 CAR_TYPE = "application/vnd.ipld.car"
 STREAM_TOTAL_S = 3600.0
+STREAM_SILENCE_S = 45.0  # three of a node's heartbeats: it is gone, though nobody said so
 
 
 class NodeDoor:
@@ -40,12 +41,21 @@ class NodeDoor:
             if response.status >= 300:
                 raise ContentUnavailable(f"{url.origin()} answered {response.status} to blocks")
 
-    async def events(self, endpoint: str, job_id: JobId) -> AsyncGenerator[ServerEvent, None]:
+    def events(self, endpoint: str, job_id: JobId) -> AsyncGenerator[ServerEvent, None]:
         """What the node tells of a job it runs, until it says no more."""
-        url = _job_url(endpoint, job_id, "events")
+        return self._events(_job_url(endpoint, job_id, "events"))
+
+    def all_events(self, endpoint: str) -> AsyncGenerator[ServerEvent, None]:
+        """What the node tells of all our jobs: of those that run from their start.
+
+        Each event names its job in the field `job_id`.
+        """
+        return self._events(_base_url(endpoint) / "jobs" / "events")
+
+    async def _events(self, url: URL) -> AsyncGenerator[ServerEvent, None]:
         headers = {"Accept": "text/event-stream", **self._signed_get(url)}
         async with self._http.request(
-            "GET", str(url), headers=headers, total_s=STREAM_TOTAL_S
+            "GET", str(url), headers=headers, total_s=STREAM_TOTAL_S, silence_s=STREAM_SILENCE_S
         ) as response:
             if response.status != 200:
                 raise ContentUnavailable(f"{url.origin()} answered {response.status} to events")
@@ -63,6 +73,10 @@ class NodeDoor:
 
 
 def _job_url(endpoint: str, job_id: JobId, action: str) -> URL:
+    return _base_url(endpoint) / "jobs" / str(job_id) / action
+
+
+def _base_url(endpoint: str) -> URL:
     """Raises ContentUnavailable: an endpoint is what its operator wrote into the profile."""
     try:
         url = URL(endpoint)
@@ -70,4 +84,4 @@ def _job_url(endpoint: str, job_id: JobId, action: str) -> URL:
         raise ContentUnavailable(f"the node's endpoint {endpoint!r} is no URL") from error
     if url.scheme not in ("http", "https") or not url.host:
         raise ContentUnavailable(f"the node's endpoint {endpoint!r} is no http(s) URL")
-    return url / "jobs" / str(job_id) / action
+    return url

@@ -33,6 +33,7 @@ from dvllm_gateway.market.chain_market import ChainMarket, Offers
 from dvllm_gateway.market.documents import Documents
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.market.follower import Follower
+from dvllm_gateway.market.node_streams import NodeStreams
 from dvllm_gateway.market.relay import NodeEars
 from dvllm_gateway.market.submitter import Submitter
 from dvllm_gateway.market.sweep import EVERY_S, Sweep
@@ -96,6 +97,7 @@ class Desk:
     store: OwnStore
     nodes: NodeSources
     door: NodeDoor
+    streams: NodeStreams
     sender: KeySender
     terms: TermsBook
     is_public_only: bool
@@ -196,7 +198,7 @@ class _Trading:
             offers=Offers(desk.nodes, desk.door),
             answers=AnswerDesk(network, documents),
             documents=documents,
-            ears=NodeEars(desk.nodes, desk.door),
+            ears=NodeEars(desk.nodes, desk.streams),
             group=group,
         )
         self._group = group
@@ -231,12 +233,16 @@ async def open_desk(
         stack.push_async_callback(nodes.close)
         http = ContentHttp(HttpTimeouts(), public_only=is_public_only, per_host=STREAMS_PER_NODE)
         stack.push_async_callback(http.close)
+        door = NodeDoor(http, account)
+        streams = NodeStreams(door)
+        stack.push_async_callback(streams.close)
         yield Desk(
             network=network,
             account=account,
             store=store,
             nodes=nodes,
-            door=NodeDoor(http, account),
+            door=door,
+            streams=streams,
             sender=KeySender(),
             terms=TermsBook(network),
             is_public_only=is_public_only,

@@ -5,10 +5,10 @@ from contextlib import aclosing
 from typing import Any
 
 from decentralized_vllm.protocol.ids import Cid
-from decentralized_vllm.requester.node_door import NodeDoor
 from decentralized_vllm.requester.node_sources import NodeSources
 from decentralized_vllm.requester.server_events import ServerEvent
 from dvllm_gateway.market.failures import as_gateway_errors
+from dvllm_gateway.market.node_streams import NodeStreams
 from dvllm_gateway.services.task_jobs import Job
 from dvllm_gateway.services.task_market import (
     AnswerBegins,
@@ -22,9 +22,9 @@ _READABLE = frozenset({"published", "submitting", "submitted", "final"})
 
 
 class NodeEars:
-    def __init__(self, nodes: NodeSources, door: NodeDoor) -> None:
+    def __init__(self, nodes: NodeSources, streams: NodeStreams) -> None:
         self._nodes = nodes
-        self._door = door
+        self._streams = streams
 
     async def listen(self, job: Job) -> AsyncGenerator[NodeWord, None]:
         """Ends at once for a node without an endpoint. Raises NetworkUnavailable."""
@@ -34,7 +34,7 @@ class NodeEars:
             endpoint = await self._nodes.endpoint_of(job.node)
             if endpoint is None:
                 return
-            async with aclosing(self._door.events(endpoint, job.id)) as events:
+            async with aclosing(self._streams.events(endpoint, job.id)) as events:
                 async for event in events:
                     word = word_of(event)
                     if word is not None:
