@@ -10,11 +10,12 @@ from decentralized_vllm.protocol.errors import InvalidDocument
 from dvllm_gateway.errors import InvalidRequest
 
 MAX_FIELD_CHARACTERS = 100
+MAX_JSON_NODES = 50_000  # arrays and objects: several times what the largest sensible body has
 
 
 def body_of(model: type[BaseModel], raw: bytes) -> BaseModel:
     """Strict: no text becomes a number, no number a truth value. Raises InvalidRequest."""
-    _check_depth(raw)
+    _check_shape(raw)
     try:
         return model.model_validate_json(raw, strict=True)
     except ValidationError as error:
@@ -41,10 +42,13 @@ def first_problem(error: ValidationError) -> InvalidRequest:
     return InvalidRequest(f"{field}: {first['msg']}", field=field)
 
 
-def _check_depth(raw: bytes) -> None:
+def _check_shape(raw: bytes) -> None:
+    """Bounds what the parser does on the loop, where everybody else waits for it."""
     if raw.count(b"[") + raw.count(b"{") <= MAX_JSON_DEPTH:
         return
     try:
-        check_depth(raw.decode("utf-8"))
-    except (InvalidDocument, UnicodeDecodeError):
-        raise InvalidRequest(f"JSON is UTF-8, nested at most {MAX_JSON_DEPTH} deep") from None
+        check_depth(raw.decode("utf-8"), most_brackets=2 * MAX_JSON_NODES)
+    except UnicodeDecodeError:
+        raise InvalidRequest("JSON is UTF-8") from None
+    except InvalidDocument as error:
+        raise InvalidRequest(error.message) from None

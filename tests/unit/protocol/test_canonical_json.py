@@ -99,3 +99,35 @@ def test_decode__any_bytes__give_a_value_or_invalid_document(data):
     except InvalidDocument:
         return
     assert json.loads(data) == value
+
+
+def depth_read_plainly(text: str) -> int:
+    depth = deepest = 0
+    in_string = is_escaped = False
+    for character in text:
+        if is_escaped:
+            is_escaped = False
+        elif in_string:
+            is_escaped, in_string = character == "\\", character != '"'
+        elif character == '"':
+            in_string = True
+        else:
+            depth += (character in "[{") - (character in "]}")
+            deepest = max(deepest, depth)
+    return deepest
+
+
+@given(st.text(alphabet='[]{}"\\a,é\ud800', max_size=200), st.integers(0, 40))
+def test_check_depth__any_text__as_read_plainly(text, n_around):
+    text = "[" * n_around + text
+    if depth_read_plainly(text) > canonical_json.MAX_JSON_DEPTH:
+        with pytest.raises(InvalidDocument, match="deeper"):
+            canonical_json.check_depth(text)
+    else:
+        canonical_json.check_depth(text)
+
+
+def test_check_depth__more_brackets_than_asked_for__refused():
+    with pytest.raises(InvalidDocument, match="arrays and objects"):
+        canonical_json.check_depth("[[]]", most_brackets=3)
+    canonical_json.check_depth("[[]]", most_brackets=4)
