@@ -33,6 +33,7 @@ class Feature(StrEnum):
     TOOLS = "tools"  # the model sees them and chooses
     TOOL_CHOICE = "tool_choice"  # some or a certain one must be called
     TOOL_MESSAGES = "tool_messages"  # earlier calls and what they brought
+    EMBEDDINGS = "embeddings"  # vectors of texts, see `protocol.embeddings`
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,10 @@ class SamplingParameters:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """Exactly one of `messages` (through the chat template) and `prompt` (raw) is given.
+    """Exactly one of `messages` (through the chat template), `prompt` (raw) and `inputs` is given.
 
-    `tools` come with messages only.
+    `tools` come with messages only. For `inputs` the answer is their vectors, which takes no tokens
+    (see `protocol.embeddings`).
     """
 
     request_id: str
@@ -91,10 +93,13 @@ class GenerationRequest:
     messages: tuple[Message, ...] | None = None
     prompt: str | None = None
     tools: Tools | None = None
+    inputs: tuple[str, ...] | None = None
 
     @property
     def features(self) -> frozenset[Feature]:
         """What an engine must be able to do to answer as asked."""
+        if self.inputs is not None:
+            return frozenset({Feature.EMBEDDINGS})
         return self.parameters.features | tool_features(self.messages, self.tools)
 
 

@@ -5,8 +5,9 @@ must then be valid; anything else is plain text with default parameters. So a br
 never answered as if it were text, and a text that begins with `{` goes into a document.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -14,23 +15,19 @@ from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.documents import (
     DOCUMENT_VERSION,
     MAX_PROMPT_BYTES,
-    MAX_SAFE_INTEGER,
-    MAX_TOKENS_OF_TERMS,
     Schema,
     Version,
     describe,
 )
+from decentralized_vllm.protocol.embeddings import MAX_INPUTS
 from decentralized_vllm.protocol.errors import InvalidDocument, InvalidPrompt
 from decentralized_vllm.protocol.generation import (
     Feature,
     GenerationRequest,
     Message,
-    ResponseFormat,
     SamplingParameters,
-    tool_features,
 )
-from decentralized_vllm.protocol.json_schemas import schema_format, schema_of
-from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS, MAX_TOP_LOGPROBS
+from decentralized_vllm.protocol.parameters import ParametersSchema, parameters_json
 from decentralized_vllm.protocol.tool_documents import (
     CallId,
     Calls,
@@ -44,40 +41,43 @@ from decentralized_vllm.protocol.tool_documents import (
 from decentralized_vllm.protocol.tools import Tools
 
 MAX_MESSAGES = 1024
-MAX_STOP_SEQUENCES = 16
-MAX_STOP_CHARACTERS = 256
-MAX_PENALTY = 2.0
 
 _JSON_WHITE_SPACE = " \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class PromptDocument:
-    """Exactly one of `messages` (type "chat") and `prompt` (type "completion") is given.
+    """Exactly one of `messages` (type "chat"), `prompt` (type "completion") and `inputs` (type
+    "embedding") is given.
 
-    `tools` come with messages only.
+    `tools` come with messages only. Vectors are not sampled: they have no parameters.
     """
 
     messages: tuple[Message, ...] | None = None
     prompt: str | None = None
     parameters: SamplingParameters = field(default_factory=SamplingParameters)
     tools: Tools | None = None
+    inputs: tuple[str, ...] | None = None
 
     @property
     def features(self) -> frozenset[Feature]:
         """What a node must be able to do to answer as asked."""
-        return self.parameters.features | tool_features(self.messages, self.tools)
+        return self.to_request("").features
 
     def to_request(self, request_id: str) -> GenerationRequest:
         return GenerationRequest(
-            request_id, self.parameters, self.messages, self.prompt, self.tools
+            request_id, self.parameters, self.messages, self.prompt, self.tools, self.inputs
         )
 
     def to_bytes(self) -> bytes:
         """Canonical bytes; their CID names the prompt. Raises InvalidPrompt."""
+        if self.inputs is not None:
+            return _checked_bytes(
+                {"version": DOCUMENT_VERSION, "type": "embedding", "input": [*self.inputs]}
+            )
         body: dict[str, canonical_json.JsonValue] = {
             "version": DOCUMENT_VERSION,
-            "parameters": _parameters_json(self.parameters),
+            "parameters": parameters_json(self.parameters),
             **tools_json(self.tools),
         }
         if self.messages is not None:
@@ -92,6 +92,10 @@ class PromptDocument:
 def chat_prompt(text: str, parameters: SamplingParameters) -> PromptDocument:
     """One question of a user, put through the model's chat template."""
     return PromptDocument(messages=(Message("user", text),), parameters=parameters)
+
+
+def embedding_prompt(inputs: Sequence[str]) -> PromptDocument:
+    return PromptDocument(inputs=tuple(inputs), parameters=SamplingParameters(max_tokens=1))
 
 
 def parse_prompt(data: bytes) -> PromptDocument:
@@ -124,56 +128,11 @@ class _MessageSchema(Schema):
         return Message(self.role, self.content, calls, self.tool_call_id)
 
 
-class _ObjectFormatSchema(Schema):
-    type: Literal["json_object"]
-
-    def to_format(self) -> ResponseFormat:
-        return ResponseFormat()
-
-
-class _SchemaFormatSchema(Schema):
-    type: Literal["json_schema"]
-    schema_: dict[str, Any] = Field(alias="schema")
-
-    def to_format(self) -> ResponseFormat:
-        return schema_format(self.schema_)
-
-
-_Format = Annotated[_ObjectFormatSchema | _SchemaFormatSchema, Field(discriminator="type")]
-_Penalty = Annotated[float, Field(ge=-MAX_PENALTY, le=MAX_PENALTY)]
-
-
-class _ParametersSchema(Schema):
-    max_tokens: int = Field(default=100, ge=1, le=MAX_TOKENS_OF_TERMS)
-    temperature: float = Field(default=1.0, ge=0, le=2)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    top_k: int = Field(default=0, ge=0, le=1_000_000)
-    stop: list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]] = Field(
-        default=[], max_length=MAX_STOP_SEQUENCES
-    )
-    seed: int | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
-    presence_penalty: _Penalty = 0.0
-    frequency_penalty: _Penalty = 0.0
-    logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
-    response_format: _Format | None = None
-
-    def to_parameters(self) -> SamplingParameters:
-        if self.logprobs is not None and self.max_tokens > MAX_TOKENS_WITH_LOGPROBS:
-            raise InvalidPrompt(f"logprobs: of at most {MAX_TOKENS_WITH_LOGPROBS} tokens")
-        plain = self.model_dump(exclude={"stop", "response_format"})
-        form = self.response_format
-        return SamplingParameters(
-            **plain,
-            stop=tuple(self.stop),
-            response_format=None if form is None else form.to_format(),
-        )
-
-
 class _ChatSchema(Schema):
     version: Version
     type: Literal["chat"]
     messages: list[_MessageSchema] = Field(min_length=1, max_length=MAX_MESSAGES)
-    parameters: _ParametersSchema = _ParametersSchema()
+    parameters: ParametersSchema = ParametersSchema()
     tools: ToolList | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
@@ -203,15 +162,25 @@ class _CompletionSchema(Schema):
     version: Version
     type: Literal["completion"]
     prompt: str = Field(min_length=1)
-    parameters: _ParametersSchema = _ParametersSchema()
+    parameters: ParametersSchema = ParametersSchema()
 
     def to_document(self) -> PromptDocument:
         return PromptDocument(prompt=self.prompt, parameters=self.parameters.to_parameters())
 
 
-_SCHEMAS: dict[str, type[_ChatSchema] | type[_CompletionSchema]] = {
+class _EmbeddingSchema(Schema):
+    version: Version
+    type: Literal["embedding"]
+    input: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1, max_length=MAX_INPUTS)
+
+    def to_document(self) -> PromptDocument:
+        return embedding_prompt(self.input)
+
+
+_SCHEMAS: dict[str, type[_ChatSchema] | type[_CompletionSchema] | type[_EmbeddingSchema]] = {
     "chat": _ChatSchema,
     "completion": _CompletionSchema,
+    "embedding": _EmbeddingSchema,
 }
 
 
@@ -243,41 +212,6 @@ def _message_json(message: Message) -> canonical_json.JsonValue:
     if message.tool_call_id is not None:
         fields["tool_call_id"] = message.tool_call_id
     return fields
-
-
-def _parameters_json(parameters: SamplingParameters) -> dict[str, canonical_json.JsonValue]:
-    return {
-        "max_tokens": parameters.max_tokens,
-        "temperature": parameters.temperature,
-        "top_p": parameters.top_p,
-        "top_k": parameters.top_k,
-        "stop": list(parameters.stop),
-        "seed": parameters.seed,
-        **_later_parameters_json(parameters),
-    }
-
-
-def _later_parameters_json(
-    parameters: SamplingParameters,
-) -> dict[str, canonical_json.JsonValue]:
-    """Left out unless they are used, so documents without them stay what they were."""
-    fields: dict[str, canonical_json.JsonValue] = {}
-    if parameters.presence_penalty:
-        fields["presence_penalty"] = parameters.presence_penalty
-    if parameters.frequency_penalty:
-        fields["frequency_penalty"] = parameters.frequency_penalty
-    if parameters.logprobs is not None:
-        fields["logprobs"] = parameters.logprobs
-    if parameters.response_format is not None:
-        fields["response_format"] = _format_json(parameters.response_format)
-    return fields
-
-
-def _format_json(form: ResponseFormat) -> canonical_json.JsonValue:
-    schema = schema_of(form)
-    if schema is None:
-        return {"type": "json_object"}
-    return {"type": "json_schema", "schema": schema}
 
 
 def _checked_bytes(body: dict[str, canonical_json.JsonValue]) -> bytes:

@@ -20,6 +20,8 @@ def prompt_token_bound(document: PromptDocument) -> int:
 
     Tokenizers in use make at most one token of a byte; a template's marks come on top.
     """
+    if document.inputs is not None:
+        return sum(len(each.encode()) + TEMPLATE_TOKENS_PER_MESSAGE for each in document.inputs)
     if document.messages is None:
         return len((document.prompt or "").encode()) + TEMPLATE_TOKENS_PER_MESSAGE
     n_tokens = sum(map(_message_token_bound, document.messages))

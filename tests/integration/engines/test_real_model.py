@@ -1,12 +1,15 @@
 """A real model, out of its package, answers through each engine."""
 
+import math
 import os
 import signal
 from contextlib import aclosing
 
 import pytest
 
-from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.embeddings import Vector, read_vectors
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
+from decentralized_vllm.protocol.generation import GenerationRequest, SamplingParameters
 from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.engines.supervisor import Backoff
 from dvllm_worker.engines.transformers_engine import TransformersEngine
@@ -23,6 +26,31 @@ async def test_transformers__smollm2__answers_the_question() -> None:
         answer = await ask(engine, chat(QUESTION, max_tokens=24))
     assert "Paris" in answer.text
     assert engine.identity().dtype == "bfloat16"
+
+
+def likeness(one: Vector, other: Vector) -> float:
+    return sum(x * y for x, y in zip(one, other, strict=True))
+
+
+async def test_transformers__smollm2__vectors_tell_what_texts_are_about() -> None:
+    texts = ("The cat sleeps on the sofa.", "A kitten naps on the couch.", "Taxes rise in spring.")
+    engine = TransformersEngine(EngineSettings(threads=1), smollm2_model_path())
+    request = GenerationRequest("r", SamplingParameters(max_tokens=1), inputs=texts)
+    async with running(engine):
+        answer, again = await ask(engine, request), await ask(engine, request)
+    cat, kitten, taxes = read_vectors(answer.text, len(texts))
+    assert len(cat) == 576
+    assert math.hypot(*cat) == pytest.approx(1)
+    assert likeness(cat, kitten) > likeness(cat, taxes)
+    assert answer.text == again.text
+
+
+async def test_transformers__text_over_the_context__is_refused() -> None:
+    engine = TransformersEngine(EngineSettings(threads=1, max_model_len=8), smollm2_model_path())
+    long = GenerationRequest("r", SamplingParameters(max_tokens=1), inputs=("a", "word " * 20))
+    async with running(engine):
+        with pytest.raises(EngineRefused, match="tokens"):
+            await ask(engine, long)
 
 
 @pytest.mark.vllm

@@ -141,4 +141,4 @@ async def test_history__calls_and_what_they_brought__is_read(engine: VllmEngine)
     plain = await ask(engine, asked(None, max_tokens=1))
     assert answer.chunks[0].n_prompt_tokens > plain.chunks[0].n_prompt_tokens
     assert answer.text
-    assert engine.features == frozenset(Feature)
+    assert engine.features == frozenset(Feature) - {Feature.EMBEDDINGS}

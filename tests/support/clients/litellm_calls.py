@@ -24,6 +24,9 @@ def called(choice):
     return [choice.finish_reason, calls]
 
 
+vectors = litellm.embedding(
+    model=f"openai/{model}", input=["Hello there"], api_base=url, api_key=key, num_retries=0
+)
 try:
     litellm.completion(
         model="openai/no-such", messages=HELLO, api_base=url, api_key=key, num_retries=0
@@ -39,6 +42,7 @@ print(
             "streamed": "".join(pieces),
             "called": called(calling),
             "called_streamed": called(rebuilt),
+            "dimensions": [len(each["embedding"]) for each in vectors.data],
             "unknown_model": refusal,
         }
     )

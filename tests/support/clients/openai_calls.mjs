@@ -57,6 +57,8 @@ const refusal = await client.chat.completions
   .create({ model: "no-such", messages })
   .then(() => null, (error) => ({ class: error.constructor.name, status: error.status, code: error.code }));
 
+const embeddings = await client.embeddings.create({ model, input: ["Hello there", "Good bye"] });
+
 console.log(
   JSON.stringify({
     models,
@@ -67,6 +69,7 @@ console.log(
     object: JSON.parse(object.choices[0].message.content),
     schema: unserved,
     tools,
+    embeddings: embeddings.data.map((each) => each.embedding.length),
     unknown_model: refusal,
   }),
 );

@@ -65,6 +65,19 @@ def choices():
     return [choice.index for choice in reply.choices]
 
 
+def embeddings():
+    """As the client asks by itself (base64), and as numbers."""
+    packed = client.embeddings.create(model=model, input=["Hello there", "Good bye"])
+    plain = client.embeddings.create(model=model, input="Good bye", encoding_format="float")
+    return {
+        "indices": [each.index for each in packed.data],
+        "lengths": [len(each.embedding) for each in packed.data],
+        "is_same": packed.data[1].embedding == plain.data[0].embedding,
+        "norm": round(sum(x * x for x in plain.data[0].embedding), 3),
+        "prompt_tokens": packed.usage.prompt_tokens,
+    }
+
+
 stranger = openai.OpenAI(base_url=url, api_key="dvk_nobody", max_retries=0)
 print(
     json.dumps(
@@ -78,7 +91,8 @@ print(
             "unknown_model": error_of(
                 lambda: client.chat.completions.create(model="no-such", messages=HELLO)
             ),
-            "embeddings": error_of(lambda: client.embeddings.create(model=model, input="x")),
+            "embeddings": embeddings(),
+            "token_embeddings": error_of(lambda: client.embeddings.create(model=model, input=[1])),
             "bad_temperature": error_of(
                 lambda: client.chat.completions.create(model=model, messages=HELLO, temperature=9)
             ),

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from decentralized_vllm.protocol.embeddings import vectors_text
 from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
 from decentralized_vllm.protocol.generation import (
     Feature,
@@ -110,3 +111,33 @@ async def test_checked__calls_nobody_asked_for_or_none__unavailable(
     request = GenerationRequest("r", SamplingParameters(), (Message("user", "a"),), tools=tools)
     with pytest.raises(EngineUnavailable, match="tool_calls"):
         [chunk async for chunk in checked_answer(request, source, ALL)]
+
+
+OF_INPUTS = GenerationRequest("r", SamplingParameters(max_tokens=1), inputs=("a", "b"))
+
+
+async def vectors_of(text: str, token_ids: tuple[int, ...] = ()) -> str:
+    async def source(request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        yield GenerationChunk(text, token_ids, 2, FinishReason.STOP)
+
+    return "".join([chunk.text async for chunk in checked_answer(OF_INPUTS, source, ALL)])
+
+
+async def test_checked__vectors_of_each_input__pass() -> None:
+    text = vectors_text([[1.0], [2.0]])
+    assert await vectors_of(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "token_ids", "complaint"),
+    [
+        (vectors_text([[1.0]]), (), "no vectors of 2"),
+        ("Hello", (), "no vectors"),
+        (vectors_text([[1.0], [2.0]]), (7,), "made tokens"),
+    ],
+)
+async def test_checked__no_vectors_of_each_input__at_fault(
+    text: str, token_ids: tuple[int, ...], complaint: str
+) -> None:
+    with pytest.raises(EngineUnavailable, match=complaint):
+        await vectors_of(text, token_ids)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from decentralized_vllm.protocol.embeddings import read_vectors
 from decentralized_vllm.protocol.errors import EngineUnavailable, InvalidResponse
 from decentralized_vllm.protocol.generation import (
     Feature,
@@ -22,7 +23,8 @@ async def checked_answer(
     """Passes the chunks of `open_answer` on; closing this iterator closes that one at once.
 
     Promised are at least one and at most max_tokens tokens, a finish reason at the end only,
-    log-probabilities of every token if they are asked for, and calls as the tools allow. Raises
+    log-probabilities of every token if they are asked for, and calls as the tools allow; of inputs
+    their vectors in one chunk, and no tokens. Raises
     EngineRefused for a request that is malformed or beyond `features`, EngineUnavailable at the
     first broken promise.
     """
@@ -46,10 +48,21 @@ async def checked_answer(
 
 
 def _check_end(request: GenerationRequest, last: GenerationChunk, n_output_tokens: int) -> None:
+    if request.inputs is not None:
+        return _check_vectors(last, len(request.inputs), n_output_tokens)
     if n_output_tokens == 0:
         raise EngineUnavailable("the engine answered without a single token")
     is_cut = last.finish_reason is FinishReason.LENGTH
     try:
         check_calls(request.tools, last.tool_calls, is_cut=is_cut)
+    except InvalidResponse as error:
+        raise EngineUnavailable(f"the engine's answer: {error.message}") from error
+
+
+def _check_vectors(last: GenerationChunk, n_inputs: int, n_output_tokens: int) -> None:
+    if n_output_tokens:
+        raise EngineUnavailable("the engine made tokens where vectors were asked for")
+    try:
+        read_vectors(last.text, n_inputs)
     except InvalidResponse as error:
         raise EngineUnavailable(f"the engine's answer: {error.message}") from error

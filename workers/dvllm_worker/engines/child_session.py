@@ -77,7 +77,9 @@ class ChildSession:
                 self._child.stdin.write(command_line(Cancel(number)))
 
     async def _send_order(self, number: int, request: GenerationRequest) -> None:
-        line = command_line(Order(number, request.parameters, request.messages, request.prompt))
+        line = command_line(
+            Order(number, request.parameters, request.messages, request.prompt, request.inputs)
+        )
         if len(line) > MAX_ORDER_BYTES:
             self._end(number)
             raise EngineRefused("the prompt is too large")

@@ -1,9 +1,12 @@
 """An engine without a model, for benches and fault injection; refused on any but a local chain."""
 
 import asyncio
+import hashlib
+import math
 from collections.abc import AsyncGenerator
 
 from decentralized_vllm.protocol import canonical_json
+from decentralized_vllm.protocol.embeddings import vectors_text
 from decentralized_vllm.protocol.errors import EngineUnavailable
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
@@ -18,12 +21,15 @@ from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_worker.engines.answers import checked_answer
 from dvllm_worker.engines.settings import NullSettings
 
+N_DIMENSIONS = 8
+
 
 class NullEngine:
     """Answers with the words of the prompt, over and over, at the pace of its settings.
 
     It is sure of every word, and puts the words into an object where JSON is asked for. Of tools it
-    calls the one that is named, or the first, with the words, until a tool has answered.
+    calls the one that is named, or the first, with the words, until a tool has answered. Vectors
+    are made of hashes.
 
     Tests break it on purpose: `fail_next` makes the next answers fail before their first token,
     `hang_next` makes them go silent after it.
@@ -64,6 +70,10 @@ class NullEngine:
         if not self._is_up:
             raise EngineUnavailable("the engine is not started")
         hangs = self._take_fault()
+        if request.inputs is not None:
+            await _pause(self._settings.first_token_s)
+            yield _vectors_of(request.inputs)
+            return
         prompt, parameters = _words(request), request.parameters
         words = _object_of(prompt) if parameters.response_format else prompt
         n_wanted = len(words) if parameters.response_format else self._settings.n_tokens
@@ -101,6 +111,14 @@ class NullEngine:
 def _words(request: GenerationRequest) -> list[str]:
     text = request.prompt or " ".join(message.content for message in request.messages or ())
     return text.split() or ["nothing"]
+
+
+def _vectors_of(inputs: tuple[str, ...]) -> GenerationChunk:
+    """The bytes of each input's hash, brought to length one: the same for the same text."""
+    hashes = [hashlib.sha256(text.encode()).digest()[:N_DIMENSIONS] for text in inputs]
+    vectors = [[byte / math.hypot(*digest) for byte in digest] for digest in hashes]
+    n_words = sum(len(text.split()) for text in inputs)
+    return GenerationChunk(vectors_text(vectors), (), n_words, FinishReason.STOP)
 
 
 def _object_of(words: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from decentralized_vllm.protocol.generation import (
     SamplingParameters,
 )
 from decentralized_vllm.protocol.logprobs import MAX_TOP_LOGPROBS
-from decentralized_vllm.protocol.prompts import MAX_PENALTY
+from decentralized_vllm.protocol.parameters import MAX_PENALTY
 
 MAX_STOP_STRINGS = 16
 MAX_STOP_CHARACTERS = 256
@@ -18,10 +18,11 @@ SEED_LIMIT = 2**63  # both engines seed with a signed 64-bit number
 
 def check_request(request: GenerationRequest, features: frozenset[Feature]) -> None:
     """Raises EngineRefused for a request that is malformed, or beyond an engine's features."""
-    if (request.messages is None) == (request.prompt is None):
-        raise EngineRefused("a request has either messages or a prompt")
-    if request.messages is not None and not request.messages:
-        raise EngineRefused("a request has at least one message")
+    kinds = (request.messages, request.prompt, request.inputs)
+    if sum(kind is not None for kind in kinds) != 1:
+        raise EngineRefused("a request has one of messages, a prompt and inputs")
+    if () in kinds:
+        raise EngineRefused("a request has at least one message or input")
     if request.tools is not None and request.messages is None:
         raise EngineRefused("tools come with messages only")
     _check_parameters(request.parameters)
@@ -71,7 +72,8 @@ def _texts(request: GenerationRequest) -> list[str]:
     parts = [part for message in messages for part in (message.role, message.content)]
     calls = [call.arguments for message in messages for call in message.tool_calls]
     tools = [tool.description for tool in (request.tools.functions if request.tools else ())]
-    return [*parts, *calls, *tools, request.prompt or "", *request.parameters.stop]
+    raw = [request.prompt or "", *(request.inputs or ())]
+    return [*parts, *calls, *tools, *raw, *request.parameters.stop]
 
 
 def _is_unicode(text: str) -> bool:

@@ -32,7 +32,7 @@ class TransformersEngine:
     """A crash or a hang fails the answers under way; a fresh child then takes the next ones."""
 
     is_for_tests = False
-    features = frozenset({Feature.LOGPROBS, Feature.PENALTIES})
+    features = frozenset({Feature.LOGPROBS, Feature.PENALTIES, Feature.EMBEDDINGS})
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ import jinja2
 import torch
 import transformers
 
+from decentralized_vllm.protocol.embeddings import vectors_text
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     FinishReason,
@@ -23,6 +24,7 @@ from decentralized_vllm.protocol.generation import (
 from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
 from dvllm_worker.engines.stop_strings import StopCutter
 from dvllm_worker.engines.token_text import TokenText
+from dvllm_worker.engines.transformers_embedding import mean_hidden_state
 from dvllm_worker.engines.transformers_sampling import NotFiniteError, Rater, Sampler
 from dvllm_worker.engines.wire import Alive, Failed, Order, Piece, Refused
 
@@ -79,6 +81,32 @@ class TransformersModel:
         self, order: Order, cancelled: threading.Event
     ) -> Iterator[Piece | Alive | Refused | Failed]:
         try:
+            if order.inputs is None:
+                yield from self._text(order, cancelled)
+            else:
+                yield from self._vectors(order, order.inputs, cancelled)
+        except (MemoryError, torch.OutOfMemoryError, NotFiniteError) as error:
+            yield Failed(order.number, f"{type(error).__name__}: {error}")
+
+    def _vectors(
+        self, order: Order, inputs: Sequence[str], cancelled: threading.Event
+    ) -> Iterator[Piece | Alive | Refused]:
+        """Told between inputs that it is alive; each has to fit the context by itself."""
+        vectors, n_tokens = [], 0
+        for text in inputs:
+            token_ids = list(self._tokenizer(text)["input_ids"])
+            if not 0 < len(token_ids) <= self.n_context_tokens:
+                yield Refused(order.number, self._misfit(len(token_ids)))
+                return
+            if cancelled.is_set():
+                return
+            vectors.append(mean_hidden_state(self._model, token_ids))
+            n_tokens += len(token_ids)
+            yield Alive(order.number)
+        yield Piece(order.number, vectors_text(vectors), (), n_tokens, FinishReason.STOP)
+
+    def _text(self, order: Order, cancelled: threading.Event) -> Iterator[Piece | Alive | Refused]:
+        try:
             prompt_ids = self._prompt_ids(order)
         except jinja2.TemplateError as error:
             yield Refused(order.number, f"the model's chat template rejects it: {error}")
@@ -87,10 +115,7 @@ class TransformersModel:
         if not prompt_ids or n_room < 1:
             yield Refused(order.number, self._misfit(len(prompt_ids)))
             return
-        try:
-            yield from self._pieces(order, prompt_ids, n_room, cancelled)
-        except (MemoryError, torch.OutOfMemoryError, NotFiniteError) as error:
-            yield Failed(order.number, f"{type(error).__name__}: {error}")
+        yield from self._pieces(order, prompt_ids, n_room, cancelled)
 
     def _misfit(self, n_prompt_tokens: int) -> str:
         if n_prompt_tokens == 0:

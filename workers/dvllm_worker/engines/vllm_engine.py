@@ -178,10 +178,11 @@ class VllmEngine:
 
 
 def engine_features(settings: EngineSettings) -> frozenset[Feature]:
-    """All, but models choose tools in ways of their own, which only the right parser reads."""
-    if settings.tool_call_parser is None:
-        return frozenset(Feature) - {Feature.TOOLS}
-    return frozenset(Feature)
+    """All, but a server that generates makes no vectors, and models choose tools in ways of their
+    own, which only the right parser reads.
+    """
+    generates = frozenset(Feature) - {Feature.EMBEDDINGS}
+    return generates - {Feature.TOOLS} if settings.tool_call_parser is None else generates
 
 
 async def _make_acquaintance(api: VllmApi, child: ChildProcess | None) -> str:

@@ -27,6 +27,7 @@ class Order:
     parameters: SamplingParameters
     messages: tuple[Message, ...] | None
     prompt: str | None
+    inputs: tuple[str, ...] | None = None
     kind: Literal["order"] = "order"
 
 

@@ -105,7 +105,8 @@ class Generate:
                 watch.on_token()
                 check_prompt_length(loaded.job, chunk.n_prompt_tokens)
                 transcript.add(chunk)
-                self._onlooker.on_text(loaded.job.key.job_id, chunk.text, len(chunk.token_ids))
+                if loaded.request.inputs is None:  # nobody reads vectors as they are made
+                    self._onlooker.on_text(loaded.job.key.job_id, chunk.text, len(chunk.token_ids))
         if transcript.finish_reason is None:
             raise EngineUnavailable("the engine's answer has no end")
         return transcript

@@ -16,6 +16,7 @@ _FIELDS: Mapping[Feature, str] = {
     Feature.TOOLS: "tools",
     Feature.TOOL_CHOICE: "tool_choice",
     Feature.TOOL_MESSAGES: "messages",
+    Feature.EMBEDDINGS: "model",
 }
 
 

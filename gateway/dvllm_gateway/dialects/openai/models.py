@@ -1,12 +1,7 @@
-"""GET /v1/models: the registered models. POST /v1/embeddings, once a model serves them."""
-
-from typing import NoReturn
+"""GET /v1/models: the registered models."""
 
 from decentralized_vllm.protocol.ids import ModelId
 from dvllm_gateway.dialects.openai import replies
-from dvllm_gateway.dialects.openai.requests import EmbeddingBody
-from dvllm_gateway.dialects.openai.tokens import checked_meter
-from dvllm_gateway.errors import InvalidRequest
 from dvllm_gateway.http.operation import Call, Reply
 from dvllm_gateway.services.network import Model
 
@@ -20,13 +15,6 @@ async def list_models(call: Call[None, None]) -> Reply:
 
 async def get_model(call: Call[None, None]) -> Reply:
     return Reply(_model_reply(await call.core.models.get(ModelId(call.path["model"]))))
-
-
-async def embed(call: Call[EmbeddingBody, None]) -> NoReturn:
-    """No engine of this release makes embeddings, so no model serves them."""
-    await checked_meter(call)
-    model = await call.core.models.get(ModelId(call.body.model))
-    raise InvalidRequest(f"model: {model.id} serves no embeddings", field="model")
 
 
 def _model_reply(model: Model) -> replies.ModelReply:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dvllm_gateway.dialects.openai import models, replies, requests
 from dvllm_gateway.dialects.openai.chat import Chat
 from dvllm_gateway.dialects.openai.completions import Completions
+from dvllm_gateway.dialects.openai.embeddings import Embeddings
 from dvllm_gateway.dialects.openai.errors import OpenAiErrors
 from dvllm_gateway.dialects.openai.leftovers import Leftovers
 from dvllm_gateway.dialects.openai.options import OpenAiOptions
@@ -75,9 +76,9 @@ def _generations(options: OpenAiOptions) -> tuple[Operation, ...]:
             name="createEmbedding",
             method="POST",
             path="/v1/embeddings",
-            handler=models.embed,
+            handler=Embeddings(options, leftovers).embed,
             rate_class="inference",
-            summary="Embeddings, where a model serves them",
+            summary="Vectors of texts, where a node of the model makes them",
             scope=Scope.INFER,
             body=requests.EmbeddingBody,
             replies={200: replies.EmbeddingsReply},

@@ -6,10 +6,11 @@ from decentralized_vllm.protocol.errors import InvalidPrompt
 from decentralized_vllm.protocol.generation import ResponseFormat, SamplingParameters
 from decentralized_vllm.protocol.ids import ModelId
 from decentralized_vllm.protocol.json_schemas import schema_format
-from decentralized_vllm.protocol.prompts import PromptDocument
+from decentralized_vllm.protocol.prompts import PromptDocument, embedding_prompt
 from dvllm_gateway.dialects.openai.requests import (
     ChatBody,
     CompletionBody,
+    EmbeddingBody,
     GenerationBody,
     SchemaFormat,
     TextFormat,
@@ -60,6 +61,19 @@ def completion_requests(body: CompletionBody, model: Model) -> list[TaskRequest]
         for prompt in _texts(body)
         for i in range(body.n or 1)
     ]
+
+
+def embedding_requests(body: EmbeddingBody) -> list[TaskRequest]:
+    """One task for all inputs. Raises InvalidRequest."""
+    if body.dimensions is not None:
+        raise InvalidRequest("dimensions: a model's vectors are not cut", field="dimensions")
+    given = [body.input] if isinstance(body.input, str) else body.input
+    inputs = [each for each in given if isinstance(each, str)]
+    if len(inputs) < len(given):
+        raise InvalidRequest("input: tokens are not served, send text", field="input")
+    if not all(inputs):
+        raise InvalidRequest("input: is empty", field="input")
+    return [TaskRequest(ModelId(body.model), embedding_prompt(inputs), "\n".join(inputs))]
 
 
 def _texts(body: CompletionBody) -> list[str]:

@@ -5,14 +5,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from decentralized_vllm.protocol.documents import MAX_SAFE_INTEGER, MAX_TOKENS_OF_TERMS
+from decentralized_vllm.protocol.embeddings import MAX_INPUTS
 from decentralized_vllm.protocol.ids import ModelId
 from decentralized_vllm.protocol.logprobs import MAX_TOP_LOGPROBS
-from decentralized_vllm.protocol.prompts import (
-    MAX_MESSAGES,
+from decentralized_vllm.protocol.parameters import (
     MAX_PENALTY,
     MAX_STOP_CHARACTERS,
     MAX_STOP_SEQUENCES,
 )
+from decentralized_vllm.protocol.prompts import MAX_MESSAGES
 from dvllm_gateway.dialects.openai.messages import MessageBody
 from dvllm_gateway.dialects.openai.tools import ToolsBody
 from dvllm_gateway.dialects.openai.wire import Wire
@@ -110,7 +111,7 @@ class EmbeddingBody(Wire):
     model: ModelName
     input: (
         str
-        | Annotated[list[str], Field(min_length=1)]
+        | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
         | Annotated[list[int], Field(min_length=1)]
         | Annotated[list[list[int]], Field(min_length=1)]
     )

@@ -21,6 +21,7 @@ async def test_openai_for_node__models_chat_stream_and_errors(served: Served):
         "object": {"words": ["Hello", "there"]},
         "schema": "response_format",
         "tools": {"ran": [["Hello", "there"]], "answer": "Hello there 2 Hello there 2 Hello there"},
+        "embeddings": [8, 8],
         "unknown_model": {"class": "NotFoundError", "status": 404, "code": "model_not_found"},
     }
 
@@ -45,7 +46,14 @@ async def test_openai_for_python__every_call_of_its_users(served: Served):
     assert told["choices"] == [0, 1]
     assert told["unknown_model"]["class"] == "NotFoundError"
     assert told["unknown_model"]["code"] == "model_not_found"
-    assert told["embeddings"]["class"] == "BadRequestError"
+    assert told["embeddings"] == {
+        "indices": [0, 1],
+        "lengths": [8, 8],
+        "is_same": True,
+        "norm": 1.0,
+        "prompt_tokens": 4,
+    }
+    assert told["token_embeddings"]["class"] == "BadRequestError"
     assert told["bad_temperature"]["class"] == "BadRequestError"
     assert told["stranger"]["class"] == "AuthenticationError"
 
@@ -113,6 +121,7 @@ async def test_litellm__whole_streamed_and_refused(served: Served):
         "streamed": SIX_WORDS,
         "called": called,
         "called_streamed": called,
+        "dimensions": [8],
         "unknown_model": "NotFoundError",
     }
 
@@ -120,4 +129,9 @@ async def test_litellm__whole_streamed_and_refused(served: Served):
 @pytest.mark.long
 async def test_langchain__invoke_and_stream(served: Served):
     told = await told_by_python("langchain_calls.py", *served.arguments)
-    assert told == {"text": SIX_WORDS, "output_tokens": 6, "streamed": SIX_WORDS}
+    assert told == {
+        "text": SIX_WORDS,
+        "output_tokens": 6,
+        "streamed": SIX_WORDS,
+        "dimensions": [8, 8],
+    }

@@ -54,8 +54,8 @@ async def test_chat__broken_off_or_sent_again__counts_once(
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as http:
 
             async def left() -> int:
-                """As embeddings tell it, which no model serves."""
-                body = {"model": str(MODEL_ID), "input": "a"}
+                """As a call tells it that is refused, and costs nothing."""
+                body = {"model": str(MODEL_ID), "input": [1]}
                 async with http.post(f"{base}/embeddings", json=body) as reply:
                     assert reply.status == 400
                     return told(reply)[1]

@@ -1,0 +1,60 @@
+"""POST /v1/embeddings: one task for all inputs of a call."""
+
+import base64
+import struct
+
+from decentralized_vllm.protocol.embeddings import Vector, read_vectors
+from decentralized_vllm.protocol.errors import InvalidResponse
+from decentralized_vllm.protocol.ids import ModelId
+from dvllm_gateway.dialects.openai import replies
+from dvllm_gateway.dialects.openai.callers import account_of
+from dvllm_gateway.dialects.openai.features import placed
+from dvllm_gateway.dialects.openai.leftovers import Leftovers
+from dvllm_gateway.dialects.openai.options import OpenAiOptions
+from dvllm_gateway.dialects.openai.prompts import embedding_requests
+from dvllm_gateway.dialects.openai.rendering import task_headers, usage_reply
+from dvllm_gateway.dialects.openai.requests import EmbeddingBody
+from dvllm_gateway.dialects.openai.run import Answer, started
+from dvllm_gateway.dialects.openai.tokens import checked_meter
+from dvllm_gateway.errors import TaskFailed
+from dvllm_gateway.http.operation import Call, Reply
+from dvllm_gateway.services.own_time import waiting
+
+
+class Embeddings:
+    def __init__(self, options: OpenAiOptions, leftovers: Leftovers) -> None:
+        self._options = options
+        self._leftovers = leftovers
+
+    async def embed(self, call: Call[EmbeddingBody, None]) -> Reply:
+        meter = await checked_meter(call)
+        await call.core.models.get(ModelId(call.body.model))
+        requests = await placed(call.core.network, embedding_requests(call.body))
+        async with started(
+            call.core.tasks,
+            account_of(call),
+            requests,
+            meter.count,
+            count_later=self._leftovers.count_at_end,
+        ) as run:
+            with waiting():
+                (answer,) = await run.answers(self._options.sync_wait_s)
+        return Reply(_reply(call.body, answer), headers=task_headers([answer.task]))
+
+
+def _reply(body: EmbeddingBody, answer: Answer) -> replies.EmbeddingsReply:
+    n_inputs = 1 if isinstance(body.input, str) else len(body.input)
+    try:
+        vectors = read_vectors(answer.text, n_inputs)
+    except InvalidResponse as error:
+        raise TaskFailed(f"the node's answer is none: {error.message}") from error
+    is_packed = body.encoding_format == "base64"
+    data = [
+        replies.EmbeddingItem(index=index, embedding=_packed(v) if is_packed else list(v))
+        for index, v in enumerate(vectors)
+    ]
+    return replies.EmbeddingsReply(data=data, model=body.model, usage=usage_reply([answer.usage]))
+
+
+def _packed(vector: Vector) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
