@@ -8,10 +8,12 @@ from decentralized_vllm.protocol.errors import ContentUnavailable
 from decentralized_vllm.protocol.ids import JobId
 from decentralized_vllm.requester.server_events import ServerEvent
 
-JOBS_KEPT = 1024  # that nobody listens to
-CHARACTERS_KEPT = 1 << 20  # of one job, not taken by its listener yet
+# Of tasks that nobody streams everything is dropped in the end, so little of each is kept.
+JOBS_KEPT = 256
+BYTES_KEPT = 1 << 16
+BYTES_AHEAD = 1 << 20  # of its listener
 IDS_REMEMBERED = 8192
-_OVERHEAD = 100
+_OVERHEAD = 500  # of an event in memory
 
 
 class ToldJob:
@@ -24,17 +26,17 @@ class ToldJob:
         self.is_taken = False
         self.is_over = False
         self._events: deque[ServerEvent] = deque()
-        self._n_characters = 0
+        self._n_bytes = 0
         self._error: ContentUnavailable | None = None
         self._news = asyncio.Event()
 
     @property
     def is_too_long(self) -> bool:
-        return self._n_characters > CHARACTERS_KEPT
+        return self._n_bytes > (BYTES_AHEAD if self.is_taken else BYTES_KEPT)
 
     def add(self, event: ServerEvent) -> None:
         self._events.append(event)
-        self._n_characters += _size(event)
+        self._n_bytes += _size(event)
         self.is_over = event.name == "end"
         self._news.set()
 
@@ -54,7 +56,7 @@ class ToldJob:
             await self._news.wait()
             self._news.clear()
         event = self._events.popleft()
-        self._n_characters -= _size(event)
+        self._n_bytes -= _size(event)
         return event
 
 
@@ -127,10 +129,9 @@ class ToldJobs:
                 del self._awaited[name]
 
     def _make_room(self) -> None:
-        if len(self._jobs) > JOBS_KEPT:
-            oldest = next((name for name, job in self._jobs.items() if not job.is_taken), None)
-            if oldest is not None:
-                self._drop(oldest)
+        untaken = [name for name, job in self._jobs.items() if not job.is_taken]
+        if len(untaken) > JOBS_KEPT:
+            self._drop(untaken[0])
 
     def _drop(self, name: str) -> None:
         job = self._jobs.pop(name)

@@ -172,7 +172,7 @@ async def test_events__jobs_that_nobody_listens_to__are_bounded(
 async def test_events__more_than_its_listener_takes__cut_off(
     streams: NodeStreams, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(told_jobs, "CHARACTERS_KEPT", 1000)
+    monkeypatch.setattr(told_jobs, "BYTES_AHEAD", 3000)
     events = streams.events(NODE, ONE)
     door.say(text(ONE, "a"))
     await anext(events)
@@ -181,6 +181,16 @@ async def test_events__more_than_its_listener_takes__cut_off(
         while True:
             await anext(events)
             await asyncio.sleep(0)
+
+
+async def test_events__of_a_job_nobody_listens_to__are_kept_in_part_and_told_by_itself(
+    streams: NodeStreams, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told_jobs, "BYTES_KEPT", 1200)
+    first = asyncio.create_task(heard(streams, ONE))
+    door.say(*(text(TWO, "word") for _ in range(4)), text(ONE, "a"), end(ONE))
+    assert await first == "a end"
+    assert await heard(streams, TWO) == "by itself end"
 
 
 @pytest.mark.parametrize("fields", [{}, {"job_id": 7}, {"job_id": None}])
