@@ -11,11 +11,11 @@ import struct
 from collections.abc import Sequence
 
 from decentralized_vllm.protocol import canonical_json
+from decentralized_vllm.protocol.documents import MAX_RESPONSE_BYTES
 from decentralized_vllm.protocol.errors import InvalidDocument, InvalidResponse
 
 MAX_INPUTS = 256
 MAX_DIMENSIONS = 16_384
-_MAX_TEXT_BYTES = 8 << 20
 
 Vector = tuple[float, ...]
 
@@ -32,7 +32,7 @@ def read_vectors(text: str, n_inputs: int) -> list[Vector]:
     """One for each input, all of one length, finite. Raises InvalidResponse."""
     data = text.encode("utf-8", "surrogatepass")  # which is no JSON, as it then says
     try:
-        fields = canonical_json.decode(data, max_bytes=_MAX_TEXT_BYTES)
+        fields = canonical_json.decode(data, max_bytes=MAX_RESPONSE_BYTES)
     except InvalidDocument as error:
         raise InvalidResponse(f"no vectors: {error.message}") from error
     encoded = fields.get("embeddings") if isinstance(fields, dict) else None

@@ -82,6 +82,7 @@ class ToldJobs:
     def _add(self, job_id: str, event: ServerEvent) -> None:
         job = self._jobs.get(job_id)
         if job is None or job.is_over:  # ended here, and leased to this node again
+            self._jobs.pop(job_id, None)  # in its place the new story would be the oldest
             job = self._jobs[job_id] = ToldJob()
             self._make_room()
         job.add(event)

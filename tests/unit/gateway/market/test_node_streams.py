@@ -169,6 +169,20 @@ async def test_events__jobs_that_nobody_listens_to__are_bounded(
     assert await heard(streams, JobId(4)) == "kept? end"
 
 
+async def test_told_jobs__one_begins_again_while_it_is_listened_to__is_not_the_oldest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(told_jobs, "JOBS_KEPT", 1)
+    monkeypatch.setattr(told_jobs, "BYTES_KEPT", 1200)
+    jobs = told_jobs.ToldJobs()
+    jobs.add(text(ONE, "a"))
+    assert await jobs.take(ONE, within_s=1) is not None
+    jobs.add(end(ONE))
+    jobs.add(text(TWO, "b"))
+    jobs.add(text(ONE, "x" * 2000))  # too long to be kept, and told without a fault
+    assert await jobs.take(ONE, within_s=1) is None
+
+
 async def test_events__more_than_its_listener_takes__cut_off(
     streams: NodeStreams, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
