@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         JobEnded,
         JobExpired,
         JobFailed,
+        NodesBusy,
+        NotServed,
         PermanentError,
         RetryableError,
         SettingError,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from decentralized_vllm.protocol.generation import Message, Usage
+    from decentralized_vllm.protocol.tools import ToolCall
     from decentralized_vllm.requester.tasks import (
         Balance,
         Model,
@@ -61,6 +64,8 @@ __all__ = [
     "JobFailed",
     "Message",
     "Model",
+    "NodesBusy",
+    "NotServed",
     "PermanentError",
     "RetryableError",
     "SettingError",
@@ -68,6 +73,7 @@ __all__ = [
     "TaskProgress",
     "TaskStatus",
     "Timing",
+    "ToolCall",
     "UnknownJob",
     "UnknownModel",
     "Usage",
@@ -82,6 +88,7 @@ _HOMES = {
     "Client": "client",
     "ClientSettings": "settings",
     "Message": "protocol.generation",
+    "ToolCall": "protocol.tools",
     "Usage": "protocol.generation",
     **dict.fromkeys(
         ("Balance", "Model", "Task", "TaskProgress", "TaskStatus", "Timing"), "requester.tasks"

@@ -5,6 +5,7 @@ DvllmError
 │   ├── ChainUnavailable          RPC unreachable, timed out, rate-limited or behind
 │   ├── ContentUnavailable        no source had the block in time
 │   ├── EngineUnavailable         starting, crashed, hung or full
+│   ├── NodesBusy                 nodes that do what the prompt needs have no room
 │   ├── StorageBusy               database or store held by another process for now
 │   └── WaitTimeout               a wait was given up; what was waited for goes on
 └── PermanentError                the same call fails again
@@ -34,6 +35,7 @@ DvllmError
     ├── CeilingTooLow             the model's version costs more than the caller accepts
     ├── UnknownModel              no such model, or it is not active
     ├── UnknownJob                no such job
+    ├── NotServed                 no node of the model does what the prompt needs
     ├── JobEnded                  the job ended without an answer; `refund_wei` went back
     │   ├── JobFailed             a node reported a content failure; `code`
     │   ├── JobExpired
@@ -73,6 +75,10 @@ class ContentUnavailable(RetryableError):
 
 
 class EngineUnavailable(RetryableError):
+    pass
+
+
+class NodesBusy(RetryableError):
     pass
 
 
@@ -194,6 +200,10 @@ class UnknownModel(PermanentError):
 
 
 class UnknownJob(PermanentError):
+    pass
+
+
+class NotServed(PermanentError):
     pass
 
 

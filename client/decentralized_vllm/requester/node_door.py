@@ -11,15 +11,17 @@ from collections.abc import AsyncGenerator
 from eth_account.signers.local import LocalAccount
 from yarl import URL
 
-from decentralized_vllm.content.http_client import ContentHttp
+from decentralized_vllm.content.http_client import ContentHttp, read_limited
 from decentralized_vllm.protocol.errors import ContentUnavailable
 from decentralized_vllm.protocol.ids import JobId
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
 from decentralized_vllm.protocol.signatures import PreparedAccount
+from decentralized_vllm.requester.node_status import MAX_STATUS_BYTES
 from decentralized_vllm.requester.server_events import ServerEvent, server_events
 
 CAR_TYPE = "application/vnd.ipld.car"
 STREAM_TOTAL_S = 3600.0
+STATUS_TOTAL_S = 5.0  # a submission waits for it
 STREAM_SILENCE_S = 45.0  # three of a node's heartbeats: it is gone, though nobody said so
 
 
@@ -40,6 +42,16 @@ class NodeDoor:
         async with self._http.request("POST", str(url), data=car, headers=headers) as response:
             if response.status >= 300:
                 raise ContentUnavailable(f"{url.origin()} answered {response.status} to blocks")
+
+    async def status(self, endpoint: str) -> bytes:
+        """What the node says it can do now. Raises ContentTooLarge as well."""
+        url = _base_url(endpoint) / "status"
+        async with self._http.request(
+            "GET", str(url), total_s=STATUS_TOTAL_S, silence_s=STATUS_TOTAL_S
+        ) as response:
+            if response.status != 200:
+                raise ContentUnavailable(f"{url.origin()} answered {response.status} to status")
+            return await read_limited(response, MAX_STATUS_BYTES)
 
     def events(self, endpoint: str, job_id: JobId) -> AsyncGenerator[ServerEvent, None]:
         """What the node tells of a job it runs, until it says no more."""

@@ -21,6 +21,7 @@ from decentralized_vllm.requester.care import JobCare
 from decentralized_vllm.requester.handlers import Handlers
 from decentralized_vllm.requester.key_sender import KeySender
 from decentralized_vllm.requester.monitor import Monitor
+from decentralized_vllm.requester.node_choice import NodeChoice
 from decentralized_vllm.requester.node_door import NodeDoor
 from decentralized_vllm.requester.node_sources import NodeSources
 from decentralized_vllm.requester.offers import BlockOffers
@@ -128,7 +129,15 @@ class SessionBuilder:
         permits = Permits(network, account)
         spender = Spender(
             account=address,
-            submission=Submission(network, address, sender, permits, store, self._max_top_up_wei),
+            submission=Submission(
+                network,
+                address,
+                sender,
+                permits,
+                store,
+                NodeChoice(network, door),
+                self._max_top_up_wei,
+            ),
             publishing=Publishing(network, address, sender, store),
             purse=Purse(network, address, sender, permits),
             requests=RequestHistory(network.rpc, network.coordinator.address, address),

@@ -11,11 +11,11 @@ from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.request_history import transaction_events
 from decentralized_vllm.protocol.errors import UnknownModel
 from decentralized_vllm.protocol.events import InferenceRequested, JobLeased
-from decentralized_vllm.protocol.ids import ZERO_ADDRESS, Address, Cid, ModelId, Wei
-from decentralized_vllm.protocol.jobs import Terms
+from decentralized_vllm.protocol.ids import Address, Cid, ModelId, VersionNumber, Wei
 from decentralized_vllm.protocol.prompts import PromptDocument
 from decentralized_vllm.protocol.transactions import Call, Receipt
 from decentralized_vllm.requester.key_sender import SendsInTurn
+from decentralized_vllm.requester.node_choice import NodeChoice
 from decentralized_vllm.requester.permits import Permits
 from decentralized_vllm.requester.pricing import Offer, make_offer, top_up
 
@@ -43,6 +43,7 @@ class Submission:
         sender: SendsInTurn,
         permits: Permits,
         store: AddsBytes,
+        choice: NodeChoice,
         max_top_up_wei: Wei,
     ) -> None:
         self._network = network
@@ -50,6 +51,7 @@ class Submission:
         self._sender = sender
         self._permits = permits
         self._store = store
+        self._choice = choice
         self._max_top_up_wei = max_top_up_wei
         self._planning = asyncio.Lock()
         self._reserved_wei = 0
@@ -60,14 +62,16 @@ class Submission:
         """Returns when the request is mined.
 
         Raises InvalidPrompt, UnknownModel, CeilingTooLow, InsufficientFunds, InsufficientGas,
-        ContractRevert, ChainUnavailable, and what the content store raises.
+        NotServed, NodesBusy, ContractRevert, ChainUnavailable, and what the content store raises.
         """
         data = document.to_bytes()
-        offer = make_offer(await self._terms(model_id), document, max_fee_wei)
+        version = await self._version(model_id)
+        offer = make_offer(await self._network.jobs.terms(version), document, max_fee_wei)
+        node = await self._choice.node_for(document.features, version, offer.escrow_wei)
         prompt_cid = await self._store.add_bytes(data)
         key = f"submit:{uuid.uuid4()}"
         async with self._reserving(offer):
-            receipt = await self._send(offer, self._call(prompt_cid, model_id, offer), key)
+            receipt = await self._send(offer, self._call(prompt_cid, model_id, offer, node), key)
         events = await transaction_events(
             self._network.rpc, self._network.coordinator.address, receipt.tx_hash
         )
@@ -75,23 +79,22 @@ class Submission:
         leases = (e.node for e in events if isinstance(e, JobLeased))
         return Submitted(request, next(leases, None), offer)
 
-    async def _terms(self, model_id: ModelId) -> Terms:
+    async def _version(self, model_id: ModelId) -> VersionNumber:
         try:
             info = await self._network.model_registry.model(model_id)
         except UnknownModel as error:
             raise UnknownModel(f"there is no model {model_id!r}", hint=error.hint) from error
         if not info.is_active:
             raise UnknownModel(f"model {model_id!r} takes no new jobs")
-        version = await self._network.coordinator.current_version(model_id)
-        return await self._network.jobs.terms(version.current)
+        return (await self._network.coordinator.current_version(model_id)).current
 
-    def _call(self, prompt_cid: Cid, model_id: ModelId, offer: Offer) -> Call:
+    def _call(self, prompt_cid: Cid, model_id: ModelId, offer: Offer, node: Address) -> Call:
         return self._network.requester_calls.submit_prompt_capped(
             prompt_cid,
             model_id,
             ceiling_wei=offer.ceiling_wei,
             share=offer.share,
-            node=ZERO_ADDRESS,
+            node=node,
         )
 
     async def _send(self, offer: Offer, call: Call, key: str) -> Receipt:
