@@ -15,11 +15,19 @@ from decentralized_vllm.protocol.jobs import Terms
 from decentralized_vllm.protocol.models import ModelInfo
 from decentralized_vllm.protocol.nodes import RegisteredNode
 from decentralized_vllm.protocol.ports import Progress
+from decentralized_vllm.protocol.prompts import PromptDocument
 from decentralized_vllm.protocol.transactions import Receipt
 from decentralized_vllm.requester.handlers import Dispatch, Handler, Handlers, call_here
-from decentralized_vllm.requester.inputs import Prompt, TaskOrId, job_id_of, make_document
+from decentralized_vllm.requester.inputs import (
+    Prompt,
+    TaskOrId,
+    job_id_of,
+    make_document,
+    make_embedding_document,
+)
 from decentralized_vllm.requester.lifecycle import OpenAndClose
 from decentralized_vllm.requester.tasks import Balance, Model, Task, TaskProgress
+from decentralized_vllm.requester.tool_inputs import OfferedTools, ToolChoice, offered_tools
 from decentralized_vllm.settings import DEFAULT_IPFS_PORT, ClientSettings
 
 if TYPE_CHECKING:
@@ -76,13 +84,18 @@ class AsyncClient(OpenAndClose):
         stop: Sequence[str] = (),
         seed: int | None = None,
         max_fee: TokenAmount | None = None,
+        tools: OfferedTools | None = None,
+        tool_choice: ToolChoice | None = None,
+        parallel_tool_calls: bool = True,
     ) -> Task:
         """Returns when the request is mined. `prompt` is a question, or the messages of a chat.
 
         Temperature 0 is greedy, top_k 0 no limit. `max_fee` is the highest price of a job that is
         accepted; without it the model's present one is stated, so that it can not rise on the way.
+        `tools` and `tool_choice` are as in OpenAI's API; calls of the answer are yours to run.
         Raises InvalidPrompt, UnknownModel, CeilingTooLow, InsufficientFunds, InsufficientGas,
-        ContractRevert, ChainUnavailable, and ContentUnavailable when the content API is silent.
+        ContractRevert, ChainUnavailable, and ContentUnavailable when the content API is silent;
+        with tools also NotServed and NodesBusy.
         """
         parameters = SamplingParameters(
             max_tokens,
@@ -92,13 +105,28 @@ class AsyncClient(OpenAndClose):
             (stop,) if isinstance(stop, str) else tuple(stop),
             seed,
         )
-        document = make_document(prompt, parameters)
+        offered = offered_tools(tools, tool_choice, parallel_tool_calls)
+        return await self._submit(make_document(prompt, parameters, offered), model_id, max_fee)
+
+    async def submit_embeddings(
+        self, texts: str | Iterable[str], model_id: str, *, max_fee: TokenAmount | None = None
+    ) -> Task:
+        """One task for all texts, whose `vectors` it has when it is completed.
+
+        Raises as `submit_task`, NotServed if no node makes vectors of this model, and NodesBusy.
+        """
+        return await self._submit(make_embedding_document(texts), model_id, max_fee)
+
+    async def _submit(
+        self, document: PromptDocument, model_id: str, max_fee: TokenAmount | None
+    ) -> Task:
         max_fee_wei = None if max_fee is None else wei_of(max_fee, "max_fee")
         session = self._opened()
         spender = session.require_spender()
         submitted = await spender.submission.submit(document, ModelId(model_id), max_fee_wei)
         job_id = submitted.request.job_id
         session.care.remember(job_id, submitted.request.prompt_cid)
+        session.reader.note(submitted.request.prompt_cid, document)
         if submitted.node is not None:
             session.care.offer(job_id, submitted.node)
         task = await session.reader.task(job_id, with_answer=False)

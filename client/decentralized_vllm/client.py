@@ -20,6 +20,7 @@ from decentralized_vllm.protocol.transactions import Receipt
 from decentralized_vllm.requester.handlers import Handler
 from decentralized_vllm.requester.inputs import Prompt, TaskOrId
 from decentralized_vllm.requester.tasks import Balance, Model, Task, TaskProgress
+from decentralized_vllm.requester.tool_inputs import OfferedTools, ToolChoice
 from decentralized_vllm.settings import DEFAULT_IPFS_PORT, ClientSettings
 
 T = TypeVar("T")
@@ -118,6 +119,10 @@ class Client:
         stop: Sequence[str] = (),
         seed: int | None = None,
         max_fee: TokenAmount | None = None,
+        *,
+        tools: OfferedTools | None = None,
+        tool_choice: ToolChoice | None = None,
+        parallel_tool_calls: bool = True,
     ) -> Task:
         return self._run(
             self._client.submit_task(
@@ -130,8 +135,16 @@ class Client:
                 stop=stop,
                 seed=seed,
                 max_fee=max_fee,
+                tools=tools,
+                tool_choice=tool_choice,
+                parallel_tool_calls=parallel_tool_calls,
             )
         )
+
+    def submit_embeddings(
+        self, texts: str | Iterable[str], model_id: str, *, max_fee: TokenAmount | None = None
+    ) -> Task:
+        return self._run(self._client.submit_embeddings(texts, model_id, max_fee=max_fee))
 
     def get_task(self, task: TaskOrId) -> Task:
         return self._run(self._client.get_task(task))

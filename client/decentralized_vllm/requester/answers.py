@@ -4,17 +4,22 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from decentralized_vllm.protocol.digests import delivered_digest, request_digest
-from decentralized_vllm.protocol.documents import MAX_RESPONSE_BYTES
+from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
+from decentralized_vllm.protocol.embeddings import Vector, read_vectors
 from decentralized_vllm.protocol.errors import (
     ContentMismatch,
     ContentUnavailable,
+    InvalidPrompt,
     InvalidResponse,
     RetryableError,
 )
 from decentralized_vllm.protocol.events import InferenceRequested
+from decentralized_vllm.protocol.generation import FinishReason
 from decentralized_vllm.protocol.ids import Address, Cid, Wei
+from decentralized_vllm.protocol.prompts import PromptDocument, parse_prompt
 from decentralized_vllm.protocol.receipts import Deployment
 from decentralized_vllm.protocol.responses import RequestIdentity, ResponseDocument, parse_response
+from decentralized_vllm.protocol.tools import check_calls
 
 
 class ReadsFiles(Protocol):
@@ -63,7 +68,7 @@ async def read_answer(
     Raises ContentUnavailable (no source has it now), and InvalidResponse or InvalidReceipt for one
     that is not this node's answer to this request.
     """
-    return verified_answer(await _first(sources, response_cid), request, worker)
+    return verified_answer(await _answer_bytes(sources, response_cid), request, worker)
 
 
 def verified_answer(data: bytes, request: RequestIdentity, worker: Address) -> ResponseDocument:
@@ -78,16 +83,44 @@ async def read_again(sources: Sequence[ReadsFiles], response_cid: Cid) -> Respon
 
     Raises ContentUnavailable.
     """
-    return parse_response(await _first(sources, response_cid))
+    return parse_response(await _answer_bytes(sources, response_cid))
 
 
-async def _first(sources: Sequence[ReadsFiles], cid: Cid) -> bytes:
+async def read_prompt(sources: Sequence[ReadsFiles], prompt_cid: Cid) -> PromptDocument:
+    """What was asked, from the first source that has it.
+
+    Raises ContentUnavailable, and InvalidResponse: there is no answer to what is no prompt.
+    """
+    data = await _first(sources, prompt_cid, "prompt", MAX_PROMPT_BYTES)
+    try:
+        return parse_prompt(data)
+    except InvalidPrompt as error:
+        raise InvalidResponse(f"it answers no prompt: {error.message}") from error
+
+
+def vectors_in(answer: ResponseDocument, prompt: PromptDocument) -> tuple[Vector, ...] | None:
+    """The vectors of a prompt that asks for some, None for another.
+
+    Raises InvalidResponse for what the prompt does not ask for, such as calls that it offers not.
+    """
+    is_cut = answer.finish_reason is FinishReason.LENGTH
+    check_calls(prompt.tools, answer.tool_calls, is_cut=is_cut)
+    if prompt.inputs is None:
+        return None
+    return tuple(read_vectors(answer.text, len(prompt.inputs)))
+
+
+async def _answer_bytes(sources: Sequence[ReadsFiles], cid: Cid) -> bytes:
+    return await _first(sources, cid, "answer", MAX_RESPONSE_BYTES)
+
+
+async def _first(sources: Sequence[ReadsFiles], cid: Cid, name: str, max_bytes: int) -> bytes:
     reasons: list[str] = []
     for source in sources:
         try:
-            return await source.read_bytes(cid, max_bytes=MAX_RESPONSE_BYTES)
+            return await source.read_bytes(cid, max_bytes=max_bytes)
         except (RetryableError, ContentMismatch) as error:
             reasons.append(error.message)
     raise ContentUnavailable(
-        f"the answer {cid} can not be read: {'; '.join(reasons) or 'no source is known'}"
+        f"the {name} {cid} can not be read: {'; '.join(reasons) or 'no source is known'}"
     )

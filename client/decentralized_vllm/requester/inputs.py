@@ -1,36 +1,50 @@
 """What callers hand to a client, as the types the library works with."""
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 from decentralized_vllm.protocol.errors import InvalidPrompt
 from decentralized_vllm.protocol.generation import Message, SamplingParameters
 from decentralized_vllm.protocol.ids import JobId
-from decentralized_vllm.protocol.prompts import PromptDocument, chat_prompt
+from decentralized_vllm.protocol.prompts import PromptDocument, chat_prompt, embedding_prompt
+from decentralized_vllm.protocol.tools import Tools
 from decentralized_vllm.requester.tasks import Task
+from decentralized_vllm.requester.tool_inputs import read_calls
 
-Prompt: TypeAlias = str | Iterable[Message | Mapping[str, str]]
+Prompt: TypeAlias = str | Iterable[Message | Mapping[str, Any]]
 TaskOrId: TypeAlias = Task | int
 
 
-def make_document(prompt: Prompt, parameters: SamplingParameters) -> PromptDocument:
+def make_document(
+    prompt: Prompt, parameters: SamplingParameters, tools: Tools | None = None
+) -> PromptDocument:
     """A question, or the messages of a chat. Raises InvalidPrompt for what is neither."""
-    if isinstance(prompt, str):
-        if not prompt.strip():
-            raise InvalidPrompt("the prompt is empty")
-        return chat_prompt(prompt, parameters)
-    messages = tuple(_message(message) for message in prompt)
-    return PromptDocument(messages=messages, parameters=parameters)
+    if not isinstance(prompt, str):
+        messages = tuple(_message(message) for message in prompt)
+        return PromptDocument(messages=messages, parameters=parameters, tools=tools)
+    if not prompt.strip():
+        raise InvalidPrompt("the prompt is empty")
+    return replace(chat_prompt(prompt, parameters), tools=tools)
+
+
+def make_embedding_document(texts: str | Iterable[str]) -> PromptDocument:
+    """One text is a list of one: its letters are meant by nobody."""
+    return embedding_prompt([texts] if isinstance(texts, str) else [*texts])
 
 
 def job_id_of(task: TaskOrId) -> JobId:
     return task.id if isinstance(task, Task) else JobId(int(task))
 
 
-def _message(message: Message | Mapping[str, str]) -> Message:
+def _message(message: Message | Mapping[str, Any]) -> Message:
+    """Whoever calls tools need not say anything beside it: the content may be None then."""
     if isinstance(message, Message):
         return message
     try:
-        return Message(role=message["role"], content=message["content"])
-    except (KeyError, TypeError) as error:
+        role, content = message["role"], message["content"]
+        calls = read_calls(message.get("tool_calls") or ())
+        tool_call_id = message.get("tool_call_id")
+    except (KeyError, TypeError, AttributeError) as error:
         raise InvalidPrompt("a message has a role and a content") from error
+    return Message(role, "" if content is None and calls else content, calls, tool_call_id)

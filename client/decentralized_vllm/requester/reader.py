@@ -1,15 +1,21 @@
 """Reads one job whole: its state, its story, and its verified answer if it was delivered."""
 
+from dataclasses import replace
+
 from decentralized_vllm.chain.block_times import block_times_s
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.protocol.errors import ChainUnavailable, JobCancelled, JobExpired, JobFailed
-from decentralized_vllm.protocol.ids import Address, JobId, Wei
+from decentralized_vllm.protocol.ids import Address, Cid, JobId, Wei
+from decentralized_vllm.protocol.prompts import PromptDocument
 from decentralized_vllm.protocol.receipts import Deployment
+from decentralized_vllm.protocol.responses import ResponseDocument
 from decentralized_vllm.requester.answers import (
     ReadsFiles,
     check_delivery,
     identity_of,
     read_answer,
+    read_prompt,
+    vectors_in,
 )
 from decentralized_vllm.requester.node_sources import NodeSources
 from decentralized_vllm.requester.story import blocks_of_interest, request_of, tell
@@ -23,7 +29,13 @@ class TaskReader:
         self._network = network
         self._nodes = nodes
         self._store = store
+        self._special: set[Cid] = set()
         self.deployment = Deployment(network.identity.chain_id, network.coordinator.address)
+
+    def note(self, prompt_cid: Cid, document: PromptDocument) -> None:
+        """A prompt submitted here; its answer is held against what only the prompt tells."""
+        if document.tools is not None or document.inputs is not None:
+            self._special.add(prompt_cid)
 
     async def task(self, job_id: JobId, *, with_answer: bool = True) -> Task:
         """Without its answer, a completed task has no `response`, `document` and `usage`.
@@ -45,7 +57,16 @@ class TaskReader:
             return task
         sources = await self._sources(state.node)
         document = await read_answer(sources, task.response_cid, request, state.node)
-        return tell(state, story, times, document)
+        told = tell(state, story, times, document)
+        if not self._needs_prompt(document):
+            return told
+        prompt = await read_prompt(sources, task.prompt_cid)
+        return replace(told, vectors=vectors_in(document, prompt))
+
+    def _needs_prompt(self, answer: ResponseDocument) -> bool:
+        """Calls must have been offered, and only vectors take no tokens. Other answers are text."""
+        is_text = answer.token_ids and not answer.tool_calls
+        return not is_text or answer.request.prompt_cid in self._special
 
     async def _sources(self, node: Address) -> list[ReadsFiles]:
         at_node = await self._nodes.store_of(node)

@@ -9,7 +9,9 @@ from decentralized_vllm.protocol.ids import Address, Cid, JobId, ModelId, TxHash
 from decentralized_vllm.protocol.jobs import JobStatus
 
 if TYPE_CHECKING:  # brings signatures along, which take half a second to import
+    from decentralized_vllm.protocol.embeddings import Vector
     from decentralized_vllm.protocol.responses import ResponseDocument
+    from decentralized_vllm.protocol.tools import ToolCall
 
 
 class TaskStatus(StrEnum):
@@ -54,7 +56,8 @@ class Task:
     """A job as the chain told it last, and its verified answer once it is completed.
 
     `id` is the job's number on chain. Amounts are wei of the payment token. `workers` held a lease
-    in this order; the last one answered, if the task is completed.
+    in this order; the last one answered, if the task is completed. `vectors` are those of an
+    embedding's texts, in their order.
     """
 
     id: JobId
@@ -74,6 +77,7 @@ class Task:
     refund_wei: Wei | None = None
     failure: str | None = None
     document: "ResponseDocument | None" = None
+    vectors: "tuple[Vector, ...] | None" = None
 
     @property
     def worker(self) -> Address | None:
@@ -86,6 +90,11 @@ class Task:
     @property
     def finish_reason(self) -> FinishReason | None:
         return None if self.document is None else self.document.finish_reason
+
+    @property
+    def tool_calls(self) -> "tuple[ToolCall, ...]":
+        """What the answer asks to have called: of the tools that were offered, and no others."""
+        return () if self.document is None else self.document.tool_calls
 
 
 @dataclass(frozen=True, slots=True)

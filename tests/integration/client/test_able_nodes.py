@@ -1,0 +1,75 @@
+"""Which node gets what not every engine does: real workers, asked over HTTP."""
+
+import pytest
+
+from decentralized_vllm import AsyncClient, ClientSettings, NodesBusy, NotServed
+from tests.support.anvil import running_anvil
+from tests.support.local_network import REQUESTER
+from tests.support.worker_network import FIRST_WORKER, MODEL_ID, SECOND_WORKER, worker_network
+
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
+TRANSFORMERS = {"engine": {"kind": "transformers", "dtype": "float32", "slots": 4, "threads": 1}}
+START_PATIENCE_S = 240.0
+
+
+@pytest.fixture
+async def net(tmp_path):
+    with running_anvil() as anvil:
+        async with worker_network(anvil, tmp_path) as net:
+            yield net
+
+
+@pytest.fixture
+async def client(net, tmp_path):
+    settings = ClientSettings(
+        eth_node_url=net.anvil.url,
+        contract_address=net.network.coordinator.address,
+        private_key="0x" + bytes(REQUESTER.key).hex(),
+        ws_url=net.anvil.ws_url,
+        data_dir=tmp_path / "client",
+        poll_s=0.2,
+    )
+    async with AsyncClient.of(settings) as client:
+        yield client
+
+
+async def on_duty(net, worker, **enlisted):
+    await net.enlist(worker, **enlisted)
+    worker.start()
+    await worker.logged("on duty", patience_s=START_PATIENCE_S)
+
+
+async def test_tools_and_vectors__some_nodes_can__only_these_are_asked(net, client):
+    with (
+        net.worker(FIRST_WORKER) as able,
+        net.worker(SECOND_WORKER, **TRANSFORMERS, node={"slots": 4}) as other,
+    ):
+        await on_duty(net, other, slots=4)
+        with pytest.raises(NotServed, match="no node of this model serves tools"):
+            await client.submit_task("Hi there", MODEL_ID, tools=TOOLS)
+        assert await net.network.coordinator.job_count() == 0
+        await on_duty(net, able)
+        await net.mine_every_second()
+        tasks = [await client.submit_task("Hi there", MODEL_ID, tools=TOOLS) for _ in range(4)]
+        done = await client.wait_for_all(tasks, timeout=90)
+        assert {task.worker for task in done} == {able.address}
+        assert [call.name for task in done for call in task.tool_calls] == ["f"] * 4
+        task = await client.submit_embeddings(["one", "two", "one"], MODEL_ID)
+        first, second, third = (await client.wait_for_completion(task, timeout=90)).vectors
+        assert first == third != second
+
+
+async def test_tools__nodes_that_can_are_full__says_so_before_anything_is_paid(net, client):
+    slow = {"engine.null": {"first_token_s": 45.0}, "node": {"slots": 1}}
+    with (
+        net.worker(FIRST_WORKER, **slow) as able,
+        net.worker(SECOND_WORKER) as silent,  # registered, and never started
+    ):
+        await net.enlist(silent)
+        await on_duty(net, able, slots=1)
+        await net.mine_every_second()
+        task = await client.submit_task("Hi", MODEL_ID, tools=TOOLS)
+        assert task.worker == able.address
+        with pytest.raises(NodesBusy, match="that serve tools have no room"):
+            await client.submit_task("Hi", MODEL_ID, tools=TOOLS)
+    assert await net.network.coordinator.job_count() == 1
