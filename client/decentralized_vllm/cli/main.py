@@ -7,6 +7,7 @@ from decentralized_vllm.process.lazy_group import LazyGroup
 _COMMANDS = "decentralized_vllm.cli.commands"
 SUBCOMMANDS = {
     "submit": (f"{_COMMANDS}.submit:submit", "Ask a model, and wait for the answer if told to."),
+    "embed": (f"{_COMMANDS}.embed:embed", "Get vectors of texts."),
     "job": (f"{_COMMANDS}.job:job", "Show a job, with its answer."),
     "jobs": (f"{_COMMANDS}.jobs:jobs", "List your latest jobs."),
     "cancel": (f"{_COMMANDS}.cancel:cancel", "Take back a job that no node holds."),

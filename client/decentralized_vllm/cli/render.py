@@ -1,8 +1,10 @@
 """Tasks, models, nodes and balances as JSON objects and as lines for people."""
 
+import json
 from typing import Any
 
 from decentralized_vllm.protocol.nodes import RegisteredNode
+from decentralized_vllm.protocol.tools import ToolCall
 from decentralized_vllm.protocol.transactions import Receipt
 from decentralized_vllm.protocol.units import format_tokens
 from decentralized_vllm.requester.tasks import Balance, Model, Task
@@ -19,6 +21,8 @@ def task_fields(task: Task) -> Fields:
         "model_id": task.model_id,
         "prompt_cid": task.prompt_cid,
         "response": task.response,
+        "tool_calls": [_call_fields(call) for call in task.tool_calls],
+        "vectors": task.vectors,
         "response_cid": task.response_cid,
         "worker": task.worker,
         "workers": list(task.workers),
@@ -36,6 +40,14 @@ def task_fields(task: Task) -> Fields:
         "completed": task.timing.completed,
         "total_time": task.timing.total_time,
     }
+
+
+def answer_lines(task: Task) -> list[str]:
+    """The answer alone: vectors as JSON, or the text if there is one, and a line for each call."""
+    if task.vectors is not None:
+        return [json.dumps(vector) for vector in task.vectors]
+    calls = [f"{call.name}({call.arguments})" for call in task.tool_calls]
+    return [task.response, *calls] if task.response else calls
 
 
 def task_lines(task: Task) -> list[str]:
@@ -111,6 +123,12 @@ def receipt_fields(receipt: Receipt) -> Fields:
         "gas_used": receipt.gas_used,
         "gas_price_wei": str(receipt.gas_price_wei),
     }
+
+
+def _call_fields(call: ToolCall) -> Fields:
+    """As OpenAI's API has it."""
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def _wei(amount_wei: int | None) -> str | None:

@@ -27,13 +27,14 @@ EXIT_CODES: tuple[tuple[type[DvllmError], int], ...] = (
     (DvllmError, 1),
 )
 INTERRUPTED = 128 + signal.SIGINT
-# Settings that have no flag of their own are told by their variable.
+# Settings that have no flag of their own are told by their variable, and the other way round.
 _FLAGS = frozenset(
     (
         *("config", "devnet", "eth_node_url", "contract_address", "chain_id", "ipfs_host"),
         *("ipfs_port", "data_dir", "keystore", "passphrase_file", "max_top_up", "max_fee"),
     )
 )
+_ONLY_FLAGS = frozenset(("tools", "tool_choice", "model"))
 
 
 def run(work: Coroutine[Any, Any, T], *, as_json: bool, on_interrupt: str = "") -> T:
@@ -63,5 +64,7 @@ def _where(error: DvllmError) -> str:
     if not isinstance(error, SettingError):
         return ""
     flag = f"--{error.setting.replace('_', '-')}"
+    if error.setting in _ONLY_FLAGS:
+        return f" [{flag}]"
     variable = f"{ENV_PREFIX}{error.setting.upper()}"
     return f" [{flag} or {variable}]" if error.setting in _FLAGS else f" [{variable}]"

@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
+from decentralized_vllm.protocol.embeddings import vectors_text
 from decentralized_vllm.protocol.jobs import FailureCode
+from decentralized_vllm.protocol.prompts import embedding_prompt, parse_prompt
 from tests.support.client_market import ASKER
 from tests.support.local_network import MODEL, NODE
 
@@ -84,6 +86,41 @@ async def test_submit__file_and_json__tells_the_job(dvllm, tmp_path):
 async def test_submit__standard_input__is_the_prompt(dvllm):
     code, out, _ = await dvllm("submit", "-", stdin=b"Hello?")
     assert (code, out) == (0, "1\n")
+
+
+async def test_submit__tools__are_in_the_prompt(dvllm, market, tmp_path):
+    tool = {"type": "function", "function": {"name": "get_weather"}}
+    (tmp_path / "tools.json").write_text(json.dumps([tool]))
+    offer = ["--tools", str(tmp_path / "tools.json"), "--tool-choice", "get_weather"]
+    code, out, _ = await dvllm("submit", *offer, "--json", "Weather in Oslo?")
+    assert code == 0
+    job = json.loads(out)
+    prompt = parse_prompt(await market.store.read_bytes(job["prompt_cid"], max_bytes=10_000))
+    assert prompt.tools.named == "get_weather"
+    assert (job["tool_calls"], job["vectors"]) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [
+        (["a cat", "a kitten"], b""),
+        (["-"], b"a cat\r\na kitten\n"),
+        (["--file", "{lines}"], b""),
+    ],
+    ids=["arguments", "standard input", "file"],
+)
+async def test_embed__texts__prints_a_vector_of_each(dvllm, market, tmp_path, arguments, stdin):
+    (tmp_path / "lines").write_text("a cat\na kitten")
+    given = [each.format(lines=tmp_path / "lines") for each in arguments]
+    (code, out, err), _ = await asyncio.gather(
+        dvllm("embed", *given, stdin=stdin),
+        answer_next_job(market, vectors_text([[1.0, 0.0], [0.5, -0.5]])),
+    )
+    assert (code, out) == (0, "[1.0, 0.0]\n[0.5, -0.5]\n")
+    assert "job 1: " in err
+    cid = (await market.network.jobs.request(1)).prompt_cid
+    prompt = parse_prompt(await market.store.read_bytes(cid, max_bytes=10_000))
+    assert prompt == embedding_prompt(["a cat", "a kitten"])
 
 
 async def test_job__after_its_answer__shows_it(dvllm, market):
@@ -163,6 +200,11 @@ MISTAKES = [
     (["submit", "--max-tokens", "0", "Hi"], {}, 1, "max_tokens"),
     (["submit", ""], {}, 1, "the prompt is empty"),
     (["submit", "--max-fee", "x", "Hi"], {}, 2, "max_fee"),
+    (["submit", "--tools", "none.json", "Hi"], {}, 2, "[--tools]"),
+    (["submit", "--tool-choice", "auto", "Hi"], {}, 2, "[--tool-choice]"),
+    (["embed", ""], {}, 1, "input.0: "),
+    (["embed"], {}, 2, "line 1 is empty"),
+    (["embed", "--file", "none", "Hi"], {}, 2, "No such file"),
     (["submit", "--max-top-up", "0", "Hi"], {}, 1, "max_top_up"),
     (["submit", "--file", "none", "Hi"], {}, 2, "No such file"),
     (["job", "99"], {}, 1, "there is no job 99"),

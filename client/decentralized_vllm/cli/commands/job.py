@@ -24,7 +24,7 @@ def job(job_id: int, wait: bool, timeout: float | None, as_json: bool, **options
     """Show a job. Its answer, verified, goes to standard output."""
     from decentralized_vllm.cli.opening import opened
     from decentralized_vllm.cli.output import remark, show
-    from decentralized_vllm.cli.render import task_fields, task_lines
+    from decentralized_vllm.cli.render import answer_lines, task_fields, task_lines
     from decentralized_vllm.cli.running import run
     from decentralized_vllm.cli.waiting import wait_visibly
     from decentralized_vllm.requester.tasks import Task
@@ -36,7 +36,7 @@ def job(job_id: int, wait: bool, timeout: float | None, as_json: bool, **options
             return await wait_visibly(client, job_id, timeout)
 
     task = run(work(), as_json=as_json, on_interrupt=f"job {job_id} goes on")
-    show(task_fields(task), [task.response] if task.response else [], as_json=as_json)
+    show(task_fields(task), answer_lines(task), as_json=as_json)
     if not as_json:
         for line in task_lines(task):
             remark(line)

@@ -14,6 +14,7 @@ from decentralized_vllm.cli.options import connection_options, json_option, key_
       dvllm submit --wait "What is artificial intelligence?"
       dvllm submit --model smollm2 --file question.txt --max-tokens 200
       cat question.txt | dvllm submit --wait --json -
+      dvllm submit --wait --tools tools.json --tool-choice get_weather "Weather in Oslo?"
     """
 )
 @click.argument("prompt", required=False)
@@ -25,6 +26,12 @@ from decentralized_vllm.cli.options import connection_options, json_option, key_
 @click.option("--top-k", type=int, default=0, help="0, the default, is no limit.")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End here; may be given again.")
 @click.option("--seed", type=int, help="The same answer again, where the engine can.")
+@click.option(
+    "--tools", metavar="FILE", help="Functions the model may call: a JSON list as OpenAI has it."
+)
+@click.option(
+    "--tool-choice", metavar="CHOICE", help="auto, required, none, or the name that must be called."
+)
 @click.option("--max-fee", metavar="TOKENS", help="Highest price of this job that is accepted.")
 @click.option("--max-top-up", metavar="TOKENS", help="Most to move from the wallet into credit.")
 @click.option("--wait", is_flag=True, help="Wait for the answer and print it.")
@@ -37,7 +44,8 @@ def submit(
 ) -> None:
     """Ask a model. PROMPT is the question; - or nothing reads it from standard input.
 
-    Prints the job's number, or with --wait the answer.
+    Prints the job's number, or with --wait the answer: its text, and a line for each call of a
+    tool, which is yours to run.
     """
     from decentralized_vllm.cli.asking import ask_and_show
 
