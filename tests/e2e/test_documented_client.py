@@ -1,5 +1,6 @@
 """Every snippet of docs/client.md runs as written, addresses, keys and model ids aside."""
 
+import json
 import os
 import re
 import shutil
@@ -113,6 +114,25 @@ def test_advanced_usage__as_written__publishes_monitors_and_collects(network, fo
     assert told == {f"Task {r.id} completed: {r.response}" for r in names["results"]}
 
 
+def test_tools__as_written__prints_the_call_and_goes_on(network, folder, script):
+    (basic,), (tools,) = snippets("Basic usage"), snippets("Tools")
+    script.run(filled_in(basic, network[1], "requester"))
+    script.lines.clear()
+    script.run(filled_in(tools, network[1], "requester"))
+    called, answer = script.lines
+    assert called.startswith('get_weather: {"words":')
+    assert "Rain" in answer
+
+
+def test_embeddings__as_written__prints_two_vectors(network, folder, script):
+    (basic,), (embeddings,) = snippets("Basic usage"), snippets("Embeddings")
+    script.run(filled_in(basic, network[1], "requester"))
+    script.lines.clear()
+    script.run(filled_in(embeddings, network[1], "requester"))
+    assert len(script.lines) == 2
+    assert all(re.fullmatch(r"8 numbers, the first is 0\.\d+", line) for line in script.lines)
+
+
 def test_asyncio__as_written__prints_three_tasks(network, folder, script):
     (snippet,) = snippets("With asyncio")
     script.run(filled_in(snippet, network[1], "requester"))
@@ -133,16 +153,45 @@ def test_example__on_a_running_network__answers(network, folder, name):
     assert done.stdout.strip()
 
 
-def test_dvllm__on_a_running_network__asks_and_answers(network, folder):
+@pytest.fixture
+def dvllm(network, folder):
+    """Runs a command beside the network, and returns what it puts on standard output."""
     (folder / ".devnet").symlink_to(network[0].home)
     program = "from decentralized_vllm.cli import main; main()"
-    model = network[1].models[0].id
-    done = subprocess.run(
-        [sys.executable, "-c", program, "submit", "--devnet", "--wait", "--model", model, "Why?"],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+
+    def call(command, *arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", program, command, "--devnet", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return call
+
+
+def test_dvllm__on_a_running_network__asks_and_answers(network, dvllm):
+    assert dvllm("submit", "--wait", "--model", network[1].models[0].id, "Why?").strip()
+
+
+def test_dvllm_tools__on_a_running_network__prints_the_call(network, dvllm, folder):
+    tool = {"type": "function", "function": {"name": "get_weather"}}
+    (folder / "tools.json").write_text(json.dumps([tool]))
+    asked = ["--model", network[1].models[0].id, "--tools", "tools.json", "Why?"]
+    assert dvllm("submit", "--wait", *asked) == 'get_weather({"words":["Why?"]})\n'
+    told = json.loads(dvllm("submit", "--wait", "--json", *asked))
+    (call,) = told["tool_calls"]
+    assert call["function"] == {"name": "get_weather", "arguments": '{"words":["Why?"]}'}
+    assert (told["response"], told["finish_reason"]) == ("", "tool_calls")
+
+
+def test_dvllm_embed__on_a_running_network__prints_vectors(network, dvllm):
+    asked = ["--model", network[1].models[0].id, "one", "two", "one"]
+    first, second, third = map(json.loads, dvllm("embed", *asked).splitlines())
+    assert first == third != second
+    told = json.loads(dvllm("embed", "--json", *asked))
+    assert told["vectors"] == [first, second, third]
+    assert json.loads(dvllm("job", "--json", str(told["job_id"])))["vectors"] == told["vectors"]
