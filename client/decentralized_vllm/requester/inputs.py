@@ -38,13 +38,15 @@ def job_id_of(task: TaskOrId) -> JobId:
 
 
 def _message(message: Message | Mapping[str, Any]) -> Message:
-    """Whoever calls tools need not say anything beside it: the content may be None then."""
+    """Whoever calls tools need not say anything beside it."""
     if isinstance(message, Message):
         return message
-    try:
-        role, content = message["role"], message["content"]
-        calls = read_calls(message.get("tool_calls") or ())
-        tool_call_id = message.get("tool_call_id")
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidPrompt("a message has a role and a content") from error
-    return Message(role, "" if content is None and calls else content, calls, tool_call_id)
+    if not isinstance(message, Mapping):
+        raise InvalidPrompt("a message has a role and a content")
+    calls = read_calls(message.get("tool_calls") or ())
+    content = message.get("content")
+    if content is None and calls:
+        content = ""
+    if content is None or "role" not in message:
+        raise InvalidPrompt("a message has a role and a content")
+    return Message(message["role"], content, calls, message.get("tool_call_id"))

@@ -1,6 +1,6 @@
 """Tools and calls as callers have them: in the shape of OpenAI's API."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, ValidationError
@@ -36,8 +36,10 @@ def offered_tools(
     )
 
 
-def read_calls(calls: Iterable[ToolCall | Mapping[str, Any]]) -> tuple[ToolCall, ...]:
+def read_calls(calls: Sequence[ToolCall | Mapping[str, Any]]) -> tuple[ToolCall, ...]:
     """Of a message that an assistant sent earlier. Raises InvalidPrompt."""
+    if not isinstance(calls, list | tuple):
+        raise InvalidPrompt("tool_calls: must be a list")
     return tuple(call if isinstance(call, ToolCall) else _call(call) for call in calls)
 
 

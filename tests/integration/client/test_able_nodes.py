@@ -4,7 +4,7 @@ import pytest
 
 from decentralized_vllm import AsyncClient, ClientSettings, NodesBusy, NotServed
 from tests.support.anvil import running_anvil
-from tests.support.local_network import REQUESTER
+from tests.support.local_network import REQUESTER, sending
 from tests.support.worker_network import FIRST_WORKER, MODEL_ID, SECOND_WORKER, worker_network
 
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
@@ -59,17 +59,18 @@ async def test_tools_and_vectors__some_nodes_can__only_these_are_asked(net, clie
         assert first == third != second
 
 
-async def test_tools__nodes_that_can_are_full__says_so_before_anything_is_paid(net, client):
-    slow = {"engine.null": {"first_token_s": 45.0}, "node": {"slots": 1}}
+async def test_tools__nodes_that_can_are_full__says_so_before_anything_is_paid(
+    net, client, tmp_path
+):
     with (
-        net.worker(FIRST_WORKER, **slow) as able,
+        net.worker(FIRST_WORKER) as able,
         net.worker(SECOND_WORKER) as silent,  # registered, and never started
     ):
         await net.enlist(silent)
-        await on_duty(net, able, slots=1)
-        await net.mine_every_second()
-        task = await client.submit_task("Hi", MODEL_ID, tools=TOOLS)
-        assert task.worker == able.address
+        await on_duty(net, able)
+        async with sending(net.network, able.account, tmp_path) as sender:
+            await sender.send(net.network.node_registry.set_slots(0), key="full")
+            await sender.wait("full")
         with pytest.raises(NodesBusy, match="that serve tools have no room"):
             await client.submit_task("Hi", MODEL_ID, tools=TOOLS)
-    assert await net.network.coordinator.job_count() == 1
+    assert await net.network.coordinator.job_count() == 0
