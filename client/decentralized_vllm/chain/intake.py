@@ -1,11 +1,11 @@
 """From calls to stored and broadcast transactions: those that come together go together.
 
-One simulation request, one commit and one broadcast for a group, however many are in it.
+simulate → store → offer. One request, one commit, one broadcast for a group, however many are in
+it; and a group is simulated while the one before it is stored.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from decentralized_vllm.chain.confirmation import View
 from decentralized_vllm.chain.confirmer import SenderSettings
@@ -16,24 +16,38 @@ from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.submission import Draft, Submission
 from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import DvllmError, InsufficientGas, TransactionFailed
-from decentralized_vllm.protocol.ids import Address, Wei
+from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.transactions import Call
 from decentralized_vllm.protocol.units import format_tokens
+
+FRESH_VIEW_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a caller wants sent, under a key that is its alone."""
+    """What a caller wants sent, under a key that is its alone.
+
+    `gas` is what the call takes, from a simulation just made; None if none was made.
+    """
 
     call: Call
     key: str
     deadline_s: float | None
+    gas: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """`view` is how the chain looked when it was signed."""
+
+    outgoing: Outgoing
+    view: View
 
 
 class Intake:
     """`accept(order)` waits while as many are unmined as may be; call `nudge` when some are mined.
 
-    `fresh_view` looks at the chain unless it has just been looked at.
+    `view(max_age_s)` looks at the chain unless it was looked at within that time.
     """
 
     def __init__(
@@ -43,84 +57,96 @@ class Intake:
         outbox: Outbox,
         submission: Submission,
         settings: SenderSettings,
-        fresh_view: Callable[[], Awaitable[View]],
+        view: Callable[[float], Awaitable[View]],
     ) -> None:
         self._rpc = rpc
         self._sender = sender
         self._outbox = outbox
         self._submission = submission
         self._settings = settings
-        self._fresh_view = fresh_view
-        self._orders = Grouped(self._accept, room=self._room)
+        self._view = view
+        self._simulations = Grouped(self._simulated, room=self._room)
+        self._orders = Grouped(self._stored, room=self._room)
+        self._offers = Grouped(self._offered)
 
     @property
     def has_room(self) -> bool:
         return self._room() > 0
 
+    async def gas(self, call: Call) -> int:
+        """What the call takes at the latest block. Raises what it reverts with."""
+        return await self._simulations(call)
+
     async def accept(self, order: Order) -> Outgoing:
         """Raises what the simulation raises, InsufficientGas, TransactionFailed, StorageFull."""
-        return await self._orders(order)
+        while order.gas is None or not self.has_room:  # simulations age while room is waited for
+            order = replace(order, gas=await self.gas(order.call))
+        return await self._offers(await self._orders(order))
 
     def nudge(self) -> None:
+        self._simulations.nudge()
         self._orders.nudge()
 
     def refuse(self, error: DvllmError) -> None:
         """For orders that wait for room which nobody makes any more."""
         if not self.has_room:
+            self._simulations.refuse(error)
             self._orders.refuse(error)
 
     async def close(self) -> None:
+        await self._simulations.close()
         await self._orders.close()
+        await self._offers.close()
 
     def _room(self) -> int:
         return self._settings.max_in_flight - self._outbox.n_waiting
 
-    async def _accept(self, orders: Sequence[Order]) -> list[Outgoing | Exception]:
-        (estimates, balance), view = await asyncio.gather(
-            simulated_gas(self._rpc, self._sender, [order.call for order in orders]),
-            self._fresh_view(),
-        )
-        drafts = self._drafts(orders, estimates, balance, view)
-        stored = await self._submission.store([d for d in drafts if isinstance(d, Draft)], view)
-        await self._submission.offer(stored, view)
-        accepted = iter(stored)
-        return [next(accepted) if isinstance(draft, Draft) else draft for draft in drafts]
+    async def _simulated(self, calls: Sequence[Call]) -> Sequence[int | DvllmError]:
+        return await simulated_gas(self._rpc, self._sender, calls)
 
-    def _drafts(
-        self,
-        orders: Sequence[Order],
-        estimates: Sequence[int | DvllmError],
-        balance: Wei,
-        view: View,
-    ) -> list[Draft | DvllmError]:
+    async def _stored(self, orders: Sequence[Order]) -> list[_Stored | DvllmError]:
+        view = await self._view(FRESH_VIEW_S)
+        drafts = self._drafts(orders, view)
+        if any(isinstance(draft, InsufficientGas) for draft in drafts):  # it may just have come
+            view = await self._view(0.0)
+            drafts = self._drafts(orders, view)
+        made = [draft for draft in drafts if isinstance(draft, Draft)]
+        stored = iter([_Stored(o, view) for o in await self._submission.store(made, view)])
+        return [next(stored) if isinstance(draft, Draft) else draft for draft in drafts]
+
+    async def _offered(self, stored: Sequence[_Stored]) -> list[Outgoing]:
+        outgoings = [each.outgoing for each in stored]
+        await self._submission.offer(outgoings, stored[-1].view)
+        return outgoings
+
+    def _drafts(self, orders: Sequence[Order], view: View) -> list[Draft | DvllmError]:
         """Each as it is to be signed, or why it is not; earlier ones are paid for first."""
         fee_wei = self._submission.fees(view).max_fee_wei
         promised = sum(outgoing.most_cost_wei for outgoing in self._outbox.waiting())
         drafts: list[Draft | DvllmError] = []
-        for order, estimate in zip(orders, estimates, strict=True):
+        for order in orders:
             try:
-                draft = self._draft(order, estimate, view)
+                draft = self._draft(order, view)
                 cost = draft.gas_limit * fee_wei
-                self._check_balance(order.call, balance, promised + cost)
+                self._check_balance(order.call, view, promised + cost)
                 promised += cost
                 drafts.append(draft)
             except DvllmError as error:
                 drafts.append(error)
         return drafts
 
-    def _draft(self, order: Order, estimate: int | DvllmError, view: View) -> Draft:
-        if isinstance(estimate, DvllmError):
-            raise estimate
+    def _draft(self, order: Order, view: View) -> Draft:
+        assert order.gas is not None
         call, deadline_s = order.call, order.deadline_s
-        limit = gas_limit(estimate, most=self._settings.max_gas, label=call.label)
+        limit = gas_limit(order.gas, most=self._settings.max_gas, label=call.label)
         if deadline_s is not None and view.block_time_s > deadline_s:
             raise TransactionFailed(f"{call.label}: its deadline has passed")
         return Draft(call, order.key, None if deadline_s is None else int(deadline_s), limit)
 
-    def _check_balance(self, call: Call, balance: Wei, needed: int) -> None:
-        if balance < needed:
+    def _check_balance(self, call: Call, view: View, needed: int) -> None:
+        if view.balance_wei < needed:
             raise InsufficientGas(
-                f"{call.label}: {self._sender} has {format_tokens(balance)} for gas, "
+                f"{call.label}: {self._sender} has {format_tokens(view.balance_wei)} for gas, "
                 f"and up to {format_tokens(needed)} may be needed",
                 hint="send it some of the chain's own coin",
             )

@@ -23,6 +23,7 @@ class Outbox:
         self._mined: dict[str, Outgoing] = {}
         self._sent: dict[str, Sent] = {}
         self._settled = Grouped(self._find_settled)
+        self._highest_nonce = -1
 
     async def load(self) -> None:
         for outgoing in await self._database.transaction(self._table.open):
@@ -39,8 +40,7 @@ class Outbox:
     @property
     def highest_nonce(self) -> int:
         """Of everything that is not settled; -1 if there is nothing."""
-        unsettled = (*self._waiting.values(), *self._mined.values())
-        return max((outgoing.nonce for outgoing in unsettled), default=-1)
+        return self._highest_nonce
 
     def waiting(self) -> list[Outgoing]:
         """Everything that is not mined, in order of nonce."""
@@ -117,3 +117,11 @@ class Outbox:
             self._sent.pop(outgoing.key, None)
         if outgoing.state is State.MINED:
             self._mined[outgoing.key] = outgoing
+        self._count_nonce(outgoing)
+
+    def _count_nonce(self, shown: Outgoing) -> None:
+        if shown.state is not State.SETTLED:
+            self._highest_nonce = max(self._highest_nonce, shown.nonce)
+        elif shown.nonce == self._highest_nonce:
+            unsettled = (*self._waiting.values(), *self._mined.values())
+            self._highest_nonce = max((outgoing.nonce for outgoing in unsettled), default=-1)

@@ -10,28 +10,22 @@ from decentralized_vllm.chain.reverts import revert_error
 from decentralized_vllm.chain.rpc import Rpc, jittered_backoff_s
 from decentralized_vllm.chain.rpc_errors import RpcError
 from decentralized_vllm.protocol.errors import DvllmError, PermanentError, TransactionFailed
-from decentralized_vllm.protocol.ids import Address, Wei
+from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.transactions import Call
 
 ESTIMATE_ATTEMPTS = 3
 
 
-async def simulated_gas(
-    rpc: Rpc, sender: Address, calls: Sequence[Call]
-) -> tuple[list[int | DvllmError], Wei]:
-    """Gas each call takes at the latest block, and the sender's balance for gas.
+async def simulated_gas(rpc: Rpc, sender: Address, calls: Sequence[Call]) -> list[int | DvllmError]:
+    """Gas each call takes at the latest block.
 
     One round trip. In the place of a call that reverts stands what the revert means (see
     `revert_error`), ChainUnavailable for one that a node can not estimate though it executes.
     """
-    requests: list[Request] = [_estimate_request(sender, call) for call in calls]
-    *answers, balance = await rpc.batch([*requests, ("eth_getBalance", [sender, "latest"])])
-    if isinstance(balance, RpcError):
-        raise balance
-    gas = await asyncio.gather(
+    answers = await rpc.batch([_estimate_request(sender, call) for call in calls])
+    return await asyncio.gather(
         *(_gas_or_error(rpc, sender, *pair) for pair in zip(calls, answers, strict=True))
     )
-    return gas, Wei(int(balance, 16))
 
 
 async def _gas_or_error(rpc: Rpc, sender: Address, call: Call, answer: Any) -> int | DvllmError:

@@ -38,8 +38,6 @@ from decentralized_vllm.protocol.transactions import Call, Receipt
 
 log = logging.getLogger(__name__)
 
-FRESH_VIEW_S = 2.0
-
 
 class OutboxSender:
     """The TransactionSender port. Enter it (it locks the key and loads the outbox), then keep
@@ -73,7 +71,7 @@ class OutboxSender:
         self._lock = _lock(lock_dir, identity, self.address)
         self._view: View | None = None
         self._intake = Intake(
-            rpc, self.address, self._outbox, self._submission, self._settings, self._fresh_view
+            rpc, self.address, self._outbox, self._submission, self._settings, self._recent_view
         )
         # Held by whoever uses a lock; the others vanish.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -112,10 +110,22 @@ class OutboxSender:
         async with self._locks.setdefault(key, asyncio.Lock()):
             known = await self._outbox.find(key)
             if known is None:
-                if self._is_stopped and not self._intake.has_room:
-                    raise _stopped()
-                known = await self._intake.accept(Order(call, key, deadline_s))
+                known = await self._accepted(Order(call, key, deadline_s))
         return known.latest.hash
+
+    async def send_new(self, call: Call, *, key: str, gas: int) -> TxHash:
+        """As `send`, for a key that nobody can have used and a call that `gas` was just asked for:
+        neither is looked at again."""
+        return (await self._accepted(Order(call, key, None, gas))).latest.hash
+
+    async def gas(self, call: Call) -> int:
+        """What the call takes at the latest block. Raises what `send` would."""
+        return await self._intake.gas(call)
+
+    async def _accepted(self, order: Order) -> Outgoing:
+        if self._is_stopped and not self._intake.has_room:
+            raise _stopped()
+        return await self._intake.accept(order)
 
     async def knows(self, key: str) -> bool:
         """Whether `send` accepted this key, in this process or a former one."""
@@ -171,9 +181,9 @@ class OutboxSender:
         """What is mined already is only watched for re-organisations, which can wait a little."""
         return self._settings.poll_s * (1 if self._outbox.n_waiting else 5)
 
-    async def _fresh_view(self) -> View:
-        age_s = asyncio.get_running_loop().time() - (self._view.seen_at_s if self._view else 0.0)
-        if self._view is None or age_s > FRESH_VIEW_S:
+    async def _recent_view(self, max_age_s: float) -> View:
+        now_s = asyncio.get_running_loop().time()
+        if self._view is None or now_s - self._view.seen_at_s > max_age_s:
             self._view = await read_view(self._rpc, self.address)
         return self._view
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from decentralized_vllm.chain.fees import Fees
 from decentralized_vllm.chain.outgoing import Attempt, Inclusion, Outgoing, State
@@ -14,6 +14,29 @@ from decentralized_vllm.protocol.ids import Address, BlockNumber, TxHash, Wei
 from decentralized_vllm.protocol.transactions import Call
 
 PRUNED_AT_ONCE = 200  # so that nobody waits for the database meanwhile
+
+# Built once: to build a statement costs more than to run it.
+_OURS = (
+    transactions.c.chain == bindparam("our_chain"),
+    transactions.c.sender == bindparam("our_sender"),
+)
+_BY_KEYS = transactions.c.key.in_(bindparam("keys", expanding=True))
+_ROW_IDS = select(transactions.c.key, transactions.c.id).where(*_OURS, _BY_KEYS)
+_WHOLE = select(transactions).where(*_OURS).order_by(transactions.c.nonce, transactions.c.id)
+_OPEN = _WHOLE.where(transactions.c.state != State.SETTLED)
+_FOUND = _WHOLE.where(_BY_KEYS)
+_OLD = (
+    select(transactions.c.id)
+    .where(*_OURS, transactions.c.settled_s < bindparam("before_s"))
+    .limit(PRUNED_AT_ONCE)
+)
+_ATTEMPTS = (
+    select(attempts)
+    .where(attempts.c.transaction_id == bindparam("row_id"))
+    .order_by(attempts.c.nonce, attempts.c.max_fee_wei)
+)
+_INSERT = insert(transactions)
+_INSERT_ATTEMPT = insert(attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +59,17 @@ class OutboxTable:
 
     def open(self, tx: Connection) -> list[Outgoing]:
         """Everything that is not settled, in order of nonce."""
-        return self._load(tx, transactions.c.state != State.SETTLED)
+        return self._load(tx, _OPEN)
 
     def find(self, tx: Connection, keys: Sequence[str]) -> dict[str, Outgoing]:
         """Those that there are, by key."""
-        return {outgoing.key: outgoing for outgoing in self._load(tx, transactions.c.key.in_(keys))}
+        return {outgoing.key: outgoing for outgoing in self._load(tx, _FOUND, keys=keys)}
 
     def insert(self, tx: Connection, new: Sequence[NewTransaction]) -> list[Outgoing]:
-        tx.execute(insert(transactions), [self._new_values(each) for each in new])
+        tx.execute(_INSERT, [self._new_values(each) for each in new])
         row_ids = self._row_ids(tx, [each.key for each in new])
         added = [_added(row_ids[each.key], each) for each in new]
-        tx.execute(insert(attempts), [_attempt_values(each.id, each.latest) for each in added])
+        tx.execute(_INSERT_ATTEMPT, [_attempt_values(each.id, each.latest) for each in added])
         return added
 
     def _new_values(self, new: NewTransaction) -> dict[str, Any]:
@@ -64,13 +87,12 @@ class OutboxTable:
         }
 
     def _row_ids(self, tx: Connection, keys: Sequence[str]) -> dict[str, int]:
-        columns = select(transactions.c.key, transactions.c.id)
-        found = tx.execute(columns.where(*self._ours, transactions.c.key.in_(keys)))
+        found = tx.execute(_ROW_IDS, {**self._ours, "keys": keys})
         return {row.key: row.id for row in found}
 
     def add_attempt(self, tx: Connection, outgoing: Outgoing) -> None:
         """Stores the latest attempt and the row it changed."""
-        tx.execute(insert(attempts), [_attempt_values(outgoing.id, outgoing.latest)])
+        tx.execute(_INSERT_ATTEMPT, [_attempt_values(outgoing.id, outgoing.latest)])
         self.update(tx, [outgoing])
 
     def replace_attempts(self, tx: Connection, outgoing: Outgoing) -> None:
@@ -83,21 +105,17 @@ class OutboxTable:
 
     def prune(self, tx: Connection, settled_before_s: int) -> None:
         """Forgets some of what was settled earlier than that; the next call forgets the rest."""
-        old = select(transactions.c.id).where(
-            *self._ours, transactions.c.settled_s < settled_before_s
-        )
-        row_ids = tx.execute(old.limit(PRUNED_AT_ONCE)).scalars().all()
+        row_ids = tx.execute(_OLD, {**self._ours, "before_s": settled_before_s}).scalars().all()
         if row_ids:
             tx.execute(delete(attempts).where(attempts.c.transaction_id.in_(row_ids)))
             tx.execute(delete(transactions).where(transactions.c.id.in_(row_ids)))
 
     @property
-    def _ours(self) -> tuple[ColumnElement[bool], ...]:
-        return transactions.c.chain == self.chain, transactions.c.sender == self.sender
+    def _ours(self) -> dict[str, Any]:
+        return {"our_chain": self.chain, "our_sender": self.sender}
 
-    def _load(self, tx: Connection, condition: ColumnElement[bool]) -> list[Outgoing]:
-        query = select(transactions).where(*self._ours, condition)
-        rows = tx.execute(query.order_by(transactions.c.nonce, transactions.c.id)).all()
+    def _load(self, tx: Connection, query: Select[Any], **values: Any) -> list[Outgoing]:
+        rows = tx.execute(query, {**self._ours, **values}).all()
         return [_outgoing(row, _attempts_of(tx, row.id)) for row in rows]
 
 
@@ -127,8 +145,7 @@ def _attempt_values(row_id: int, attempt: Attempt) -> dict[str, Any]:
 
 
 def _attempts_of(tx: Connection, row_id: int) -> tuple[Attempt, ...]:
-    query = select(attempts).where(attempts.c.transaction_id == row_id)
-    rows = tx.execute(query.order_by(attempts.c.nonce, attempts.c.max_fee_wei)).all()
+    rows = tx.execute(_ATTEMPTS, {"row_id": row_id}).all()
     return tuple(
         Attempt(
             hash=TxHash(row.hash),
