@@ -1,5 +1,6 @@
 """Puts a task's prompt on chain, once for ever, and ties its job to the one who watches it."""
 
+import asyncio
 import logging
 
 from decentralized_vllm.chain.network import Network
@@ -54,27 +55,35 @@ class Submitter:
 
     async def send(self, order: Order, watch: JobWatch) -> None:
         """Durable when it returns. Raises GatewayError, and nothing was sent then."""
+        gas = None
         with working():
-            is_prepared = await self._prepared(order)
-        if is_prepared:
-            await self._till.promise(order.task_id, order.escrow_wei)
-        else:
+            was_sent = not order.is_new and await self.is_sent(order.task_id)
+            if not was_sent:
+                gas = await self._prepared(order)
+        if was_sent:
             self._till.promised_before(order.task_id, order.escrow_wei)
+        else:
+            await self._till.promise(order.task_id, order.escrow_wei)
         try:
             with working():
-                tx_hash = await self._sent(order)
+                tx_hash = await self._sent(order, gas)
         except BaseException:
             self._till.settled(order.task_id)
             raise
         self._follower.follow(tx_hash, watch)
 
-    async def _prepared(self, order: Order) -> bool:
-        """Puts the prompt where nodes find it. False if the order was sent before."""
-        if not order.is_new and await self.is_sent(order.task_id):
-            return False
+    async def _prepared(self, order: Order) -> int | None:
+        """Puts the prompt where nodes find it; what its request takes in gas, as far as known."""
         with as_gateway_errors():
-            await self._store.add_bytes(order.document)
-        return True
+            _, gas = await asyncio.gather(self._store.add_bytes(order.document), self._gas(order))
+        return gas
+
+    async def _gas(self, order: Order) -> int | None:
+        """None if it fails now: with credit that is still to be filled up it may not."""
+        try:
+            return await self._sender.gas(self._call(order))
+        except DvllmError:
+            return None
 
     async def confirm(self, order: Order, watch: JobWatch) -> None:
         """Until cancelled: sees that the job, or why there is none, gets to `watch`.
@@ -113,10 +122,13 @@ class Submitter:
             if isinstance(event, InferenceRequested):
                 self._follower.adopt(watch, await self._network.jobs.events(event.job_id))
 
-    async def _sent(self, order: Order) -> TxHash:
+    async def _sent(self, order: Order, gas: int | None) -> TxHash:
+        call, key = self._call(order), _key(order.task_id)
         try:
             with as_gateway_errors():
-                return await self._sender.send(self._call(order), key=_key(order.task_id))
+                if order.is_new and gas is not None:
+                    return await self._sender.send_new(call, key=key, gas=gas)
+                return await self._sender.send(call, key=key)
         except GatewayError as error:
             self._learn(order, error.__cause__)
             raise

@@ -88,9 +88,13 @@ class GroupCommit:
     def _commit(self, works: Sequence[Work]) -> list[_Outcome]:
         try:
             with self._engine.begin() as connection:
+                if len(works) == 1:  # it needs no savepoint, and most groups are of one
+                    return [_Outcome(works[0](connection))]
                 return [_attempt(connection, work) for work in works]
         except DBAPIError as error:  # the whole group is undone
             return [_Outcome(error=as_gateway_error(error))] * len(works)
+        except Exception as error:  # of the only one: others are caught where they are raised
+            return [_Outcome(error=error)] * len(works)
 
 
 def _attempt(connection: Connection, work: Work) -> _Outcome:
