@@ -135,9 +135,10 @@ async def test_second_gateway__with_the_same_key__waits_for_its_turn(
     with gateway_process(net, name="second", top={"database": str(database)}) as second:
         second.start()
         await wait_until(lambda: '"listening"' in second.log_text(), what="the second gateway")
+        # This waits for the registry: before it was read, that is why it is not ready.
+        assert (await answer_of(f"{second.dvllm_url}/api/models"))[0] == 200
         status, text = await answer_of(f"{second.admin_url}/readyz")
         assert status == 503 and "key" in text
-        assert (await answer_of(f"{second.dvllm_url}/api/models"))[0] == 200
 
         gateway.kill()
         await ready(second)
