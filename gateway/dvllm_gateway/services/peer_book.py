@@ -17,6 +17,7 @@ from dvllm_gateway.services.network import Peer, ServingNode
 log = logging.getLogger(__name__)
 
 ROUND_EVERY_S = 10.0
+LONELY_EVERY_S = 1.0  # while nobody answers: what needs a node is refused until one is known
 PROBES_AT_ONCE = 16
 
 
@@ -86,12 +87,14 @@ class PeerBook:
         *,
         now_ms: Callable[[], int],
         round_every_s: float = ROUND_EVERY_S,
+        lonely_every_s: float = LONELY_EVERY_S,
     ) -> None:
         self._source = source
         self._probe = probe
         self._announce = announce
         self._now_ms = now_ms
         self._round_every_s = round_every_s
+        self._lonely_every_s = lonely_every_s
         self._entries: dict[Address, _Entry] = {}
         self.peers: tuple[Peer, ...] = ()
 
@@ -106,11 +109,14 @@ class PeerBook:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            pause_s = self._round_every_s
             try:
                 await self.go_round()
+                if not self.n_connected:
+                    pause_s = self._lonely_every_s
             except GatewayError as error:
                 log.warning("nodes wait for the chain: %s", error.message)
-            await asyncio.sleep(self._round_every_s)
+            await asyncio.sleep(pause_s)
 
     async def go_round(self) -> None:
         """Raises NetworkUnavailable; the nodes known before are probed all the same."""

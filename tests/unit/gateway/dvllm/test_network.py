@@ -47,8 +47,8 @@ class World:
     async def announce(self, name: EventName, payload: Payload) -> None:
         self.told.append((name, payload))
 
-    def book(self) -> PeerBook:
-        return PeerBook(self, self, self.announce, now_ms=lambda: self.now)
+    def book(self, **paces_s: float) -> PeerBook:
+        return PeerBook(self, self, self.announce, now_ms=lambda: self.now, **paces_s)
 
 
 async def test_peers__one_answers__connected_and_seen() -> None:
@@ -99,6 +99,18 @@ async def test_serving__by_what_nodes_say__with_their_features_and_room() -> Non
     world.models = {}
     await book.go_round()
     assert book.serving(ModelId("m")) == ()
+
+
+async def test_run__nobody_answers_yet__asked_again_soon() -> None:
+    world = World()
+    book = world.book(round_every_s=3600, lonely_every_s=0.001)
+    running = asyncio.create_task(book.run())
+    await asyncio.sleep(0.01)
+    world.how = {WORKER: Presence.ONLINE}
+    async with asyncio.timeout(60):
+        while not book.n_connected:  # noqa: ASYNC110 - the book sets no event
+            await asyncio.sleep(0.001)
+    running.cancel()
 
 
 async def test_peers__chain_is_away__known_ones_are_asked_all_the_same() -> None:
