@@ -3,40 +3,27 @@
 Such a node hands the job back as a fault of its prompt, which costs the requester a fiftieth.
 """
 
-import asyncio
 import random
 from collections.abc import Mapping
 from typing import Protocol
 
-from decentralized_vllm.chain.network import Network
-from decentralized_vllm.protocol.errors import (
-    ContentTooLarge,
-    ContentUnavailable,
-    NodesBusy,
-    NotServed,
-)
+from decentralized_vllm.protocol.errors import NodesBusy, NotServed
 from decentralized_vllm.protocol.generation import Feature
 from decentralized_vllm.protocol.ids import ZERO_ADDRESS, Address, VersionNumber, Wei
-from decentralized_vllm.protocol.nodes import RegisteredNode
-from decentralized_vllm.protocol.receipts import Deployment
-from decentralized_vllm.requester.node_status import Sighting, sighting_in
-
-ENTRIES_READ = 400  # of the list that leases are drawn from
-MAX_ASKED = 32
-
-Sightings = Mapping[Address, Sighting | None]
+from decentralized_vllm.requester.node_sightings import NodeSightings, Sightings
+from decentralized_vllm.requester.node_status import Sighting
 
 
-class AsksNodes(Protocol):
-    async def status(self, endpoint: str) -> bytes: ...
+class KnowsRoom(Protocol):
+    async def is_eligible(
+        self, operator: Address, version: VersionNumber, escrow_wei: Wei
+    ) -> bool: ...
 
 
 class NodeChoice:
-    def __init__(self, network: Network, door: AsksNodes) -> None:
-        self._coordinator = network.coordinator
-        self._registry = network.node_registry
-        self._deployment = Deployment(network.identity.chain_id, network.coordinator.address)
-        self._door = door
+    def __init__(self, coordinator: KnowsRoom, sightings: NodeSightings) -> None:
+        self._coordinator = coordinator
+        self._sightings = sightings
 
     async def node_for(
         self, wanted: frozenset[Feature], version: VersionNumber, escrow_wei: Wei
@@ -47,34 +34,25 @@ class NodeChoice:
         """
         if not wanted:
             return ZERO_ADDRESS
-        sightings = await self._look(version)
-        able = able_nodes(sightings, wanted)
-        if not able or len(able) == len(sightings):
-            return ZERO_ADDRESS
-        for operator, seen in able.items():
-            if not seen.has_room:
-                continue
+        sightings = await self._sightings.of(version)
+        try:
+            able = able_nodes(sightings, wanted)
+            if not able or len(able) == len(sightings):
+                return ZERO_ADDRESS
+            return await self._free_one(able, version, escrow_wei)
+        except (NotServed, NodesBusy):
+            self._sightings.forget(version)  # whoever tries again is not refused from memory
+            raise
+
+    async def _free_one(
+        self, able: Mapping[Address, Sighting], version: VersionNumber, escrow_wei: Wei
+    ) -> Address:
+        """Any of them, and one that the chain would take."""
+        free = [operator for operator, seen in able.items() if seen.has_room]
+        for operator in random.sample(free, len(free)):
             if await self._coordinator.is_eligible(operator, version, escrow_wei):
                 return operator
-        raise NodesBusy(f"the nodes that serve {_told(wanted)} have no room now")
-
-    async def _look(self, version: VersionNumber) -> Sightings:
-        """All operators of the version, in any order; None for who was not asked or not heard."""
-        entries = await self._coordinator.entries_of(version, 0, ENTRIES_READ)
-        operators = [*dict.fromkeys(entries)]
-        random.shuffle(operators)
-        nodes = await self._registry.nodes_of(operators[:MAX_ASKED])
-        heard = await asyncio.gather(*(self._sighting(node, version) for node in nodes))
-        return {**dict.fromkeys(operators), **dict(zip(operators, heard, strict=False))}
-
-    async def _sighting(self, node: RegisteredNode, version: VersionNumber) -> Sighting | None:
-        if not node.profile.endpoint:
-            return None
-        try:
-            data = await self._door.status(node.profile.endpoint)
-        except (ContentUnavailable, ContentTooLarge):
-            return None
-        return sighting_in(data, node.operator, self._deployment, version)
+        raise NodesBusy("the nodes that do what the prompt asks for have no room now")
 
 
 def able_nodes(sightings: Sightings, wanted: frozenset[Feature]) -> dict[Address, Sighting]:
@@ -83,9 +61,6 @@ def able_nodes(sightings: Sightings, wanted: frozenset[Feature]) -> dict[Address
     able = {operator: seen for operator, seen in heard.items() if wanted <= seen.features}
     if heard and not able:
         served = frozenset[Feature]().union(*(seen.features for seen in heard.values()))
-        raise NotServed(f"no node of this model serves {_told(wanted - served or wanted)}")
+        missing = ", ".join(sorted(wanted - served or wanted))
+        raise NotServed(f"no node of this model serves {missing}")
     return able
-
-
-def _told(features: frozenset[Feature]) -> str:
-    return ", ".join(sorted(features))

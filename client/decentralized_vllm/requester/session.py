@@ -23,6 +23,7 @@ from decentralized_vllm.requester.key_sender import KeySender
 from decentralized_vllm.requester.monitor import Monitor
 from decentralized_vllm.requester.node_choice import NodeChoice
 from decentralized_vllm.requester.node_door import NodeDoor
+from decentralized_vllm.requester.node_sightings import NodeSightings
 from decentralized_vllm.requester.node_sources import NodeSources
 from decentralized_vllm.requester.offers import BlockOffers
 from decentralized_vllm.requester.overdue import OverdueJobs
@@ -135,7 +136,7 @@ class SessionBuilder:
                 sender,
                 permits,
                 store,
-                NodeChoice(network, door),
+                NodeChoice(network.coordinator, NodeSightings(network, door)),
                 self._max_top_up_wei,
             ),
             publishing=Publishing(network, address, sender, store),

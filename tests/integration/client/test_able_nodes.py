@@ -1,5 +1,7 @@
 """Which node gets what not every engine does: real workers, asked over HTTP."""
 
+import asyncio
+
 import pytest
 
 from decentralized_vllm import AsyncClient, ClientSettings, NodesBusy, NotServed
@@ -50,7 +52,9 @@ async def test_tools_and_vectors__some_nodes_can__only_these_are_asked(net, clie
         assert await net.network.coordinator.job_count() == 0
         await on_duty(net, able)
         await net.mine_every_second()
-        tasks = [await client.submit_task("Hi there", MODEL_ID, tools=TOOLS) for _ in range(4)]
+        tasks = await asyncio.gather(
+            *(client.submit_task("Hi there", MODEL_ID, tools=TOOLS) for _ in range(4))
+        )
         done = await client.wait_for_all(tasks, timeout=90)
         assert {task.worker for task in done} == {able.address}
         assert [call.name for task in done for call in task.tool_calls] == ["f"] * 4
@@ -71,6 +75,6 @@ async def test_tools__nodes_that_can_are_full__says_so_before_anything_is_paid(
         async with sending(net.network, able.account, tmp_path) as sender:
             await sender.send(net.network.node_registry.set_slots(0), key="full")
             await sender.wait("full")
-        with pytest.raises(NodesBusy, match="that serve tools have no room"):
+        with pytest.raises(NodesBusy, match="have no room now"):
             await client.submit_task("Hi", MODEL_ID, tools=TOOLS)
     assert await net.network.coordinator.job_count() == 0
