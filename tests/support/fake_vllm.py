@@ -1,8 +1,10 @@
 """A server that speaks vLLM's dialect and misbehaves on demand, as no real one can be told to."""
 
 import asyncio
+import base64
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,11 +13,15 @@ from aiohttp import web
 
 
 class FakeVllm:
-    """Answers "a b c"; `behaviour` says what goes wrong, `model` what it claims to serve."""
+    """Answers "a b c"; `behaviour` says what goes wrong, `model` what it claims to serve.
+
+    One that `is_pooling` makes vectors instead: of a text's length beside a one.
+    """
 
     def __init__(self) -> None:
         self.model = "m"
         self.behaviour = "well"
+        self.is_pooling = False
         self.bodies: list[dict[str, Any]] = []
         self.n_open = 0
         self.url = ""
@@ -28,6 +34,7 @@ class FakeVllm:
         app.router.add_post("/tokenize", self._tokenize)
         app.router.add_post("/v1/completions", self._complete)
         app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_post("/v1/embeddings", self._embed)
         return app
 
     async def _health(self, request: web.Request) -> web.Response:
@@ -43,6 +50,8 @@ class FakeVllm:
         return web.json_response({"count": 90, "max_model_len": 100})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
+        if self.is_pooling:
+            return web.json_response({"detail": "Not Found"}, status=404)
         body = await request.json()
         self.bodies.append(body)
         if body["max_tokens"] > 100:
@@ -59,6 +68,35 @@ class FakeVllm:
         finally:
             self.n_open -= 1
         return reply
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        if not self.is_pooling:
+            return web.json_response({"detail": "Not Found"}, status=404)
+        body = await request.json()
+        self.bodies.append(body)
+        texts = body["input"]
+        if self.behaviour == "overloaded":
+            return web.Response(status=503, text="try later")
+        if any(len(text) > 500 for text in texts):
+            return web.json_response({"error": {"message": "context"}}, status=400)
+        self.n_open += 1
+        try:
+            if self.behaviour == "silent":
+                await asyncio.Event().wait()
+        finally:
+            self.n_open -= 1
+        if self.behaviour == "drop":
+            assert request.transport is not None
+            request.transport.abort()
+        if self.behaviour == "fewer":
+            texts = texts[1:]
+        return web.json_response(self._embedded(texts))
+
+    def _embedded(self, texts: list[str]) -> dict[str, Any]:
+        vectors = [base64.b64encode(struct.pack("<2f", len(text), 1)) for text in texts]
+        data = [{"index": n, "embedding": each.decode()} for n, each in enumerate(vectors)]
+        usage = {"prompt_tokens": sum(map(len, texts))}
+        return {"model": self.model, "data": data, "usage": usage}
 
     async def _stream(self, reply: web.StreamResponse, max_tokens: int) -> None:
         await reply.write(self._event(prompt_token_ids=[1, 2, 3], choices=[{"delta": {}}]))

@@ -4,23 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from decentralized_vllm.protocol.errors import EngineUnavailable, SettingError
 from decentralized_vllm.protocol.generation import FinishReason
 from dvllm_worker.engines.settings import EngineSettings
-from dvllm_worker.engines.supervisor import Backoff
 from dvllm_worker.engines.vllm_engine import VllmEngine
 from tests.support.engines import ask, chat, raw, running
 from tests.support.fake_vllm import FakeVllm, running_fake
+from tests.support.vllm_engines import engine_of
 from tests.support.waiting import wait_until
-
-
-def make_engine(server: FakeVllm, **settings: Any) -> VllmEngine:
-    chosen = EngineSettings.model_validate({"url": server.url, "token_timeout_s": 1, **settings})
-    return VllmEngine(chosen, Path("unused"), "m", backoff=Backoff(first_s=0.01))
 
 
 @pytest.fixture
@@ -31,7 +25,7 @@ async def server() -> AsyncIterator[FakeVllm]:
 
 @pytest.fixture
 async def engine(server: FakeVllm) -> AsyncIterator[VllmEngine]:
-    async with running(make_engine(server)) as engine:
+    async with running(engine_of(server)) as engine:
         yield engine
 
 
@@ -118,7 +112,7 @@ async def test_model__changed_under_us__unavailable_until_it_is_back(
 
 async def test_start__another_model__names_the_setting(server: FakeVllm) -> None:
     server.model = "other"
-    engine = make_engine(server)
+    engine = engine_of(server)
     with pytest.raises(SettingError, match=r"engine\.served_model.*serves other, not m"):
         await engine.start()
     await engine.stop()
@@ -126,14 +120,14 @@ async def test_start__another_model__names_the_setting(server: FakeVllm) -> None
 
 async def test_start__server_names_the_model_otherwise__setting_tells(server: FakeVllm) -> None:
     server.model = "other"
-    async with running(make_engine(server, served_model="other")) as engine:
+    async with running(engine_of(server, served_model="other")) as engine:
         assert (await ask(engine, chat())).text == "abc"
         assert engine.identity().device == "unknown"
 
 
 async def test_start__no_server__unavailable(server: FakeVllm) -> None:
     server.behaviour = "sick"
-    engine = make_engine(server)
+    engine = engine_of(server)
     with pytest.raises(EngineUnavailable, match=r"engine\.url"):
         await engine.start()
     await engine.stop()

@@ -25,6 +25,8 @@ from dvllm_worker.engines.settings import EngineSettings
         ("extra_args", ["--trust_remote_code=true"]),
         ("extra_args", ["--tool-call-parser", "hermes"]),
         ("extra_args", ["--enable_auto_tool_choice"]),
+        ("extra_args", ["--runner", "pooling"]),
+        ("pooling", "max"),
         ("tool_call_parser", "her mes"),
         ("tool_call_parser", "--host"),
         ("tool_call_parser", ""),

@@ -100,9 +100,26 @@ def test_flags__parser_of_calls__chooses_tools(tmp_path: Path) -> None:
 GENERATED = frozenset(Feature) - {Feature.EMBEDDINGS}
 
 
+@pytest.mark.parametrize(("pooling", "told"), [("mean", "MEAN"), ("last", "LAST"), ("cls", "CLS")])
+def test_flags__pooling__makes_vectors_of_these_states(
+    tmp_path: Path, pooling: str, told: str
+) -> None:
+    flags = plan(tmp_path, pooling=pooling).flags()
+    assert value_of(flags, "--runner") == "pooling"
+    assert json.loads(value_of(flags, "--pooler-config")) == {"pooling_type": told}
+    assert not {"--runner", "--pooler-config"} & set(plan(tmp_path).flags())
+
+
+def test_flags__pooling__still_computes_in_the_engines_process(tmp_path: Path) -> None:
+    flags = plan(tmp_path, pooling="mean").flags()
+    assert value_of(flags, "--distributed-executor-backend") == "uni"
+
+
 def test_features__without_a_parser__models_choose_no_tools() -> None:
-    assert engine_features(EngineSettings()) == GENERATED - {Feature.TOOLS}
-    assert engine_features(EngineSettings(tool_call_parser="hermes")) == GENERATED
+    parsed = EngineSettings(tool_call_parser="hermes")
+    assert engine_features(EngineSettings(), makes_vectors=False) == GENERATED - {Feature.TOOLS}
+    assert engine_features(parsed, makes_vectors=False) == GENERATED
+    assert engine_features(parsed, makes_vectors=True) == {Feature.EMBEDDINGS}
 
 
 def test_flags__model_without_chat_template__plain_one(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 EngineKind = Literal["auto", "vllm", "transformers", "null"]
+Pooling = Literal["mean", "last", "cls"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
 # Flags of the vLLM server that the engine itself sets, or that would run strangers' code.
@@ -21,6 +22,7 @@ RESERVED_FLAGS = frozenset(
         "--trust-remote-code",
         "--load-format",
         "--generation-config",
+        "--runner",
         "--enable-auto-tool-choice",
         "--tool-call-parser",
     }
@@ -57,6 +59,11 @@ class EngineSettings(BaseModel):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         max_length=64,
         description="vLLM's parser of the model's tool calls; None: models choose no tools",
+    )
+    pooling: Pooling | None = Field(
+        None,
+        description="vectors are made of these hidden states, by a vLLM server that writes no text;"
+        " None: vLLM goes by the model, the transformers engine takes the mean",
     )
     extra_args: tuple[str, ...] = Field((), description="passed on to the vLLM server")
     port: int | None = Field(None, ge=1, le=65535, description="of the vLLM server; None: any free")

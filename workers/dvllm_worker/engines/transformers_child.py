@@ -15,9 +15,10 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, get_args
 
 from decentralized_vllm.protocol.generation import EngineIdentity
+from dvllm_worker.engines.settings import Pooling
 from dvllm_worker.engines.wire import (
     MAX_ORDER_BYTES,
     Alive,
@@ -93,6 +94,7 @@ def main() -> None:
         dtype=arguments.dtype,
         n_threads=arguments.threads,
         max_model_len=arguments.max_model_len,
+        pooling=arguments.pooling,
     )
     slots = Slots(model, output, arguments.slots)
     slots.say(Ready(model.identity, model.n_context_tokens))
@@ -109,6 +111,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--slots", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--max-model-len", type=int)
+    parser.add_argument("--pooling", choices=get_args(Pooling), required=True)
     return parser.parse_args()
 
 

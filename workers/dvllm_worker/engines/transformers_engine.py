@@ -18,7 +18,7 @@ from dvllm_worker.engines.child_session import ChildSession
 from dvllm_worker.engines.machine import default_threads
 from dvllm_worker.engines.model_directory import check_model_directory
 from dvllm_worker.engines.process import ChildProcess, child_environment
-from dvllm_worker.engines.settings import EngineSettings
+from dvllm_worker.engines.settings import EngineSettings, Pooling
 from dvllm_worker.engines.starting import StartProgress, no_progress, wait_until_ready
 from dvllm_worker.engines.supervisor import Backoff, Supervisor
 from dvllm_worker.engines.wire import Ready, read_event
@@ -26,6 +26,7 @@ from dvllm_worker.engines.wire import Ready, read_event
 log = logging.getLogger(__name__)
 
 DEFAULT_SLOTS = 2
+DEFAULT_POOLING: Pooling = "mean"
 
 
 class TransformersEngine:
@@ -112,6 +113,7 @@ class TransformersEngine:
         command = [sys.executable, "-m", "dvllm_worker.engines.transformers_child"]
         command += ["--model", str(self._model_path), "--dtype", self._settings.dtype]
         command += ["--slots", str(self.n_slots), "--threads", str(self._n_threads)]
+        command += ["--pooling", self._settings.pooling or DEFAULT_POOLING]
         if self._settings.max_model_len is not None:
             command += ["--max-model-len", str(self._settings.max_model_len)]
         return command

@@ -22,9 +22,10 @@ from decentralized_vllm.protocol.generation import (
     TokenLogprob,
 )
 from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
+from dvllm_worker.engines.settings import Pooling
 from dvllm_worker.engines.stop_strings import StopCutter
 from dvllm_worker.engines.token_text import TokenText
-from dvllm_worker.engines.transformers_embedding import mean_hidden_state
+from dvllm_worker.engines.transformers_embedding import text_vector
 from dvllm_worker.engines.transformers_sampling import NotFiniteError, Rater, Sampler
 from dvllm_worker.engines.wire import Alive, Failed, Order, Piece, Refused
 
@@ -42,8 +43,11 @@ class _Pick:
 class TransformersModel:
     """Answers in several threads at once; nothing here changes after loading."""
 
-    def __init__(self, model: Any, tokenizer: Any, max_model_len: int | None) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, max_model_len: int | None, pooling: Pooling
+    ) -> None:
         self._model = model
+        self._pooling = pooling
         self._tokenizer = tokenizer
         self._stop_ids = _stop_ids(model, tokenizer)
         known = getattr(model.config.get_text_config(), "max_position_embeddings", None)
@@ -58,7 +62,13 @@ class TransformersModel:
 
     @classmethod
     def load(
-        cls, path: Path, *, dtype: str, n_threads: int, max_model_len: int | None
+        cls,
+        path: Path,
+        *,
+        dtype: str,
+        n_threads: int,
+        max_model_len: int | None,
+        pooling: Pooling,
     ) -> "TransformersModel":
         torch.set_num_threads(n_threads)
         tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -75,7 +85,7 @@ class TransformersModel:
             model = model.to("cuda")
         elif model.dtype == torch.float16 and dtype == "auto":
             model = model.float()  # most CPUs have no float16 arithmetic
-        return cls(model.eval(), tokenizer, max_model_len)
+        return cls(model.eval(), tokenizer, max_model_len, pooling)
 
     def answer(
         self, order: Order, cancelled: threading.Event
@@ -100,7 +110,7 @@ class TransformersModel:
                 return
             if cancelled.is_set():
                 return
-            vectors.append(mean_hidden_state(self._model, token_ids))
+            vectors.append(text_vector(self._model, token_ids, self._pooling))
             n_tokens += len(token_ids)
             yield Alive(order.number)
         yield Piece(order.number, vectors_text(vectors), (), n_tokens, FinishReason.STOP)

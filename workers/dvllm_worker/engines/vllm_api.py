@@ -1,7 +1,7 @@
-"""A vLLM server over HTTP: is it well, what does it serve, and one streamed answer."""
+"""A vLLM server over HTTP: is it well, what does it serve, one streamed answer, and vectors."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -11,8 +11,16 @@ from pydantic import BaseModel, ValidationError
 from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable, SettingError
 from decentralized_vllm.protocol.generation import GenerationChunk, GenerationRequest
 from dvllm_worker.engines.sse import EventTooLong, SseParser
+from dvllm_worker.engines.vllm_embedding import (
+    EMBEDDINGS_PATH,
+    Embedded,
+    embedding_body,
+    max_reply_bytes,
+    read_embedded,
+)
 from dvllm_worker.engines.vllm_messages import (
     AnswerReader,
+    WrongModel,
     completion_body,
     completion_path,
     prompt_fields,
@@ -24,6 +32,7 @@ SHORT_CALL_TIMEOUT_S = 30.0
 MAX_REPLY_BYTES = 1 << 20
 REFUSAL_STATUSES = frozenset({400, 413, 422})
 KEY_STATUSES = frozenset({401, 403})
+GONE_STATUS = 404  # of the model by its name, or of the whole kind of request
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -116,6 +125,14 @@ class VllmApi:
                     if data != b"[DONE]" and (piece := reader.read(data)):
                         yield piece
 
+    async def embed(self, inputs: Sequence[str]) -> Embedded:
+        """Raises EngineRefused (a text is too long, or empty to the model), EngineUnavailable."""
+        body = embedding_body(inputs, self._model)
+        async with self._call("POST", EMBEDDINGS_PATH, body) as reply:
+            await _check_status(reply)
+            data = await _read(reply, max_reply_bytes(len(inputs)))
+        return read_embedded(data, self._model, len(inputs))
+
     async def _read_reply(
         self, method: str, path: str, body: dict[str, Any] | None = None
     ) -> bytes:
@@ -157,6 +174,8 @@ async def _check_status(reply: aiohttp.ClientResponse) -> None:
         raise EngineRefused(message)
     if reply.status in KEY_STATUSES:
         raise SettingError("engine.api_key", message)
+    if reply.status == GONE_STATUS:
+        raise WrongModel(message)
     raise EngineUnavailable(message)
 
 

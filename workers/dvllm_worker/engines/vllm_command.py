@@ -5,6 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic_core import to_json
+
 from decentralized_vllm.protocol.errors import MissingProgram, SettingError
 from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
 from dvllm_worker.engines.machine import Installed
@@ -53,6 +55,9 @@ class ServerPlan:
             flags += ["--chat-template", PLAIN_TEMPLATE]
         if settings.tool_call_parser is not None:
             flags += ["--enable-auto-tool-choice", "--tool-call-parser", settings.tool_call_parser]
+        if settings.pooling is not None:
+            pooler = to_json({"pooling_type": settings.pooling.upper()}).decode()
+            flags += ["--runner", "pooling", "--pooler-config", pooler]
         return [*flags, *settings.extra_args]
 
     def environment(self) -> dict[str, str]:

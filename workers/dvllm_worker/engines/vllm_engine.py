@@ -14,7 +14,6 @@ from decentralized_vllm.protocol.generation import (
     Feature,
     GenerationChunk,
     GenerationRequest,
-    SamplingParameters,
 )
 from dvllm_worker.engines.answers import checked_answer
 from dvllm_worker.engines.machine import has_gpu, look_at_interpreter
@@ -23,6 +22,7 @@ from dvllm_worker.engines.process import ChildProcess, child_environment
 from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.engines.starting import StartProgress, no_progress, wait_until_ready
 from dvllm_worker.engines.supervisor import Backoff, Supervisor
+from dvllm_worker.engines.vllm_acquaintance import make_acquaintance
 from dvllm_worker.engines.vllm_api import VllmApi
 from dvllm_worker.engines.vllm_command import (
     DEFAULT_SLOTS,
@@ -31,15 +31,12 @@ from dvllm_worker.engines.vllm_command import (
     resolve_dtype,
     runs_on_cpu,
 )
-from dvllm_worker.engines.vllm_session import VllmSession, wait_until_well
+from dvllm_worker.engines.vllm_session import VllmSession
 
 log = logging.getLogger(__name__)
 
 # One answer may be silent for longer than the whole server may: vLLM queues what does not fit.
 READ_PATIENCE = 5
-
-# The first answer of a fresh server takes seconds longer than the next: not a requester's.
-WARM_UP = GenerationRequest("warm-up", SamplingParameters(max_tokens=2), prompt="hello")
 
 
 class VllmEngine:
@@ -57,7 +54,8 @@ class VllmEngine:
         backoff: Backoff | None = None,
     ) -> None:
         self.n_slots = settings.slots or DEFAULT_SLOTS
-        self.features = engine_features(settings)
+        # Told anew by each server that is started or found.
+        self.features = engine_features(settings, makes_vectors=settings.pooling is not None)
         self._settings = settings
         self._model_path = model_path
         self._served_model = settings.served_model or model_name
@@ -98,6 +96,7 @@ class VllmEngine:
     async def _open_session(self) -> VllmSession:
         session = await (self._connect() if self._settings.url else self._serve())
         self._identity = session.identity
+        self.features = engine_features(self._settings, makes_vectors=session.makes_vectors)
         return session
 
     async def _connect(self) -> VllmSession:
@@ -134,9 +133,10 @@ class VllmEngine:
         self, api: VllmApi, child: ChildProcess | None, *, dtype: str, device: str
     ) -> VllmSession:
         """Waits for the server, makes sure it serves our model, and has it answer once."""
+        wants_vectors = self._settings.pooling is not None
         try:
-            version = await wait_until_ready(
-                _make_acquaintance(api, child),
+            known = await wait_until_ready(
+                make_acquaintance(api, child, wants_vectors=wants_vectors),
                 timeout_s=self._settings.start_timeout_s,
                 last_line=lambda: child.last_line if child else "",
                 on_progress=self._on_start_progress,
@@ -148,8 +148,9 @@ class VllmEngine:
             raise
         return VllmSession(
             api,
-            EngineIdentity("vllm", version, dtype, device),
+            EngineIdentity("vllm", known.version, dtype, device),
             child,
+            makes_vectors=known.makes_vectors,
             n_slots=self.n_slots,
             token_timeout_s=self._settings.token_timeout_s,
         )
@@ -177,20 +178,14 @@ class VllmEngine:
         )
 
 
-def engine_features(settings: EngineSettings) -> frozenset[Feature]:
-    """All, but a server that generates makes no vectors, and models choose tools in ways of their
-    own, which only the right parser reads.
+def engine_features(settings: EngineSettings, *, makes_vectors: bool) -> frozenset[Feature]:
+    """Vectors and nothing else, or all else, but models choose tools in ways of their own, which
+    only the right parser reads.
     """
+    if makes_vectors:
+        return frozenset({Feature.EMBEDDINGS})
     generates = frozenset(Feature) - {Feature.EMBEDDINGS}
     return generates - {Feature.TOOLS} if settings.tool_call_parser is None else generates
-
-
-async def _make_acquaintance(api: VllmApi, child: ChildProcess | None) -> str:
-    await wait_until_well(api, child)
-    await api.check_model()
-    async for _ in api.answer(WARM_UP, WARM_UP.parameters.max_tokens, lambda: None):
-        pass
-    return await api.version()
 
 
 def _free_port() -> int:

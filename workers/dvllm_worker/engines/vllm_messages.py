@@ -144,7 +144,7 @@ class _Event(BaseModel):
 
 
 class WrongModel(EngineUnavailable):
-    """The server answers with another model than it was asked for."""
+    """The server answers with another model than it was asked for, or knows it no more."""
 
 
 class AnswerReader:

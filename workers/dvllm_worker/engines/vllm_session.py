@@ -1,10 +1,10 @@
 """One life of a vLLM server, ours or another's: who may ask it now, and when it is over."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 
-from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
+from decentralized_vllm.protocol.errors import EngineRefused
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     GenerationChunk,
@@ -13,6 +13,7 @@ from decentralized_vllm.protocol.generation import (
 from dvllm_worker.engines.process import ChildProcess
 from dvllm_worker.engines.stalls import StallWatch
 from dvllm_worker.engines.vllm_api import VllmApi
+from dvllm_worker.engines.vllm_embedding import Embedded, batches, vectors_chunk
 from dvllm_worker.engines.vllm_messages import WrongModel
 
 CLOSE_GRACE_S = 8.0
@@ -27,12 +28,14 @@ class VllmSession:
         identity: EngineIdentity,
         child: ChildProcess | None,
         *,
+        makes_vectors: bool,
         n_slots: int,
         token_timeout_s: float,
     ) -> None:
         self.identity = identity
         self.child = child
         self._api = api
+        self.makes_vectors = makes_vectors
         self._free_slots = asyncio.Semaphore(n_slots)
         self._watch = StallWatch(token_timeout_s, asyncio.get_running_loop().time)
         self._wrong_model: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -59,17 +62,53 @@ class VllmSession:
         return await self._api.is_well()
 
     async def answer(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        try:
+            async with aclosing(self._open_answer(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except WrongModel as error:
+            if not self._wrong_model.done():
+                self._wrong_model.set_result(str(error))
+            raise
+
+    def _open_answer(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        """One server does either: no feature tells text, which all others write."""
+        if request.inputs is not None:
+            return self._vectors(request.inputs)
+        if self.makes_vectors:
+            raise EngineRefused("this model makes vectors and writes no text")
+        return self._text(request)
+
+    async def _text(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        async with self._slot(), aclosing(self._fitted_answer(request)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _vectors(self, inputs: Sequence[str]) -> AsyncGenerator[GenerationChunk, None]:
+        """Every batch takes a slot: what is under way together is batched anew by the server."""
+        tasks = [asyncio.create_task(self._embed(batch)) for batch in batches(inputs)]
+        try:
+            parts = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        yield vectors_chunk(parts)
+
+    async def _embed(self, batch: Sequence[str]) -> Embedded:
+        async with self._slot():
+            embedded = await self._api.embed(batch)
+            self._watch.beat_all()
+            return embedded
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Of what the server is asked at once, and watched for silence meanwhile."""
         async with self._free_slots:
             key = object()
             self._watch.begin(key)
             try:
-                async with aclosing(self._fitted_answer(request)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-            except WrongModel as error:
-                if not self._wrong_model.done():
-                    self._wrong_model.set_result(str(error))
-                raise
+                yield
             finally:
                 self._watch.end(key)
 
@@ -99,13 +138,3 @@ class VllmSession:
     async def _stalled(self) -> str:
         await self._watch.stalled()
         return f"was hung: no token for {self._watch.timeout_s:g} s"
-
-
-async def wait_until_well(api: VllmApi, child: ChildProcess | None, every_s: float = 0.5) -> None:
-    """Until the server answers. Raises EngineUnavailable if our own server ends before it does."""
-    while not await api.is_well():
-        if child is None:
-            raise EngineUnavailable("the vLLM server does not answer", hint="see engine.url")
-        if not child.is_running:
-            raise EngineUnavailable(f"the model did not load: the server {await child.ended()}")
-        await asyncio.sleep(every_s)
