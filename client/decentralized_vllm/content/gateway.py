@@ -13,19 +13,23 @@ from decentralized_vllm.content.http_client import (
     ContentHttp,
     HttpTimeouts,
     TimedOut,
+    Unanswered,
     read_limited,
 )
 from decentralized_vllm.content.reads import ContentReads, VerifyingReads
-from decentralized_vllm.content.sources import first_block
+from decentralized_vllm.content.sources import Absent, first_block
 from decentralized_vllm.protocol.errors import ContentError, ContentUnavailable
 from decentralized_vllm.protocol.ids import Cid
 
-_ABSENT = (404, 410)
+_ABSENT = (404, 410, 451)  # not here, not any more, not to be had
+_STILL_LOOKING = 504  # a gateway's own limit for asking its network is over
 _RETRY_S = 0.2
-
-
-class _NotHere(ContentUnavailable):
-    """The gateway works, it just lacks the block."""
+_RAW_BLOCK = {"Accept": "application/vnd.ipld.raw"}
+# The empty block, whose CID holds its bytes: by the gateways' specification what to probe with.
+# One that takes no such CIDs refuses it, which is an answer too.
+_EMPTY_BLOCK = "bafkqaaa"
+_SIGNS_OF_LIFE = (200, 400, *_ABSENT)
+_PROBE_S = 5.0
 
 
 class GatewaySource(VerifyingReads):
@@ -60,7 +64,7 @@ class GatewaySource(VerifyingReads):
         asked_s = self._clock()
         try:
             return await self._fetch_twice(cid)
-        except _NotHere:
+        except Absent:
             raise
         except (ContentUnavailable, ContentError):
             self._rest()
@@ -73,20 +77,29 @@ class GatewaySource(VerifyingReads):
         """A cut connection or a busy moment is asked again once; silence and absence are not."""
         try:
             return await self._fetch(cid)
-        except (_NotHere, TimedOut):
+        except (Absent, TimedOut):
             raise
         except ContentUnavailable:
             await asyncio.sleep(_RETRY_S)
             return await self._fetch(cid)
 
     async def _fetch(self, cid: ParsedCid) -> bytes:
-        headers = {"Accept": "application/vnd.ipld.raw"}
-        async with self._http.request("GET", self._block_url(cid), headers=headers) as response:
+        async with self._http.request("GET", self._block_url(cid), headers=_RAW_BLOCK) as response:
             if response.status == 200:
                 return await read_limited(response, MAX_BLOCK_BYTES)
             status = response.status
-        kind = _NotHere if status in _ABSENT else ContentUnavailable
-        raise kind(f"{self.url} answered {status}")
+        raise _kind_of(status)(f"{self.url} answered {status}")
+
+    async def answers(self) -> bool:
+        """Whether it works, whatever it has."""
+        url = f"{self.url}/ipfs/{_EMPTY_BLOCK}?format=raw"
+        try:
+            async with self._http.request(
+                "GET", url, total_s=_PROBE_S, headers=_RAW_BLOCK
+            ) as response:
+                return response.status in _SIGNS_OF_LIFE
+        except ContentUnavailable:
+            return False
 
     async def _block_is_bad(self, cid: ParsedCid) -> None:
         self._rest()
@@ -104,6 +117,12 @@ class GatewaySource(VerifyingReads):
 
     def _rest(self) -> None:
         self._resting_until_s = self._clock() + self._pause_s
+
+
+def _kind_of(status: int) -> type[ContentUnavailable]:
+    if status in _ABSENT:
+        return Absent
+    return Unanswered if status == _STILL_LOOKING else ContentUnavailable
 
 
 class GatewayStore(ContentReads):
@@ -149,6 +168,10 @@ class GatewayStore(ContentReads):
             if await source.has_block(cid):
                 return True
         return False
+
+    async def answers(self) -> bool:
+        """Whether any of them works, whatever it has; all are asked at once."""
+        return any(await asyncio.gather(*(source.answers() for source in self.sources)))
 
     async def urls_with(self, cid: Cid) -> list[str]:
         """Those that say they have the block, in order; all are asked at once."""

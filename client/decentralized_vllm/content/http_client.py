@@ -34,6 +34,10 @@ class TimedOut(ContentUnavailable):
     """Asking again at once would most likely cost the same time again."""
 
 
+class Unanswered(TimedOut):
+    """Not even the head of an answer came: whoever was asked may still be looking for it."""
+
+
 class ContentHttp:
     """A lazily opened session. `public_only` refuses addresses that are not on the open internet.
 
@@ -68,13 +72,15 @@ class ContentHttp:
             timeout = aiohttp.ClientTimeout(
                 total=total_s, sock_connect=timeout.sock_connect, sock_read=silence_s
             )
+        silence: type[TimedOut] = Unanswered
         try:
             async with self._open().request(
                 method, url, timeout=timeout, allow_redirects=False, **options
             ) as response:
+                silence = TimedOut
                 yield response
         except TimeoutError as error:
-            raise TimedOut(f"{_host(url)} did not answer in time") from error
+            raise silence(f"{_host(url)} did not answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             raise ContentUnavailable(f"{_host(url)} cannot be read: {error}") from error
 

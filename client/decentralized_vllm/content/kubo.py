@@ -18,6 +18,7 @@ from decentralized_vllm.content.profiles import V1, ImportProfile
 from decentralized_vllm.content.reads import VerifyingReads, parse_to_store
 from decentralized_vllm.protocol.errors import (
     ContentMismatch,
+    ContentTooLarge,
     ContentUnavailable,
     SettingError,
 )
@@ -72,6 +73,14 @@ class KuboStore(VerifyingReads):
         """What it calls itself. Raises SettingError if this is no Kubo RPC."""
         (answer,) = await self._lines("version", {})
         return str(answer.get("Version", ""))
+
+    async def answers(self) -> bool:
+        """Whether it works as a Kubo RPC now."""
+        try:
+            await self.version()
+        except (ContentUnavailable, ContentTooLarge, SettingError):
+            return False
+        return True
 
     async def _load_block(self, cid: ParsedCid) -> bytes:
         return await self._call("block/get", {"arg": cid.text()}, max_bytes=MAX_BLOCK_BYTES)
@@ -173,6 +182,8 @@ class KuboStore(VerifyingReads):
                 return answer
             if response.status == 500:
                 raise ContentUnavailable(f"{call} failed: {_message(answer)}")
+            if response.status > 500:  # of what stands before it
+                raise ContentUnavailable(f"{self._base} answered {response.status}")
             raise self._no_kubo(f"answers {call} with status {response.status}")
 
     def _no_kubo(self, what: str) -> SettingError:

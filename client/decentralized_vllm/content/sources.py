@@ -3,17 +3,23 @@
 import logging
 from collections.abc import Sequence
 
+from decentralized_vllm.content.http_client import Unanswered
 from decentralized_vllm.content.reads import ContentReads
 from decentralized_vllm.protocol.errors import (
     ContentError,
     ContentMismatch,
     ContentTooLarge,
     ContentUnavailable,
+    DvllmError,
     RetryableError,
 )
 from decentralized_vllm.protocol.ids import Cid
 
 _log = logging.getLogger(__name__)
+
+
+class Absent(ContentUnavailable):
+    """A source outside of this process works, and answered that it lacks the block."""
 
 
 class OrderedReads(ContentReads):
@@ -37,7 +43,8 @@ async def first_block(sources: Sequence[ContentReads], cid: Cid) -> tuple[int, b
     """(index of the source, verified block).
 
     Raises ContentMismatch if all that answered lied and none was merely without it, since then
-    waiting won't help; else ContentUnavailable.
+    waiting won't help; else the ContentUnavailable that says most: Absent if any source answered
+    so, Unanswered if any may still be looking, and itself if none could be asked.
     """
     failures: list[RetryableError | ContentError] = []
     for index, source in enumerate(sources):
@@ -50,4 +57,11 @@ async def first_block(sources: Sequence[ContentReads], cid: Cid) -> tuple[int, b
     reasons = "; ".join(dict.fromkeys(error.message for error in failures)) or "no source is known"
     if failures and all(isinstance(error, ContentError) for error in failures):
         raise ContentMismatch(f"no source has an honest copy of {cid}: {reasons}")
-    raise ContentUnavailable(f"no source has {cid}: {reasons}")
+    raise _most_telling(failures)(f"no source has {cid}: {reasons}")
+
+
+def _most_telling(failures: Sequence[DvllmError]) -> type[ContentUnavailable]:
+    for kind in (Absent, Unanswered):
+        if any(isinstance(error, kind) for error in failures):
+            return kind
+    return ContentUnavailable

@@ -9,11 +9,17 @@ import pytest
 
 from decentralized_vllm.content.fallback import FallbackStore
 from decentralized_vllm.content.gateway import GatewaySource, GatewayStore
-from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts
+from decentralized_vllm.content.http_client import (
+    ContentHttp,
+    HttpTimeouts,
+    TimedOut,
+    Unanswered,
+)
 from decentralized_vllm.content.importer import cid_of_bytes
 from decentralized_vllm.content.kubo import KuboStore
 from decentralized_vllm.content.memory import MemoryStore
 from decentralized_vllm.content.server.listeners import ContentServer
+from decentralized_vllm.content.sources import Absent
 from decentralized_vllm.protocol.errors import (
     ContentMismatch,
     ContentTooLarge,
@@ -140,6 +146,71 @@ async def test_gateway__bad_source_first__reads_from_the_good_one(fault: Misbeha
         urls = [bad, server.gateway_url]
         async with GatewayStore(urls, timeouts=SHORT, public_only=False) as gateway:
             assert await gateway.read_bytes(CID, max_bytes=100) == DATA
+
+
+async def gone(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+async def still_looking(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n")
+
+
+WORDS: list[tuple[Misbehave, type[ContentUnavailable]]] = [
+    (gone, Absent),
+    (still_looking, Unanswered),
+    (hang, Unanswered),
+    (drip, TimedOut),
+    (truncate, ContentUnavailable),
+    (overloaded, ContentUnavailable),
+    (gibberish, ContentUnavailable),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind"), WORDS)
+async def test_gateways__no_block__the_most_telling_word_is_told(
+    fault: Misbehave, kind: type[ContentUnavailable]
+) -> None:
+    """A source that refuses connections and one that lies do not drown it."""
+    refusing = "http://127.0.0.1:1"
+    async with source_that(fault) as url, source_that(lie) as lying:
+        for urls in ([url], [refusing, url, lying]):
+            async with GatewayStore(urls, timeouts=SHORT, public_only=False) as gateway:
+                with pytest.raises(ContentUnavailable) as caught:
+                    await FallbackStore(MemoryStore(), [gateway]).get_block(CID)
+            expected = ContentUnavailable if kind is TimedOut else kind
+            assert caught.type is expected
+
+
+@pytest.mark.parametrize(
+    ("fault", "works"),
+    [(gone, True), (overloaded, False), (still_looking, False), (hang, False), (redirect, False)],
+)
+async def test_gateways__probed__work_if_one_does(fault: Misbehave, works: bool) -> None:
+    async with (
+        source_that(fault) as url,
+        GatewayStore(["http://127.0.0.1:1", url], timeouts=SHORT, public_only=False) as gateway,
+    ):
+        assert await gateway.answers() is works
+
+
+async def test_stores__probed__answer_while_they_run() -> None:
+    server = ContentServer(MemoryStore(), api_port=0, gateway_port=0)
+    await server.start()
+    async with (
+        GatewayStore([server.gateway_url], public_only=False) as gateway,
+        KuboStore(server.api_url) as kubo,
+    ):
+        assert await gateway.answers() and await kubo.answers()
+        await server.stop()
+        assert not await gateway.answers() and not await kubo.answers()
+
+
+async def test_kubo__proxy_before_it_is_out_of_order__may_work_later() -> None:
+    async with source_that(overloaded) as url, KuboStore(url, timeouts=SHORT) as kubo:
+        with pytest.raises(ContentUnavailable, match="503"):
+            await kubo.add_bytes(DATA)
+        assert not await kubo.answers()
 
 
 async def test_gateway__dead_source__costs_one_time_limit_and_not_one_per_block() -> None:
