@@ -16,8 +16,10 @@ COMMAND = [
 
 
 @contextmanager
-def serving(store: Path) -> Iterator[tuple[dict[str, Any], "subprocess.Popen[bytes]"]]:
-    ports = ["--api-port", "0", "--gateway-port", "0", "--json"]
+def serving(
+    store: Path, *, api_port: int = 0, gateway_port: int = 0
+) -> Iterator[tuple[dict[str, Any], "subprocess.Popen[bytes]"]]:
+    ports = ["--api-port", str(api_port), "--gateway-port", str(gateway_port), "--json"]
     process = subprocess.Popen(
         [*COMMAND, "serve", *ports, "--store", str(store)],
         stdout=subprocess.PIPE,

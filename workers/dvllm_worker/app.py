@@ -28,6 +28,7 @@ from dvllm_worker.models.served import ServedModel
 from dvllm_worker.models.updates import UpdateFollower
 from dvllm_worker.node import Loops, Node
 from dvllm_worker.onchain import Desk, open_desk
+from dvllm_worker.outages import Outages
 from dvllm_worker.pipeline.admit import Admit
 from dvllm_worker.pipeline.caretaker import Caretaker, CaretakerOptions
 from dvllm_worker.pipeline.crew import Crew
@@ -46,7 +47,7 @@ from dvllm_worker.reception import Reception
 from dvllm_worker.resources.opening import NodeResources, open_resources
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.signing import KeySigner
-from dvllm_worker.sources import Sources, open_model_cache, open_sources
+from dvllm_worker.sources import Sources, open_model_cache, open_sources, probes_of
 
 log = logging.getLogger(__name__)
 
@@ -100,11 +101,19 @@ class _Assembly:
         hub = JobHub()
         self._onlooker = Onlookers(JobLog(), hub)
         self._arrivals = Arrivals()
+        self._outages = Outages(probes_of(sources), resources.allotment)
         self._identity = NodeIdentity(
             desk.address, desk.network.identity.chain_id, desk.network.coordinator.address
         )
         self._reception = Reception(
-            settings, self._identity, sources, engines, resources, hub, self._arrivals
+            settings,
+            self._identity,
+            sources,
+            engines,
+            resources,
+            hub,
+            self._arrivals,
+            self._outages,
         )
 
     async def run(self, models: Sequence[ServedModel], duty: Duty, stops: StopSignals) -> None:
@@ -166,10 +175,13 @@ class _Assembly:
 
     def _workshop(self, journal: Journal, admit: Admit) -> Workshop:
         sources, me, onlooker = self._sources, self._desk.address, self._onlooker
-        shelf = LocalShelf(sources.own, [sources.mirror] if sources.mirror else [])
+        shelf = LocalShelf(sources.own, [sources.mirror] if sources.mirror else [], self._outages)
+        prompts = PromptReader(
+            sources.own, sources.all, sources.gateways.answers, self._arrivals, self._outages
+        )
         steps = Steps(
             admit,
-            Fetch(PromptReader(sources.own, sources.all, self._arrivals)),
+            Fetch(prompts),
             Generate(shelf, KeySigner(self._desk.account), onlooker, me=me),
             Publish(shelf),
             Submit(self._network.node_calls, self._desk.sender),
@@ -204,7 +216,7 @@ class _Assembly:
             options=CaretakerOptions(
                 takes=node.take_jobs,
                 expires=node.expire_overdue,
-                n_slots=lambda: self._resources.allotment.slots,
+                n_slots=lambda: self._resources.allotment.slots_on_offer,
                 jitter_s=node.take_jitter_s,
                 token_value_wei=node.token_value_wei,
             ),
@@ -255,6 +267,7 @@ class _Assembly:
             ("caretaker", caretaker.run),
             ("retention", partial(retention.run, clock)),
             ("updates", follower.run),
+            ("outages", self._outages.run),
             ("slots", partial(self._resources.allotment.follow, lambda: crew.is_draining)),
         ]
         if settings.node.settle_every_s:

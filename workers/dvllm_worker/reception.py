@@ -17,6 +17,7 @@ from dvllm_worker.http.nonces import NonceBook
 from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.status import NodeStatus, StatusPage, model_status
 from dvllm_worker.models.engine_room import EngineRoom
+from dvllm_worker.outages import Outages
 from dvllm_worker.pipeline.crew import Crew
 from dvllm_worker.pipeline.identity import NodeIdentity
 from dvllm_worker.pipeline.ports import Journal
@@ -39,6 +40,7 @@ class Reception:
         resources: NodeResources,
         hub: JobHub,
         arrivals: Arrivals,
+        outages: Outages,
     ) -> None:
         self._settings = settings
         self._identity = identity
@@ -47,6 +49,7 @@ class Reception:
         self._resources = resources
         self._hub = hub
         self._arrivals = arrivals
+        self._outages = outages
         self._started_s = time.monotonic()
 
     def open(self, journal: Journal, crew: Crew) -> Listener:
@@ -75,7 +78,7 @@ class Reception:
         )
 
     def _status(self, journal: Journal, crew: Crew) -> NodeStatus:
-        rows, slots = journal.open_rows(), self._resources.allotment.slots
+        rows, slots = journal.open_rows(), self._resources.allotment.slots_on_offer
         return NodeStatus(
             version=package_version("decentralized-vllm-worker"),
             node=self._identity.address,
@@ -85,6 +88,7 @@ class Reception:
             free_slots=max(0, slots - crew.n_running),
             queue=sum(row.stage is Stage.SEEN for row in rows),
             is_draining=crew.is_draining,
+            paused_because=self._outages.why_paused,
             uptime_s=int(time.monotonic() - self._started_s),
             models=[model_status(bench) for bench in self._engines.benches],
         )

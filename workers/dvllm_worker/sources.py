@@ -17,6 +17,7 @@ from dvllm_worker.models.cache import ModelCache
 from dvllm_worker.models.origins import ModelOrigins
 from dvllm_worker.models.peers import ModelPeers
 from dvllm_worker.onchain import Desk
+from dvllm_worker.outages import GATEWAYS, MIRROR, Probe
 from dvllm_worker.settings import WorkerSettings
 
 
@@ -25,6 +26,7 @@ class Sources:
     """`all` reads through own store and gateways, in that order; `offered` is what others get."""
 
     own: LocalStore
+    gateways: GatewayStore
     models: FileBlocks
     all: ContentReads
     offered: ContentReads
@@ -41,10 +43,21 @@ async def open_sources(settings: WorkerSettings) -> AsyncIterator[Sources]:
         try:
             async with own, FileBlocks(settings.models_dir) as models:
                 offered = OrderedReads([own, models] if settings.models.serve_to_peers else [own])
-                yield Sources(own, models, FallbackStore(own, [gateways]), offered, mirror)
+                everywhere = FallbackStore(own, [gateways])
+                yield Sources(own, gateways, models, everywhere, offered, mirror)
         finally:
             if mirror is not None:
                 await mirror.close()
+
+
+def probes_of(sources: Sources) -> dict[str, Probe]:
+    """Of the stores there are: what tells whether one answers, by its setting."""
+    probes: dict[str, Probe] = {}
+    if sources.gateways.sources:
+        probes[GATEWAYS] = sources.gateways.answers
+    if sources.mirror is not None:
+        probes[MIRROR] = sources.mirror.answers
+    return probes
 
 
 @asynccontextmanager

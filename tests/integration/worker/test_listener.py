@@ -73,7 +73,7 @@ class Door:
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     rows, hub, own, arrivals, nonces = Rows(), JobHub(), MemoryStore(), Arrivals(), NonceBook()
     names: list[str] = []
-    status = NodeStatus("0", ME, 1, COORDINATOR, 4, 3, 0, False, 1, [])
+    status = NodeStatus("0", ME, 1, COORDINATOR, 4, 3, 0, False, None, 1, [])
     callers = LateCallers(names, nonces)
     allotment, meter = allotment_in(tmp_path, Told()), Meter(tmp_path, NoGpu())
     jobs = JobsSoonKnown(rows, hub, within_s=0.5)

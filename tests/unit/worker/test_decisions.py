@@ -22,7 +22,13 @@ from decentralized_vllm.protocol.generation import SamplingParameters, Usage
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import FailureCode, JobState, JobStatus
 from dvllm_worker.pipeline.deadline import MIN_SAMPLES, SpeedBook, TimeBudget
-from dvllm_worker.pipeline.failures import Draining, TooLate, failure_code
+from dvllm_worker.pipeline.failures import (
+    Draining,
+    NotPublished,
+    OutOfReach,
+    TooLate,
+    failure_code,
+)
 from dvllm_worker.pipeline.fetch import bounded, seeded
 from dvllm_worker.pipeline.prospects import (
     Appetite,
@@ -175,7 +181,9 @@ def test_speed_book__slow_tail__counts() -> None:
     ("error", "code"),
     [
         (ContentUnavailable("x"), FailureCode.CONTENT_MISSING),
-        (ContentMismatch("x"), FailureCode.CONTENT_MISSING),
+        (ContentMismatch("x"), FailureCode.BUSY),
+        (OutOfReach("x"), FailureCode.BUSY),
+        (NotPublished("x"), FailureCode.BUSY),
         (ContentTooLarge("x"), FailureCode.CONTENT_TOO_LARGE),
         (ContentMalformed("x"), FailureCode.CONTENT_INVALID),
         (InvalidPrompt("x"), FailureCode.CONTENT_INVALID),

@@ -1,6 +1,5 @@
-"""Small parts of the worker: nonces, prompts, eviction, clock, logs, retention, settings."""
+"""Small parts of the worker: nonces, eviction, clock, logs, retention, settings."""
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +14,6 @@ from decentralized_vllm.content.memory import MemoryStore
 from decentralized_vllm.content.reads import ContentReads
 from decentralized_vllm.process.stopping import StopSignals
 from decentralized_vllm.protocol.errors import (
-    ContentUnavailable,
     InvalidCid,
     InvalidSignature,
     SettingError,
@@ -24,8 +22,6 @@ from decentralized_vllm.protocol.errors import (
 )
 from decentralized_vllm.protocol.ids import Address, Cid, ModelId, VersionNumber
 from dvllm_worker.clock import ChainClock
-from dvllm_worker.content.arrivals import Arrivals
-from dvllm_worker.content.prompts import PromptReader
 from dvllm_worker.doctor import check_content, check_disk
 from dvllm_worker.housekeeping import outdated_cids
 from dvllm_worker.http.nonces import NonceBook
@@ -52,45 +48,6 @@ def test_nonce__of_another_wallet__is_another() -> None:
     book = NonceBook()
     book.use(ME, "n", now_s=0)
     book.use(Address("0x" + "1" * 40), "n", now_s=0)
-
-
-# ---------------------------------------------------------------- prompts
-
-
-async def test_read_prompt__already_here__not_asked_elsewhere() -> None:
-    own = MemoryStore()
-    cid = await own.add_bytes(b"prompt")
-    reader = PromptReader(own, MemoryStore(), Arrivals())
-    assert await reader.read_prompt(cid, max_bytes=100, timeout_s=1) == b"prompt"
-
-
-async def test_read_prompt__handed_over_while_waiting__read_at_once() -> None:
-    own, arrivals = MemoryStore(), Arrivals()
-    cid = await MemoryStore().add_bytes(b"prompt")
-    reader = PromptReader(own, MemoryStore(), arrivals)
-
-    async def hand_over() -> None:
-        await asyncio.sleep(0.05)
-        await own.add_bytes(b"prompt")
-        arrivals.tell(cid)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(hand_over())
-        assert await reader.read_prompt(cid, max_bytes=100, timeout_s=30) == b"prompt"
-
-
-async def test_read_prompt__from_another_source__found() -> None:
-    remote = MemoryStore()
-    cid = await remote.add_bytes(b"prompt")
-    reader = PromptReader(MemoryStore(), remote, Arrivals())
-    assert await reader.read_prompt(cid, max_bytes=100, timeout_s=30) == b"prompt"
-
-
-async def test_read_prompt__nobody_has_it__unavailable_in_time() -> None:
-    cid = await MemoryStore().add_bytes(b"prompt")
-    reader = PromptReader(MemoryStore(), MemoryStore(), Arrivals())
-    with pytest.raises(ContentUnavailable, match="nobody had"):
-        await reader.read_prompt(cid, max_bytes=100, timeout_s=0.1)
 
 
 # ---------------------------------------------------------------- model cache

@@ -29,6 +29,8 @@ def _say(result: Result) -> str:
     ]
     if chain["is_suspended"]:
         lines.append("suspended  after a no-show -> worker resume")
+    if process is not None and process.get("paused_because"):
+        lines.append(f"paused     {process['paused_because']}")
     running = "not running" if process is None else f"up for {process['uptime_s']} s"
     return "\n".join([*lines, f"process    {running}"])
 

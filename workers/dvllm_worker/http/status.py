@@ -26,6 +26,8 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
+    """`paused_because` is what keeps the node from offering its slots; None while nothing does."""
+
     version: str
     node: str
     chain_id: int
@@ -34,6 +36,7 @@ class NodeStatus:
     free_slots: int
     queue: int
     is_draining: bool
+    paused_because: str | None
     uptime_s: int
     models: Sequence[ModelStatus]
 

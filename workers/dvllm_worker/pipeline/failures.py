@@ -26,6 +26,14 @@ class TooLate(RetryableError):
     """What is left of the lease does not suffice."""
 
 
+class OutOfReach(RetryableError):
+    """A store that this node is set up with could not be asked: no word about what is in it."""
+
+
+class NotPublished(RetryableError):
+    """The answer is on this disk, and can not be made readable by others."""
+
+
 class Draining(RetryableError):
     """The worker is stopping and hands back what it can not finish."""
 
@@ -33,15 +41,18 @@ class Draining(RetryableError):
 def failure_code(error: DvllmError) -> FailureCode:
     """Content codes end the job at the requester's cost, so only proven faults of content get one.
 
-    A source that lies (ContentMismatch) is no fault of the requester's: its prompt is missing.
+    ContentUnavailable is somebody's word that the prompt is not there; whoever could not be asked
+    gave none (OutOfReach), and a source that lies (ContentMismatch) was chosen by this node.
     """
     match error:
         case InvalidResponse() | InvalidReceipt():  # what our own engine said can not be published
             return FailureCode.ENGINE_FAILED
         case ContentTooLarge():
             return FailureCode.CONTENT_TOO_LARGE
-        case ContentUnavailable() | ContentMismatch():
+        case ContentUnavailable():
             return FailureCode.CONTENT_MISSING
+        case ContentMismatch():
+            return FailureCode.BUSY
         case ContentError() | InvalidDocument() | InvalidCid() | EngineRefused():
             return FailureCode.CONTENT_INVALID
         case EngineUnavailable():

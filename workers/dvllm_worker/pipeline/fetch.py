@@ -18,10 +18,13 @@ class Fetch:
     def __init__(self, prompts: PromptSource) -> None:
         self._prompts = prompts
 
-    async def __call__(self, job: AdmittedJob, *, timeout_s: float) -> LoadedJob:
-        """Raises ContentUnavailable, the ContentError family and InvalidPrompt."""
+    async def __call__(self, job: AdmittedJob, *, timeout_s: float, longest_s: float) -> LoadedJob:
+        """Raises ContentUnavailable, OutOfReach, the ContentError family and InvalidPrompt."""
         data = await self._prompts.read_prompt(
-            job.row.request.prompt_cid, max_bytes=MAX_PROMPT_BYTES, timeout_s=timeout_s
+            job.row.request.prompt_cid,
+            max_bytes=MAX_PROMPT_BYTES,
+            timeout_s=timeout_s,
+            longest_s=longest_s,
         )
         request = parse_prompt(data).to_request(request_id(job))
         parameters = bounded(request.parameters, job.terms, job.state.escrow_wei)

@@ -19,7 +19,13 @@ from decentralized_vllm.protocol.jobs import FailureCode
 from decentralized_vllm.protocol.ports import Clock
 from dvllm_worker.pipeline.admit import Admit
 from dvllm_worker.pipeline.deadline import TimeBudget
-from dvllm_worker.pipeline.failures import Draining, LeaseLost, TooLate, failure_code
+from dvllm_worker.pipeline.failures import (
+    Draining,
+    LeaseLost,
+    NotPublished,
+    TooLate,
+    failure_code,
+)
 from dvllm_worker.pipeline.fetch import Fetch
 from dvllm_worker.pipeline.generate import Generate
 from dvllm_worker.pipeline.limits import Limits
@@ -47,7 +53,7 @@ class Steps:
 class Patience:
     """How long a lease may spend on what; its deadline bounds all of it together."""
 
-    fetch_s: float  # for the prompt's bytes
+    fetch_s: float  # for the prompt's bytes, if anybody can be asked for them
     engine_s: float  # for an engine that is still starting
     reserve_s: float  # kept for one transaction to be mined
 
@@ -143,6 +149,8 @@ class LeaseRun:
             return Draining("this worker is stopping")
         if self._row.stage is Stage.GENERATING:
             return EngineUnavailable("the engine did not finish within the lease")
+        if self._row.stage is Stage.GENERATED:
+            return NotPublished("the answer could not be published within the lease")
         return TooLate("the lease has no time left for an answer")
 
     async def _work(self, job: AdmittedJob, budget: TimeBudget) -> PublishedResult:
@@ -165,9 +173,9 @@ class LeaseRun:
     async def _loaded(self, job: AdmittedJob, budget: TimeBudget) -> LoadedJob:
         if self._row.stage is not Stage.LEASED:
             self._note(Stage.LEASED)
-        left_s = budget.work_s(self._shop.clock.now_s())
-        timeout_s = min(self._shop.patience.fetch_s, FETCH_SHARE * left_s)
-        loaded = await self._shop.steps.fetch(job, timeout_s=timeout_s)
+        longest_s = FETCH_SHARE * budget.work_s(self._shop.clock.now_s())
+        timeout_s = min(self._shop.patience.fetch_s, longest_s)
+        loaded = await self._shop.steps.fetch(job, timeout_s=timeout_s, longest_s=longest_s)
         self._note(Stage.FETCHED)
         return loaded
 

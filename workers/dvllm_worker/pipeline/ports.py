@@ -61,10 +61,13 @@ class Journal(Protocol):
 
 
 class PromptSource(Protocol):
-    async def read_prompt(self, cid: Cid, *, max_bytes: int, timeout_s: float) -> bytes:
+    async def read_prompt(
+        self, cid: Cid, *, max_bytes: int, timeout_s: float, longest_s: float
+    ) -> bytes:
         """Verified bytes from the first source that has them.
 
-        Raises ContentUnavailable (nobody in time) and the ContentError family.
+        Raises ContentUnavailable when `timeout_s` are over and somebody who was asked does not
+        have it, OutOfReach when nobody could be asked for `longest_s`, and the ContentError family.
         """
 
 
@@ -77,7 +80,8 @@ class AnswerShelf(Protocol):
     async def publish(self, cid: Cid, *, prompt_cid: Cid) -> None:
         """Makes a kept answer readable by others, and keeps its prompt for who may challenge it.
 
-        Raises ContentUnavailable, ContentMismatch, StorageFull.
+        Tries without end while a store to copy it to is out of reach. Raises ContentUnavailable,
+        ContentMismatch, StorageFull.
         """
 
 

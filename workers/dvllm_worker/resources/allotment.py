@@ -62,12 +62,27 @@ class Allotment:
         self._declared = declared
         self._means = means
         self._n_machine_cores = os.cpu_count() or 1
+        self._is_paused = False
         self._is_new = asyncio.Event()
         self._chain_turn = asyncio.Lock()
 
     @property
     def slots(self) -> int:
         return slots_of(self.allocation, self.limits, self._declared)
+
+    @property
+    def slots_on_offer(self) -> int:
+        """For jobs to come. What runs already keeps its slots in a pause."""
+        return 0 if self._is_paused else self.slots
+
+    def pause(self) -> None:
+        """The chain hears of it a little later, as of `unpause`, from `follow`."""
+        self._is_paused = True
+        self._is_new.set()
+
+    def unpause(self) -> None:
+        self._is_paused = False
+        self._is_new.set()
 
     async def change(self, wish: Mapping[str, float]) -> None:
         """Raises AboveLimits. The chain hears of the slots a little later, from `follow`."""
@@ -87,9 +102,9 @@ class Allotment:
         await asyncio.to_thread(means.keep_to, means.cores[:n_cores])
 
     async def offer(self) -> None:
-        """Says on chain how many slots there are now. Raises DvllmError."""
+        """Says on chain how many slots are on offer now. Raises DvllmError."""
         async with self._chain_turn:
-            await self._means.duty.set_slots(self.slots)
+            await self._means.duty.set_slots(self.slots_on_offer)
 
     async def follow(self, is_draining: Callable[[], bool]) -> None:
         """Until cancelled. A node that drains has paused its offer, which stays so."""
