@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import socket
-import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +12,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from tests.support.local_server import local_server
 from tests.support.ports import free_port
 
 ANVIL = Path(__file__).parents[2] / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
@@ -74,27 +72,5 @@ def running_anvil(*, block_time_s: float | None = None, mines: bool = True) -> I
         arguments.append("--no-mining")
     elif block_time_s is not None:
         arguments += ["--block-time", str(block_time_s)]
-    process = subprocess.Popen(arguments)
-    try:
-        _wait_until_listening(process, port)
-        yield Anvil(port, process.pid)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(1000):
-        if process.poll() is not None:
-            raise RuntimeError(f"anvil ended with {process.returncode}")
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise RuntimeError("anvil does not listen")
+    with local_server(arguments, port) as pid:
+        yield Anvil(port, pid)
