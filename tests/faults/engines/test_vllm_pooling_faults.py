@@ -132,7 +132,7 @@ async def test_server__begins_to_pool__is_found_out(server: FakeVllm) -> None:
 
 async def test_start__pooling_set_but_the_server_writes__says_so(server: FakeVllm) -> None:
     server.is_pooling = False
-    engine = engine_of(server, pooling="mean")
+    engine = engine_of(server, pooling={"m": "mean"})
     with pytest.raises(EngineUnavailable, match=r"makes no vectors.*engine\.pooling"):
         await engine.start()
     await engine.stop()

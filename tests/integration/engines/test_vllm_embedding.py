@@ -46,13 +46,18 @@ def vectors_of(*texts: str) -> GenerationRequest:
 
 def vllm_engine(path: Path, pooling: Pooling | None, dtype: str = "auto") -> VllmEngine:
     settings = EngineSettings.model_validate(
-        {"python": vllm_python(), "threads": 1, "pooling": pooling, "dtype": dtype}
+        {
+            "python": vllm_python(),
+            "threads": 1,
+            "pooling": {"m": pooling} if pooling else {},
+            "dtype": dtype,
+        }
     )
     return VllmEngine(settings, path, "m")
 
 
-async def by_transformers(path: Path, pooling: Pooling | None, *texts: str) -> Answer:
-    engine = TransformersEngine(EngineSettings(threads=1, pooling=pooling), path)
+async def by_transformers(path: Path, pooling: Pooling, *texts: str) -> Answer:
+    engine = TransformersEngine(EngineSettings(threads=1), path, pooling=pooling)
     async with running(engine):
         return await ask(engine, vectors_of(*texts))
 
@@ -82,7 +87,7 @@ async def test_features__pooling_server__vectors_and_no_text(engine: VllmEngine)
 
 async def test_vectors__model_that_writes__same_as_of_transformers(engine: VllmEngine) -> None:
     answer = await ask(engine, vectors_of(*TEXTS))
-    other = await by_transformers(tiny_model_path(), None, *TEXTS)
+    other = await by_transformers(tiny_model_path(), "mean", *TEXTS)
     assert likenesses(answer, other, len(TEXTS)) == pytest.approx([1] * len(TEXTS), abs=1e-5)
     assert answer.chunks[0].n_prompt_tokens == other.chunks[0].n_prompt_tokens
     assert answer.token_ids == []
@@ -122,7 +127,9 @@ async def test_smollm2__last_states__same_as_of_transformers() -> None:
 
 
 @pytest.mark.long
-async def test_bert__no_setting__is_found_to_make_vectors(tmp_path: Path) -> None:
+async def test_bert__no_setting__is_found_to_make_vectors(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     # Here since it takes torch with it.
     from tests.support.tiny_bert import make_tiny_bert
 
@@ -134,3 +141,4 @@ async def test_bert__no_setting__is_found_to_make_vectors(tmp_path: Path) -> Non
             await ask(engine, chat(max_tokens=2))
     assert [len(vector) for vector in read_vectors(answer.text, 2)] == [64, 64]
     assert answer.chunks[0].n_prompt_tokens == 4 + 5
+    assert "engine_pooling_assumed" in caplog.messages

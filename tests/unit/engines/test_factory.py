@@ -51,6 +51,11 @@ def test_build__kind__that_engine(settings: dict[str, Any], engine: type, n_slot
     assert Feature.LOGPROBS in built.features
 
 
+def test_build__pooling_of_a_model__is_that_models_alone() -> None:
+    assert build(kind="vllm", pooling={"m": "mean"}).features == {Feature.EMBEDDINGS}
+    assert Feature.EMBEDDINGS not in build(kind="vllm", pooling={"other": "mean"}).features
+
+
 def test_build__null_on_a_real_chain__refused() -> None:
     with pytest.raises(SettingError, match=r"engine\.kind"):
         build(kind="null", is_local_chain=False)

@@ -11,7 +11,7 @@ from decentralized_vllm.protocol.errors import MissingProgram, SettingError
 from decentralized_vllm.protocol.generation import Feature
 from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
 from dvllm_worker.engines.machine import Installed
-from dvllm_worker.engines.settings import EngineSettings
+from dvllm_worker.engines.settings import EngineSettings, Pooling
 from dvllm_worker.engines.vllm_command import (
     ServerPlan,
     check_vllm,
@@ -23,7 +23,9 @@ from dvllm_worker.engines.vllm_engine import engine_features
 PYTHON = Path("env/bin/python")
 
 
-def plan(model_path: Path, *, on_cpu: bool = True, **settings: Any) -> ServerPlan:
+def plan(
+    model_path: Path, *, on_cpu: bool = True, pooling: Pooling | None = None, **settings: Any
+) -> ServerPlan:
     return ServerPlan(
         python=PYTHON,
         model_path=model_path,
@@ -32,6 +34,7 @@ def plan(model_path: Path, *, on_cpu: bool = True, **settings: Any) -> ServerPla
         api_key="secret",
         dtype="bfloat16",
         on_cpu=on_cpu,
+        pooling=pooling,
         settings=EngineSettings.model_validate(settings),
     )
 
@@ -102,7 +105,7 @@ GENERATED = frozenset(Feature) - {Feature.EMBEDDINGS}
 
 @pytest.mark.parametrize(("pooling", "told"), [("mean", "MEAN"), ("last", "LAST"), ("cls", "CLS")])
 def test_flags__pooling__makes_vectors_of_these_states(
-    tmp_path: Path, pooling: str, told: str
+    tmp_path: Path, pooling: Pooling, told: str
 ) -> None:
     flags = plan(tmp_path, pooling=pooling).flags()
     assert value_of(flags, "--runner") == "pooling"

@@ -11,7 +11,7 @@ from dvllm_worker.engines.machine import has_gpu, look_at_interpreter
 from dvllm_worker.engines.null_engine import NullEngine
 from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.engines.starting import StartProgress, no_progress
-from dvllm_worker.engines.transformers_engine import TransformersEngine
+from dvllm_worker.engines.transformers_engine import DEFAULT_POOLING, TransformersEngine
 from dvllm_worker.engines.vllm_engine import VllmEngine
 
 DEFAULT_NULL_SLOTS = 64
@@ -55,7 +55,8 @@ def build_engine(
 ) -> BuiltEngine:
     """One engine for one model, not started yet.
 
-    `model_name` is what a vLLM server calls the model unless `engine.served_model` says otherwise.
+    `model_name` is what a vLLM server calls the model unless `engine.served_model` says otherwise,
+    and what `engine.pooling` goes by.
     Raises SettingError for the test engine on any but a local chain.
     """
     kind = choose_engine(settings)
@@ -65,4 +66,9 @@ def build_engine(
         return NullEngine(settings.null, n_slots=settings.slots or DEFAULT_NULL_SLOTS)
     if kind == "vllm":
         return VllmEngine(settings, model_path, model_name, on_start_progress=on_start_progress)
-    return TransformersEngine(settings, model_path, on_start_progress=on_start_progress)
+    return TransformersEngine(
+        settings,
+        model_path,
+        pooling=settings.pooling.get(model_name, DEFAULT_POOLING),
+        on_start_progress=on_start_progress,
+    )

@@ -1,5 +1,6 @@
 """What an operator sets about the engine; `worker.toml`, section [engine]."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -60,10 +61,10 @@ class EngineSettings(BaseModel):
         max_length=64,
         description="vLLM's parser of the model's tool calls; None: models choose no tools",
     )
-    pooling: Pooling | None = Field(
-        None,
-        description="vectors are made of these hidden states, by a vLLM server that writes no text;"
-        " None: vLLM goes by the model, the transformers engine takes the mean",
+    pooling: Mapping[str, Pooling] = Field(
+        {},
+        description="by model: the hidden states that its vectors are made of; of others vLLM goes"
+        " by the model's files, and the transformers engine takes the mean",
     )
     extra_args: tuple[str, ...] = Field((), description="passed on to the vLLM server")
     port: int | None = Field(None, ge=1, le=65535, description="of the vLLM server; None: any free")

@@ -40,12 +40,14 @@ class TransformersEngine:
         settings: EngineSettings,
         model_path: Path,
         *,
+        pooling: Pooling = DEFAULT_POOLING,
         on_start_progress: StartProgress = no_progress,
         backoff: Backoff | None = None,
     ) -> None:
         self.n_slots = settings.slots or DEFAULT_SLOTS
         self._settings = settings
         self._model_path = model_path
+        self._pooling = pooling
         self._on_start_progress = on_start_progress
         self._supervisor = Supervisor("transformers", self._open_session, backoff or Backoff())
         self._identity: EngineIdentity | None = None
@@ -113,7 +115,7 @@ class TransformersEngine:
         command = [sys.executable, "-m", "dvllm_worker.engines.transformers_child"]
         command += ["--model", str(self._model_path), "--dtype", self._settings.dtype]
         command += ["--slots", str(self.n_slots), "--threads", str(self._n_threads)]
-        command += ["--pooling", self._settings.pooling or DEFAULT_POOLING]
+        command += ["--pooling", self._pooling]
         if self._settings.max_model_len is not None:
             command += ["--max-model-len", str(self._settings.max_model_len)]
         return command

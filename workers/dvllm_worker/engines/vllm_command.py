@@ -11,7 +11,7 @@ from decentralized_vllm.protocol.errors import MissingProgram, SettingError
 from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
 from dvllm_worker.engines.machine import Installed
 from dvllm_worker.engines.model_directory import has_chat_template, stated_dtype
-from dvllm_worker.engines.settings import EngineSettings
+from dvllm_worker.engines.settings import EngineSettings, Pooling
 
 DEFAULT_SLOTS = 64
 # Older ones run a model's own code whatever they are told (CVE-2026-22807).
@@ -29,6 +29,7 @@ class ServerPlan:
     api_key: str
     dtype: str
     on_cpu: bool
+    pooling: Pooling | None
     settings: EngineSettings
 
     def argv(self) -> list[str]:
@@ -55,8 +56,8 @@ class ServerPlan:
             flags += ["--chat-template", PLAIN_TEMPLATE]
         if settings.tool_call_parser is not None:
             flags += ["--enable-auto-tool-choice", "--tool-call-parser", settings.tool_call_parser]
-        if settings.pooling is not None:
-            pooler = to_json({"pooling_type": settings.pooling.upper()}).decode()
+        if self.pooling is not None:
+            pooler = to_json({"pooling_type": self.pooling.upper()}).decode()
             flags += ["--runner", "pooling", "--pooler-config", pooler]
         return [*flags, *settings.extra_args]
 

@@ -17,7 +17,7 @@ from decentralized_vllm.protocol.generation import (
 )
 from dvllm_worker.engines.answers import checked_answer
 from dvllm_worker.engines.machine import has_gpu, look_at_interpreter
-from dvllm_worker.engines.model_directory import check_model_directory
+from dvllm_worker.engines.model_directory import check_model_directory, states_pooling
 from dvllm_worker.engines.process import ChildProcess, child_environment
 from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.engines.starting import StartProgress, no_progress, wait_until_ready
@@ -54,9 +54,10 @@ class VllmEngine:
         backoff: Backoff | None = None,
     ) -> None:
         self.n_slots = settings.slots or DEFAULT_SLOTS
-        # Told anew by each server that is started or found.
-        self.features = engine_features(settings, makes_vectors=settings.pooling is not None)
         self._settings = settings
+        self._pooling = settings.pooling.get(model_name)
+        # Told anew by each server that is started or found.
+        self.features = engine_features(settings, makes_vectors=self._pooling is not None)
         self._model_path = model_path
         self._served_model = settings.served_model or model_name
         self._on_start_progress = on_start_progress
@@ -97,7 +98,16 @@ class VllmEngine:
         session = await (self._connect() if self._settings.url else self._serve())
         self._identity = session.identity
         self.features = engine_features(self._settings, makes_vectors=session.makes_vectors)
+        if session.makes_vectors:
+            self._warn_of_unstated_pooling()
         return session
+
+    def _warn_of_unstated_pooling(self) -> None:
+        """Published models carry no word of it, and vLLM then takes what suits most of a kind."""
+        if self._pooling or self._settings.url or states_pooling(self._model_path):
+            return
+        hint = "name what the model's card says in engine.pooling"
+        log.warning("engine_pooling_assumed", extra={"model": self._served_model, "hint": hint})
 
     async def _connect(self) -> VllmSession:
         assert self._settings.url is not None
@@ -133,7 +143,7 @@ class VllmEngine:
         self, api: VllmApi, child: ChildProcess | None, *, dtype: str, device: str
     ) -> VllmSession:
         """Waits for the server, makes sure it serves our model, and has it answer once."""
-        wants_vectors = self._settings.pooling is not None
+        wants_vectors = self._pooling is not None
         try:
             known = await wait_until_ready(
                 make_acquaintance(api, child, wants_vectors=wants_vectors),
@@ -174,6 +184,7 @@ class VllmEngine:
             api_key=secrets.token_hex(16),
             dtype=resolve_dtype(self._settings, self._model_path, on_cpu=on_cpu),
             on_cpu=on_cpu,
+            pooling=self._pooling,
             settings=self._settings,
         )
 
