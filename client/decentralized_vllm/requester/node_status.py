@@ -13,35 +13,12 @@ MAX_STATUS_BYTES = 256 * 1024
 MAX_MODELS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A node that serves the version asked about, and what its engine does beyond plain text."""
-
-    features: frozenset[Feature]
-    has_room: bool
-
-
-def sighting_in(
-    data: bytes, operator: Address, deployment: Deployment, version: VersionNumber
-) -> Sighting | None:
-    """None for what is no status of this node, and for one that does not serve the version now."""
-    try:
-        status = _Status.model_validate_json(data)
-    except ValidationError:
-        return None
-    if not status.is_of(operator, deployment):
-        return None
-    served = [model for model in status.models if model.version == version and model.is_ready]
-    if not served:
-        return None
-    return Sighting(served[0].known_features(), status.free_slots > 0 and not status.is_draining)
-
-
-class _ModelStatus(BaseModel):
+class ModelStatus(BaseModel):
     """A feature that this library does not know is of no use to it."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
+    model_id: Annotated[str, Field(max_length=256)]
     version: int
     is_ready: bool
     features: list[str] = []
@@ -51,7 +28,7 @@ class _ModelStatus(BaseModel):
         return frozenset(feature for feature in Feature if feature.value in told)
 
 
-class _Status(BaseModel):
+class NodeStatus(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     node: str
@@ -59,7 +36,15 @@ class _Status(BaseModel):
     coordinator: str
     free_slots: int
     is_draining: bool
-    models: Annotated[list[_ModelStatus], Field(max_length=MAX_MODELS)] = []
+    models: Annotated[list[ModelStatus], Field(max_length=MAX_MODELS)] = []
+
+    @property
+    def has_room(self) -> bool:
+        return self.free_slots > 0 and not self.is_draining
+
+    @property
+    def ready_models(self) -> list[ModelStatus]:
+        return [model for model in self.models if model.is_ready]
 
     def is_of(self, operator: Address, deployment: Deployment) -> bool:
         """An endpoint that several nodes claim belongs to the one it names itself."""
@@ -68,3 +53,33 @@ class _Status(BaseModel):
             and self.chain_id == deployment.chain_id
             and self.coordinator.lower() == deployment.coordinator.lower()
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A node that serves the version asked about, and what its engine does beyond plain text."""
+
+    features: frozenset[Feature]
+    has_room: bool
+
+
+def status_in(data: bytes, operator: Address, deployment: Deployment) -> NodeStatus | None:
+    """None for what is no status of this node."""
+    try:
+        status = NodeStatus.model_validate_json(data)
+    except ValidationError:
+        return None
+    return status if status.is_of(operator, deployment) else None
+
+
+def sighting_in(
+    data: bytes, operator: Address, deployment: Deployment, version: VersionNumber
+) -> Sighting | None:
+    """None also for a node that does not serve the version now."""
+    status = status_in(data, operator, deployment)
+    if status is None:
+        return None
+    for model in status.ready_models:
+        if model.version == version:
+            return Sighting(model.known_features(), status.has_room)
+    return None

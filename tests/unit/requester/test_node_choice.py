@@ -17,14 +17,19 @@ TOOLS = frozenset({Feature.TOOLS})
 
 
 def status(**changes):
-    model = {"version": 7, "is_ready": True, "features": ["tools", "telepathy", "embeddings"]}
+    model = {
+        "model_id": "m",
+        "version": 7,
+        "is_ready": True,
+        "features": ["tools", "telepathy", "embeddings"],
+    }
     fields = {
         "node": NODE.lower(),
         "chain_id": 31337,
         "coordinator": DEPLOYMENT.coordinator,
         "free_slots": 2,
         "is_draining": False,
-        "models": [{"version": 6, "is_ready": True}, model],
+        "models": [{"model_id": "m", "version": 6, "is_ready": True}, model],
         "more": 1,
     }
     return json.dumps({**fields, **changes}).encode()
@@ -51,9 +56,9 @@ def test_sighting_in__full_or_leaving__has_no_room(changes):
         {"chain_id": "31337"},
         {"coordinator": NODE},
         {"models": []},
-        {"models": [{"version": 7, "is_ready": False, "features": ["tools"]}]},
-        {"models": [{"version": 7, "is_ready": True, "features": "tools"}]},
-        {"models": [{"version": 7, "is_ready": True}] * 257},
+        {"models": [{"model_id": "m", "version": 7, "is_ready": False, "features": ["tools"]}]},
+        {"models": [{"model_id": "m", "version": 7, "is_ready": True, "features": "tools"}]},
+        {"models": [{"model_id": "m", "version": 7, "is_ready": True}] * 257},
     ],
 )
 def test_sighting_in__another_nodes_or_not_ready__is_none(changes):

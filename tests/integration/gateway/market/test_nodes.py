@@ -107,7 +107,7 @@ async def test_probe__what_a_node_says__believed_if_it_is_that_node(
 
 
 def model_told(model_id: str, **changes: Any) -> dict[str, Any]:
-    return {"model_id": model_id, "is_ready": True, "engine": "vllm", **changes}
+    return {"model_id": model_id, "version": 1, "is_ready": True, "engine": "vllm", **changes}
 
 
 async def test_probe__models__ready_ones_with_the_features_we_know() -> None:
