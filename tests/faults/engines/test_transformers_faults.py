@@ -18,6 +18,7 @@ from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.engines.supervisor import Backoff
 from dvllm_worker.engines.transformers_engine import TransformersEngine
 from tests.support.engines import ask, chat, raw, running, tiny_model_path
+from tests.support.tiny_bert import make_tiny_bert
 from tests.support.waiting import is_alive, wait_until
 
 BACKOFF = Backoff(first_s=0.01)
@@ -142,6 +143,14 @@ async def test_start__weights_cut_short__child_tells_why(broken_model: Path) -> 
     weights.write_bytes(weights.read_bytes()[:100_000])
     engine = make_engine(broken_model)
     with pytest.raises(EngineUnavailable, match=r"did not load(?s:.)*safetensor"):
+        await engine.start()
+    await engine.stop()
+
+
+async def test_start__model_that_only_makes_vectors__child_tells_why(tmp_path: Path) -> None:
+    make_tiny_bert(tmp_path)
+    engine = make_engine(tmp_path)
+    with pytest.raises(EngineUnavailable, match=r"did not load(?s:.)*not made to write text"):
         await engine.start()
     await engine.stop()
 

@@ -29,6 +29,7 @@ from tests.support.engines import (
     tiny_model_path,
     vllm_python,
 )
+from tests.support.tiny_bert import make_tiny_bert
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -130,9 +131,6 @@ async def test_smollm2__last_states__same_as_of_transformers() -> None:
 async def test_bert__no_setting__is_found_to_make_vectors(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Here since it takes torch with it.
-    from tests.support.tiny_bert import make_tiny_bert
-
     make_tiny_bert(tmp_path)
     async with running(vllm_engine(tmp_path, None)) as engine:
         assert engine.features == {Feature.EMBEDDINGS}

@@ -4,7 +4,7 @@ Only the child process imports this and the sampling beside it: they take torch 
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,13 +74,15 @@ class TransformersModel:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             path, local_files_only=True, trust_remote_code=False
         )
-        model = transformers.AutoModelForCausalLM.from_pretrained(
+        model, loaded = transformers.AutoModelForCausalLM.from_pretrained(
             path,
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
+            output_loading_info=True,
         )
+        _check_weights(loaded["missing_keys"])
         if torch.cuda.is_available():
             model = model.to("cuda")
         elif model.dtype == torch.float16 and dtype == "auto":
@@ -217,6 +219,13 @@ class TransformersModel:
                 logits_to_keep=1,  # the others would take prompt x vocabulary x 4 bytes
             )
         return output.logits[0, -1].float(), output.past_key_values
+
+
+def _check_weights(missing: Collection[str]) -> None:
+    """transformers makes up what a model of another kind, such as BERT, lacks to write text."""
+    if missing:
+        names = ", ".join(sorted(missing)[:3])
+        raise ValueError(f"the model is not made to write text: it has no weights {names}")
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
