@@ -5,10 +5,13 @@ from collections.abc import Callable, Sequence
 
 from decentralized_vllm.protocol.generation import Feature
 from decentralized_vllm.protocol.ids import Address
-from dvllm_gateway.errors import NoCapacity
+from dvllm_gateway.errors import InvalidRequest, NoCapacity
 from dvllm_gateway.services.network import ServingNode
 
 RETRY_AFTER_S = 5
+ONLY_VECTORS = frozenset({Feature.EMBEDDINGS})
+
+Draw = Callable[[Sequence[ServingNode]], ServingNode]
 
 
 def unserved(nodes: Sequence[ServingNode], wanted: frozenset[Feature]) -> frozenset[Feature]:
@@ -27,13 +30,30 @@ def unserved(nodes: Sequence[ServingNode], wanted: frozenset[Feature]) -> frozen
 def able_node(
     nodes: Sequence[ServingNode],
     wanted: frozenset[Feature],
-    draw: Callable[[Sequence[ServingNode]], ServingNode] = random.choice,
+    draw: Draw = random.choice,
 ) -> Address | None:
     """The node to name for a job; None where all are able, so that the chain draws as ever.
 
     Raises NoCapacity if those that are able have no room: the chain refuses a job for such a node.
     """
-    able = [node for node in nodes if wanted <= node.features]
+    return _one_of([node for node in nodes if wanted <= node.features], nodes, draw)
+
+
+def writing_node(nodes: Sequence[ServingNode], draw: Draw = random.choice) -> Address | None:
+    """As `able_node`, for a prompt that asks for nothing but text; None also for unknown nodes.
+
+    A node that makes vectors and nothing else would end the job at its requester's cost. Raises
+    InvalidRequest if there are no others.
+    """
+    able = [node for node in nodes if node.features != ONLY_VECTORS]
+    if nodes and not able:
+        raise InvalidRequest("model: its nodes make embeddings, and no text", field="model")
+    return _one_of(able, nodes, draw)
+
+
+def _one_of(
+    able: Sequence[ServingNode], nodes: Sequence[ServingNode], draw: Draw
+) -> Address | None:
     if len(able) == len(nodes):
         return None
     free = [node for node in able if node.has_room]

@@ -96,6 +96,7 @@ class PeerBook:
         self._round_every_s = round_every_s
         self._lonely_every_s = lonely_every_s
         self._entries: dict[Address, _Entry] = {}
+        self._serving: dict[ModelId, list[ServingNode]] = {}
         self.peers: tuple[Peer, ...] = ()
 
     @property
@@ -103,8 +104,8 @@ class PeerBook:
         return sum(peer.is_connected for peer in self.peers)
 
     def serving(self, model_id: ModelId) -> tuple[ServingNode, ...]:
-        found = ((entry, entry.sighting.models.get(model_id)) for entry in self._entries.values())
-        return tuple(entry.serving(features) for entry, features in found if features is not None)
+        """As the last round found them: asked with every request."""
+        return tuple(self._serving.get(model_id, ()))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -126,6 +127,7 @@ class PeerBook:
             gate = asyncio.Semaphore(PROBES_AT_ONCE)
             await asyncio.gather(*(self._ask(e, gate) for e in tuple(self._entries.values())))
             self.peers = tuple(entry.peer() for entry in self._entries.values())
+            self._note_serving()
 
     def _note_listed(self, nodes: tuple[ListedNode, ...]) -> None:
         known = self._entries
@@ -135,6 +137,12 @@ class PeerBook:
             if entry is None or entry.node != node:
                 entry = _Entry(node)
             self._entries[node.operator] = entry
+
+    def _note_serving(self) -> None:
+        self._serving = {}
+        for entry in self._entries.values():
+            for model_id, features in entry.sighting.models.items():
+                self._serving.setdefault(model_id, []).append(entry.serving(features))
 
     async def _ask(self, entry: _Entry, gate: asyncio.Semaphore) -> None:
         async with gate:

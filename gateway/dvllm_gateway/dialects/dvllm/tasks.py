@@ -1,7 +1,7 @@
 """Handlers of /api/tasks."""
 
 from decentralized_vllm.protocol.generation import SamplingParameters
-from decentralized_vllm.protocol.ids import ModelId
+from decentralized_vllm.protocol.ids import Address, ModelId
 from decentralized_vllm.protocol.prompts import chat_prompt
 from dvllm_gateway.dialects.dvllm import rendering, schemas
 from dvllm_gateway.dialects.dvllm.callers import caller_of
@@ -10,6 +10,7 @@ from dvllm_gateway.http.operation import Call, Reply
 from dvllm_gateway.ids import read_task_id
 from dvllm_gateway.services.durations import Durations
 from dvllm_gateway.services.network import Model
+from dvllm_gateway.services.node_choice import writing_node
 from dvllm_gateway.services.tasks import TaskRecord, TaskRequest, TaskState
 
 DEFAULT_MAX_TOKENS = 100
@@ -25,7 +26,8 @@ class TaskHandlers:
     async def submit(self, call: Call[schemas.SubmitBody, None]) -> Reply:
         account = caller_of(call).account
         model = await call.core.models.get(ModelId(call.body.model_id))
-        record = await call.core.tasks.submit(account, _request(call.body, model))
+        node = writing_node(await call.core.network.serving(model.id))
+        record = await call.core.tasks.submit(account, _request(call.body, model, node))
         record = await call.core.tasks.wait_submitted(account, record.id, self._submit_wait_s)
         if record.job_id is None and record.state.is_over:
             raise _never_submitted(record)
@@ -44,10 +46,11 @@ class TaskHandlers:
         return Reply(schemas.TasksReply(tasks=items, total=page.total))
 
 
-def _request(body: schemas.SubmitBody, model: Model) -> TaskRequest:
+def _request(body: schemas.SubmitBody, model: Model, node: Address | None) -> TaskRequest:
     max_tokens = body.max_tokens or _default_max_tokens(model)
     parameters = SamplingParameters(max_tokens=max_tokens, temperature=body.temperature)
-    return TaskRequest(model.id, chat_prompt(body.prompt, parameters), shown_prompt=body.prompt)
+    document = chat_prompt(body.prompt, parameters)
+    return TaskRequest(model.id, document, shown_prompt=body.prompt, node=node)
 
 
 def _default_max_tokens(model: Model) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from decentralized_vllm.protocol.generation import Feature, SamplingParameters
 from dvllm_gateway.errors import InvalidRequest
-from dvllm_gateway.services.node_choice import able_node, unserved
+from dvllm_gateway.services.node_choice import able_node, unserved, writing_node
 from dvllm_gateway.services.ports import Network
 from dvllm_gateway.services.tasks import TaskRequest
 
@@ -27,9 +27,9 @@ async def placed(network: Network, requests: Sequence[TaskRequest]) -> Sequence[
     """
     parameters = requests[0].document.parameters
     wanted = requests[0].document.features
-    if not wanted:
-        return requests
     nodes = await network.serving(requests[0].model_id)
+    if not wanted:
+        return [replace(request, node=writing_node(nodes)) for request in requests]
     for feature in sorted(unserved(nodes, wanted)):
         field = _field(feature, parameters)
         raise InvalidRequest(f"{field}: no node of this model serves {feature}", field=field)

@@ -18,6 +18,7 @@ from dvllm_gateway.services.tasks import TaskRequest
 
 ALL = frozenset(Feature)
 PLAIN = frozenset()
+VECTORS = frozenset({Feature.EMBEDDINGS})
 FIRST, SECOND = Address("0x" + "01" * 20), Address("0x" + "02" * 20)
 JSON = {"response_format": ResponseFormat()}
 SCHEMA = {"response_format": ResponseFormat("{}")}
@@ -28,10 +29,8 @@ class Nodes:
     """As much of a network as is asked."""
 
     nodes: tuple[ServingNode, ...] = ()
-    n_asked: int = 0
 
     async def serving(self, model_id):
-        self.n_asked += 1
         assert model_id == "m"
         return self.nodes
 
@@ -47,11 +46,12 @@ def requests(count=1, tools=None, messages=(), **parameters):
     return [TaskRequest(ModelId("m"), document, "hi")] * count
 
 
-async def test_placed__plain_text__asks_nobody():
-    nodes = Nodes()
+async def test_placed__plain_text__left_to_the_chain_unless_a_node_makes_vectors_alone():
     asked = requests(2)
-    assert await placed(nodes, asked) == asked
-    assert nodes.n_asked == 0
+    for nodes in ((), (node(FIRST, PLAIN),)):
+        assert await placed(Nodes(nodes), asked) == asked
+    mixed = Nodes((node(FIRST, VECTORS), node(SECOND, PLAIN)))
+    assert [request.node for request in await placed(mixed, asked)] == [SECOND] * 2
 
 
 async def test_placed__every_node_able__leaves_the_draw_to_the_chain():
