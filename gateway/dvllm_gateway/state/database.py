@@ -23,8 +23,11 @@ class Database(Protocol):
     Raises NetworkUnavailable while the database does not answer, InternalError when it refuses.
     """
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Returns what `work` returned when that is durable; an exception undoes what it did."""
+    async def write(self, work: Callable[[Connection], T], *, is_hurried: bool = True) -> T:
+        """Returns what `work` returned when that is durable; an exception undoes what it did.
+
+        What no request waits for is not hurried, and lets others go first.
+        """
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """One consistent view, which includes every write that returned before."""

@@ -31,7 +31,9 @@ class SqlEventStore:
         self._n_kept = n_kept
 
     async def append(self, new: Sequence[NewEvent]) -> tuple[Event, ...]:
-        return await self._database.write(lambda tx: _append(tx, new, self._n_kept))
+        return await self._database.write(
+            lambda tx: _append(tx, new, self._n_kept), is_hurried=False
+        )
 
     async def read(self, *, after: int, limit: int) -> tuple[Event, ...]:
         return await self._database.read(lambda tx: tuple(_read(tx, after, limit)))

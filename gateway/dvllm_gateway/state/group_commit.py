@@ -1,9 +1,11 @@
 """Commits many small writes at once: a commit waits for the disk, a write does not.
 
-While one group is being committed the next one gathers, so a lone write waits for nobody.
+While one group is being committed the next one gathers, so a lone write waits for nobody. Groups
+are small, and what somebody waits for goes first: many ends of tasks hold no new one up.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from dvllm_gateway.state.failures import as_gateway_error
 from dvllm_gateway.state.patience import to_the_end
 
-MAX_GROUP = 128
+MAX_GROUP = 16
 
 T = TypeVar("T")
 Work = Callable[[Connection], Any]
@@ -44,18 +46,20 @@ class GroupCommit:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-writer")
-        self._waiting: list[_Waiting] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._unhurried: deque[_Waiting] = deque()
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, is_hurried: bool = True) -> T:
         """Returns what `work` returned, once that is durable; what it raises undoes only its own.
 
         A cancelled caller waits for the commit too: nobody must guess whether it happened.
         """
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
-        self._waiting.append(_Waiting(work, result))
+        queue = self._waiting if is_hurried else self._unhurried
+        queue.append(_Waiting(work, result))
         if self._idle.is_set():
             self._idle.clear()
             loop.call_soon(self._begin)  # what is written in the same breath comes along
@@ -66,12 +70,17 @@ class GroupCommit:
         self._thread.shutdown()
 
     def _begin(self) -> None:
-        group = self._waiting[:MAX_GROUP]
-        del self._waiting[:MAX_GROUP]
+        group = self._next_group()
         works = [waiting.work for waiting in group]
         loop = asyncio.get_running_loop()
         committing = loop.run_in_executor(self._thread, self._commit, works)
         committing.add_done_callback(partial(self._end, group))
+
+    def _next_group(self) -> list[_Waiting]:
+        """One place is kept for what is not hurried: it must get its turn some time."""
+        group = [self._waiting.popleft() for _ in range(min(MAX_GROUP - 1, len(self._waiting)))]
+        room = min(MAX_GROUP - len(group), len(self._unhurried))
+        return group + [self._unhurried.popleft() for _ in range(room)]
 
     def _end(self, group: list[_Waiting], committing: asyncio.Future[list[_Outcome]]) -> None:
         error = committing.exception()
@@ -80,7 +89,7 @@ class GroupCommit:
                 waiting.result.set_exception(error)
         else:
             _tell(group, committing.result())
-        if self._waiting:
+        if self._waiting or self._unhurried:
             self._begin()
         else:
             self._idle.set()

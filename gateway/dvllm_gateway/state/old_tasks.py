@@ -17,10 +17,14 @@ class SqlOldTasks:
         self._database = database
 
     async def forget_texts(self, before_ms: int, *, limit: int) -> int:
-        return await self._database.write(lambda tx: _forget_texts(tx, before_ms, limit))
+        return await self._database.write(
+            lambda tx: _forget_texts(tx, before_ms, limit), is_hurried=False
+        )
 
     async def forget(self, before_ms: int, *, limit: int) -> int:
-        return await self._database.write(lambda tx: _forget(tx, before_ms, limit))
+        return await self._database.write(
+            lambda tx: _forget(tx, before_ms, limit), is_hurried=False
+        )
 
 
 def _forget_texts(tx: Connection, before_ms: int, limit: int) -> int:

@@ -29,7 +29,8 @@ class PostgresqlDatabase:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, is_hurried: bool = True) -> T:
+        """Nobody waits for another's turn here."""
         return await to_the_end(asyncio.create_task(self._repeated(work)))
 
     async def read(self, work: Callable[[Connection], T]) -> T:

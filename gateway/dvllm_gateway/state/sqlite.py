@@ -33,8 +33,8 @@ class SqliteDatabase:
         self._readers = readers
         self._reading = engine
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        return await self._writer.write(work)
+    async def write(self, work: Callable[[Connection], T], *, is_hurried: bool = True) -> T:
+        return await self._writer.write(work, is_hurried=is_hurried)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:

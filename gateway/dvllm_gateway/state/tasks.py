@@ -53,13 +53,13 @@ class SqlTaskStore:
         """Raises ValueError for a record that is over: that is `finish`."""
         if record.state.is_over:
             raise ValueError(f"task {record.id} is over")
-        await self._database.write(lambda tx: _change(tx, record))
+        await self._database.write(lambda tx: _change(tx, record), is_hurried=False)
 
     async def finish(self, record: TaskRecord) -> bool:
         """Raises ValueError for a record that is not over or costs more than was reserved."""
         if not record.state.is_over or not 0 <= record.cost_wei <= record.reserved_wei:
             raise ValueError(f"task {record.id} can not end like this")
-        return await self._database.write(lambda tx: _finish(tx, record))
+        return await self._database.write(lambda tx: _finish(tx, record), is_hurried=False)
 
     async def note_unwanted(self, task_id: TaskId) -> None:
         statement = update(task).where(task.c.id == task_id).values(is_unwanted=True)

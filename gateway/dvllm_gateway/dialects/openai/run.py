@@ -130,9 +130,11 @@ class Run:
 
     async def close(self, count_later: CountLater | None) -> None:
         """Nobody listens any more; what goes on still counts when it ends."""
-        for follower in self._followers:
+        listening = [follower for follower in self._followers if not follower.done()]
+        for follower in listening:
             follower.cancel()
-        await asyncio.gather(*self._followers, return_exceptions=True)
+        if listening:  # or else its caller, who has its answer, waits for a turn of the loop
+            await asyncio.wait(listening)
         if count_later is not None:
             for task_id in self._uncounted:
                 count_later(self._tasks, self._account, task_id, self._count)

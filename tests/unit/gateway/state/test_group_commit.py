@@ -52,8 +52,35 @@ async def test_write__many_at_once__each_gets_its_result_in_a_few_commits(
     group = GroupCommit(engine)
     results = await asyncio.gather(*(group.write(add(n)) for n in range(100)))
     assert results == [n * 10 for n in range(100)]
-    assert len(commits) <= 3
+    assert len(commits) <= 8
     assert stored(engine) == list(range(100))
+    await group.close()
+
+
+async def test_write__not_hurried__waits_for_those_that_are_and_gets_its_turn(
+    engine: Engine,
+) -> None:
+    order: list[int] = []
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def hold(_: Connection) -> None:
+        begun.set()
+        may_go_on.wait(10)
+
+    def noted(number: int) -> Callable[[Connection], None]:
+        return lambda _: order.append(number)
+
+    group = GroupCommit(engine)
+    holding = asyncio.create_task(group.write(hold))
+    await asyncio.to_thread(begun.wait, 10)
+    slow = [group.write(noted(n), is_hurried=False) for n in range(20)]
+    hurried = [group.write(noted(n)) for n in range(100, 130)]
+    waiting = asyncio.gather(*slow, *hurried)
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await asyncio.gather(holding, waiting)
+    assert order[:16] == [*range(100, 115), 0]
+    assert sorted(order) == [*range(20), *range(100, 130)]
     await group.close()
 
 
