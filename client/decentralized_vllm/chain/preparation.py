@@ -23,6 +23,9 @@ async def simulated_gas(rpc: Rpc, sender: Address, calls: Sequence[Call]) -> lis
     `revert_error`), ChainUnavailable for one that a node can not estimate though it executes.
     """
     answers = await rpc.batch([_estimate_request(sender, call) for call in calls])
+    estimates = [int(answer, 16) for answer in answers if not isinstance(answer, RpcError)]
+    if len(estimates) == len(calls):
+        return [*estimates]
     return await asyncio.gather(
         *(_gas_or_error(rpc, sender, *pair) for pair in zip(calls, answers, strict=True))
     )

@@ -79,7 +79,7 @@ class Rpc:
         An entry is a hash, an RpcError (the node refused) or a ChainUnavailable (nobody knows).
         """
         requests = [("eth_sendRawTransaction", [raw]) for raw in raws]
-        said = await asyncio.gather(*(_batch_or_fault(e, requests) for e in self._endpoints))
+        said = await _all_of([_batch_or_fault(e, requests) for e in self._endpoints])
         return [list(answers) for answers in zip(*said, strict=True)]
 
     async def _with_failover(self, ask: Callable[[CheckedEndpoint], Awaitable[T]]) -> T:
@@ -133,6 +133,13 @@ class Rpc:
 def jittered_backoff_s(base_s: float, attempt: int) -> float:
     """Doubles per attempt up to 5 s, and is cut by up to half so that many do not retry at once."""
     return min(base_s * 2.0 ** (attempt - 1), LONGEST_BACKOFF_S) * random.uniform(0.5, 1.0)
+
+
+async def _all_of(asked: Sequence[Awaitable[T]]) -> Sequence[T]:
+    """As `gather`, which makes tasks and lets others go first, also where there is but one."""
+    if len(asked) == 1:
+        return [await asked[0]]
+    return await asyncio.gather(*asked)
 
 
 async def _batch_or_fault(

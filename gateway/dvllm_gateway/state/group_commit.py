@@ -9,14 +9,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from decentralized_vllm.ending import Ending
 from dvllm_gateway.state.failures import as_gateway_error
-from dvllm_gateway.state.patience import to_the_end
 
 MAX_GROUP = 16
 
@@ -27,7 +26,7 @@ Work = Callable[[Connection], Any]
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     work: Work
-    result: asyncio.Future[Any]
+    ending: Ending[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +55,13 @@ class GroupCommit:
 
         A cancelled caller waits for the commit too: nobody must guess whether it happened.
         """
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[T] = loop.create_future()
+        ending: Ending[T] = Ending()
         queue = self._waiting if is_hurried else self._unhurried
-        queue.append(_Waiting(work, result))
+        queue.append(_Waiting(work, ending))
         if self._idle.is_set():
             self._idle.clear()
-            loop.call_soon(self._begin)  # what is written in the same breath comes along
-        return await to_the_end(result)
+            self._begin()
+        return await ending.reached()
 
     async def close(self) -> None:
         await self._idle.wait()
@@ -71,10 +69,11 @@ class GroupCommit:
 
     def _begin(self) -> None:
         group = self._next_group()
-        works = [waiting.work for waiting in group]
-        loop = asyncio.get_running_loop()
-        committing = loop.run_in_executor(self._thread, self._commit, works)
-        committing.add_done_callback(partial(self._end, group))
+        self._thread.submit(self._run, group, asyncio.get_running_loop())
+
+    def _run(self, group: Sequence[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
+        outcomes = self._commit([waiting.work for waiting in group])
+        loop.call_soon_threadsafe(self._end, group, outcomes)
 
     def _next_group(self) -> list[_Waiting]:
         """One place is kept for what is not hurried: it must get its turn some time."""
@@ -82,13 +81,12 @@ class GroupCommit:
         room = min(MAX_GROUP - len(group), len(self._unhurried))
         return group + [self._unhurried.popleft() for _ in range(room)]
 
-    def _end(self, group: list[_Waiting], committing: asyncio.Future[list[_Outcome]]) -> None:
-        error = committing.exception()
-        if error is not None:
-            for waiting in group:
-                waiting.result.set_exception(error)
-        else:
-            _tell(group, committing.result())
+    def _end(self, group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            if outcome.error is None:
+                waiting.ending.succeed(outcome.value)
+            else:
+                waiting.ending.fail(outcome.error)
         if self._waiting or self._unhurried:
             self._begin()
         else:
@@ -119,11 +117,3 @@ def _attempt(connection: Connection, work: Work) -> _Outcome:
         return _Outcome(error=error)
     savepoint.commit()
     return _Outcome(value)
-
-
-def _tell(group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
-    for waiting, outcome in zip(group, outcomes, strict=True):
-        if outcome.error is None:
-            waiting.result.set_result(outcome.value)
-        else:
-            waiting.result.set_exception(outcome.error)

@@ -4,7 +4,6 @@ Plain threads and SQLAlchemy's synchronous engine: through aiosqlite each statem
 several times, which costs three times the processor of the statements themselves.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,11 +12,11 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from decentralized_vllm.ending import in_thread
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.write_ahead_log import use_write_ahead_log
 from dvllm_gateway.state.failures import as_gateway_error
 from dvllm_gateway.state.group_commit import GroupCommit
-from dvllm_gateway.state.patience import to_the_end
 
 BUSY_TIMEOUT_MS = 5000
 N_READERS = 2
@@ -41,9 +40,8 @@ class SqliteDatabase:
             with self._reading.begin() as connection:
                 return work(connection)
 
-        future = asyncio.get_running_loop().run_in_executor(self._readers, run)
         try:
-            return await to_the_end(future)
+            return await in_thread(self._readers, run)
         except DBAPIError as error:
             raise as_gateway_error(error) from error
 

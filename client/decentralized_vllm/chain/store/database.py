@@ -4,7 +4,6 @@ Cursor, outbox and (in a worker) the journal live in the same file, so that one 
 record an event's effects and move the cursor past it.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from decentralized_vllm.chain.store.schema import apply_schema
+from decentralized_vllm.ending import in_thread
 from decentralized_vllm.protocol.errors import (
     DvllmError,
     SettingError,
@@ -84,14 +84,8 @@ class Database:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """A cancelled caller still waits for the commit: nobody must guess whether it happened."""
-        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
-        try:
-            return future.result()
+            return await in_thread(self._thread, work)
         except DBAPIError as error:
             raise storage_error(error) from error
 
