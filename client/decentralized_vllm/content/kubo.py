@@ -1,7 +1,6 @@
 """An existing Kubo (or our own server) by its RPC address. What it says is verified here."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +12,7 @@ from decentralized_vllm.content.cid import CODEC_NAMES, ParsedCid, parse_cid
 from decentralized_vllm.content.dag_builder import discard_block
 from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts, read_limited
 from decentralized_vllm.content.importer import TreeImport, bytes_to_import, cid_of_bytes
-from decentralized_vllm.content.multipart import Multipart
+from decentralized_vllm.content.multipart import Body, Multipart
 from decentralized_vllm.content.profiles import V1, ImportProfile
 from decentralized_vllm.content.reads import VerifyingReads, parse_to_store
 from decentralized_vllm.protocol.errors import (
@@ -130,7 +129,7 @@ class KuboStore(VerifyingReads):
         (answer,) = await self._lines("pin/ls", {"type": "recursive"})
         return sorted(Cid(cid) for cid in answer.get("Keys") or {})
 
-    async def _add(self, expected: Cid, body: AsyncIterator[bytes], n_bytes: int) -> Cid:
+    async def _add(self, expected: Cid, body: Body, n_bytes: int) -> Cid:
         total_s = self._timeouts.total_s + n_bytes / _SLOWEST_BYTES_PER_S
         parameters = _add_parameters(self.profile)
         lines = await self._lines("add", parameters, body, total_s=total_s)
@@ -146,7 +145,7 @@ class KuboStore(VerifyingReads):
         self,
         call: str,
         parameters: dict[str, str],
-        body: AsyncIterator[bytes] | None = None,
+        body: Body | None = None,
         *,
         total_s: float | None = None,
     ) -> list[dict[str, Any]]:
@@ -163,7 +162,7 @@ class KuboStore(VerifyingReads):
         self,
         call: str,
         parameters: dict[str, str],
-        body: AsyncIterator[bytes] | None = None,
+        body: Body | None = None,
         *,
         total_s: float | None = None,
         max_bytes: int = _MAX_ANSWER_BYTES,

@@ -1,7 +1,7 @@
 """How RPC calls answer: JSON lines, byte streams, and errors before or inside them."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -17,14 +17,23 @@ def error_response(error: DvllmError) -> web.Response:
     return web.json_response(body, status=400 if bad else 500)
 
 
+_LINES = {"Content-Type": "application/json", "X-Chunked-Output": "1"}
+
+
 async def stream_lines(
     request: web.Request, lines: AsyncIterator[Mapping[str, Any]]
 ) -> web.StreamResponse:
-    """Newline-separated JSON."""
-    pieces = (json.dumps(line).encode() + b"\n" async for line in lines)
-    return await stream(
-        request, pieces, {"Content-Type": "application/json", "X-Chunked-Output": "1"}
-    )
+    """Newline-separated JSON, each line as it comes."""
+    return await stream(request, (_json_line(line) async for line in lines), _LINES)
+
+
+def whole_lines(lines: Iterable[Mapping[str, Any]]) -> web.Response:
+    """The same, of lines that there are already: one write for all."""
+    return web.Response(body=b"".join(map(_json_line, lines)), headers=_LINES)
+
+
+def _json_line(line: Mapping[str, Any]) -> bytes:
+    return json.dumps(line).encode() + b"\n"
 
 
 async def stream(

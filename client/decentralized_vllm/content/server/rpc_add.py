@@ -16,7 +16,7 @@ from decentralized_vllm.content.dag_builder import (
 )
 from decentralized_vllm.content.names import check_name
 from decentralized_vllm.content.profiles import V0, V1, ImportProfile
-from decentralized_vllm.content.server.answers import stream_lines
+from decentralized_vllm.content.server.answers import stream_lines, whole_lines
 from decentralized_vllm.content.server.arguments import BadArgument, flag, number
 from decentralized_vllm.content.server.uploads import Upload, uploads
 from decentralized_vllm.content.store import Import, PinningStore
@@ -42,7 +42,10 @@ class AddCalls:
         return {"add": self.add}
 
     async def add(self, request: web.Request) -> web.StreamResponse:
-        return await stream_lines(request, self._lines(request))
+        lines = self._lines(request)
+        if flag(request, "progress"):
+            return await stream_lines(request, lines)
+        return whole_lines([line async for line in lines])
 
     async def _lines(self, request: web.Request) -> AsyncIterator[dict[str, Any]]:
         profile = profile_asked_for(request)
