@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.content.car import encode_file
@@ -22,7 +23,7 @@ from dvllm_gateway.market.relay import NodeEars
 from dvllm_gateway.market.submitter import Submitter
 from dvllm_gateway.market.terms import TermsBook
 from dvllm_gateway.market.till import Till
-from dvllm_gateway.services.task_jobs import Job, JobWatch
+from dvllm_gateway.services.task_jobs import Job, JobWatch, Lease
 from dvllm_gateway.services.task_market import (
     Answer,
     AnswerPublished,
@@ -33,13 +34,20 @@ from dvllm_gateway.services.task_market import (
 )
 from dvllm_gateway.services.tasks import TaskRequest
 
+OFFERS_AT_ONCE = 8
+
 
 class Offers:
-    """Hands prompts to whoever holds the lease, as soon as that is known."""
+    """Hands prompts to whoever holds the lease, as soon as that is known.
+
+    Few at once to each, so that a block's offers leave room for those who ask meanwhile.
+    """
 
     def __init__(self, nodes: NodeSources, door: NodeDoor) -> None:
         self._nodes = nodes
         self._door = door
+        # Held by whoever uses one; the others vanish.
+        self._places: WeakValueDictionary[Address, asyncio.Semaphore] = WeakValueDictionary()
 
     async def follow(self, order: Order, watch: JobWatch) -> None:
         """Until cancelled."""
@@ -48,12 +56,21 @@ class Offers:
         async def car() -> bytes:
             return made
 
-        job, lease = watch.value, None
+        offered: Lease | None = None
         while True:
-            if isinstance(job, Job) and job.node is not None and job.lease not in (None, lease):
-                lease = job.lease
-                await offer_blocks(self._nodes, self._door, job.id, job.node, car)
-            job = await watch.after(job)
+            seen, lease = watch.value, _lease_in(watch)
+            if lease is not None and lease != offered:
+                offered = lease
+                job_id, node, _ = lease
+                async with self._places.setdefault(node, asyncio.Semaphore(OFFERS_AT_ONCE)):
+                    if _lease_in(watch) == lease:  # or else it has been answered meanwhile
+                        await offer_blocks(self._nodes, self._door, job_id, node, car)
+            await watch.after(seen)
+
+
+def _lease_in(watch: JobWatch) -> Lease | None:
+    job = watch.value
+    return job.lease if isinstance(job, Job) else None
 
 
 @dataclass(frozen=True, slots=True)

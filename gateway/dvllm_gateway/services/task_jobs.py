@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from decentralized_vllm.protocol import events
 from decentralized_vllm.protocol.ids import Address, Cid, JobId, TxHash, Wei
 from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
 from dvllm_gateway.errors import PermanentGatewayError
 from dvllm_gateway.services.latest import Latest
+
+Lease: TypeAlias = tuple[JobId, Address, int]
+"""The job, the node that holds it, and which of the job's leases it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Job:
         return self.request.position.tx_hash
 
     @property
-    def lease(self) -> tuple[JobId, Address, int] | None:
+    def lease(self) -> Lease | None:
         """Names the lease that runs now, None when none does."""
         if self.status is not JobStatus.LEASED or self.node is None:
             return None
