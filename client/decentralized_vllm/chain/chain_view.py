@@ -1,4 +1,4 @@
-"""One look at head, fees, and the nonces and the balance of a sender."""
+"""One look at head, fees and the nonces of a sender."""
 
 import asyncio
 
@@ -11,20 +11,17 @@ from decentralized_vllm.protocol.ids import Address
 
 async def read_view(rpc: Rpc, sender: Address) -> View:
     """One round trip. Raises ChainUnavailable."""
-    block, nonce, pending_nonce, balance, tip = await rpc.batch(
+    block, nonce, pending_nonce, tip = await rpc.batch(
         [
             header_request(),
             ("eth_getTransactionCount", [sender, "latest"]),
             ("eth_getTransactionCount", [sender, "pending"]),
-            ("eth_getBalance", [sender, "latest"]),
             ("eth_maxPriorityFeePerGas", []),
         ]
     )
     head = latest_header(block)
     if isinstance(nonce, RpcError):
         raise nonce
-    if isinstance(balance, RpcError):
-        raise balance
     return View(
         block_number=head.number,
         block_time_s=head.timestamp_s,
@@ -33,6 +30,5 @@ async def read_view(rpc: Rpc, sender: Address) -> View:
         tip_wei=0 if isinstance(tip, RpcError) else int(tip, 16),
         nonce=int(nonce, 16),
         pending_nonce=int(nonce if isinstance(pending_nonce, RpcError) else pending_nonce, 16),
-        balance_wei=int(balance, 16),
         seen_at_s=asyncio.get_running_loop().time(),
     )

@@ -39,9 +39,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The chain as one answer showed it. `nonce` counts the sender's mined transactions,
-    and `balance_wei` is what it has for gas.
-    """
+    """The chain as one answer showed it. `nonce` counts the sender's mined transactions."""
 
     block_number: int
     block_time_s: int
@@ -49,7 +47,6 @@ class View:
     tip_wei: int
     nonce: int
     pending_nonce: int
-    balance_wei: int
     seen_at_s: float
 
 

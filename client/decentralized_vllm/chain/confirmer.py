@@ -168,7 +168,7 @@ class Confirmer:
 
     async def _gas_limit(self, outgoing: Outgoing) -> int:
         call = outgoing.call
-        (estimate,) = await simulated_gas(self._rpc, self._signer.address, [call])
+        (estimate,), _ = await simulated_gas(self._rpc, self._signer.address, [call])
         if isinstance(estimate, DvllmError):
             raise estimate
         return gas_limit(estimate, most=self._settings.max_gas, label=call.label)

@@ -11,29 +11,27 @@ from decentralized_vllm.chain.confirmation import View
 from decentralized_vllm.chain.confirmer import SenderSettings
 from decentralized_vllm.chain.outbox import Outbox
 from decentralized_vllm.chain.outgoing import Outgoing
-from decentralized_vllm.chain.preparation import gas_limit, simulated_gas
+from decentralized_vllm.chain.preparation import Simulation, gas_limit, simulated_gas
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.submission import Draft, Submission
 from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import DvllmError, InsufficientGas, TransactionFailed
-from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.transactions import Call
 from decentralized_vllm.protocol.units import format_tokens
-
-FRESH_VIEW_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What a caller wants sent, under a key that is its alone.
 
-    `gas` is what the call takes, from a simulation just made; None if none was made.
+    `simulation` was just made; None if none was.
     """
 
     call: Call
     key: str
     deadline_s: float | None
-    gas: int | None = None
+    simulation: Simulation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class _Stored:
 class Intake:
     """`accept(order)` waits while as many are unmined as may be; call `nudge` when some are mined.
 
-    `view(max_age_s)` looks at the chain unless it was looked at within that time.
+    `recent_view` looks at the chain unless it has just been looked at.
     """
 
     def __init__(
@@ -57,14 +55,14 @@ class Intake:
         outbox: Outbox,
         submission: Submission,
         settings: SenderSettings,
-        view: Callable[[float], Awaitable[View]],
+        recent_view: Callable[[], Awaitable[View]],
     ) -> None:
         self._rpc = rpc
         self._sender = sender
         self._outbox = outbox
         self._submission = submission
         self._settings = settings
-        self._view = view
+        self._recent_view = recent_view
         self._simulations = Grouped(self._simulated, room=self._room)
         self._orders = Grouped(self._stored, room=self._room)
         self._offers = Grouped(self._offered)
@@ -73,14 +71,14 @@ class Intake:
     def has_room(self) -> bool:
         return self._room() > 0
 
-    async def gas(self, call: Call) -> int:
-        """What the call takes at the latest block. Raises what it reverts with."""
+    async def simulate(self, call: Call) -> Simulation:
+        """At the latest block. Raises what the call reverts with."""
         return await self._simulations(call)
 
     async def accept(self, order: Order) -> Outgoing:
         """Raises what the simulation raises, InsufficientGas, TransactionFailed, StorageFull."""
-        while order.gas is None or not self.has_room:  # simulations age while room is waited for
-            order = replace(order, gas=await self.gas(order.call))
+        while order.simulation is None or not self.has_room:  # it ages while room is waited for
+            order = replace(order, simulation=await self.simulate(order.call))
         return await self._offers(await self._orders(order))
 
     def nudge(self) -> None:
@@ -101,15 +99,16 @@ class Intake:
     def _room(self) -> int:
         return self._settings.max_in_flight - self._outbox.n_waiting
 
-    async def _simulated(self, calls: Sequence[Call]) -> Sequence[int | DvllmError]:
-        return await simulated_gas(self._rpc, self._sender, calls)
+    async def _simulated(self, calls: Sequence[Call]) -> list[Simulation | DvllmError]:
+        estimates, balance_wei = await simulated_gas(self._rpc, self._sender, calls)
+        return [
+            Simulation(estimate, balance_wei) if isinstance(estimate, int) else estimate
+            for estimate in estimates
+        ]
 
     async def _stored(self, orders: Sequence[Order]) -> list[_Stored | DvllmError]:
-        view = await self._view(FRESH_VIEW_S)
+        view = await self._recent_view()
         drafts = self._drafts(orders, view)
-        if any(isinstance(draft, InsufficientGas) for draft in drafts):  # it may just have come
-            view = await self._view(0.0)
-            drafts = self._drafts(orders, view)
         made = [draft for draft in drafts if isinstance(draft, Draft)]
         stored = iter([_Stored(o, view) for o in await self._submission.store(made, view)])
         return [next(stored) if isinstance(draft, Draft) else draft for draft in drafts]
@@ -126,27 +125,27 @@ class Intake:
         drafts: list[Draft | DvllmError] = []
         for order in orders:
             try:
-                draft = self._draft(order, view)
+                assert order.simulation is not None
+                draft = self._draft(order, order.simulation.gas, view)
                 cost = draft.gas_limit * fee_wei
-                self._check_balance(order.call, view, promised + cost)
+                self._check_balance(order.call, order.simulation.balance_wei, promised + cost)
                 promised += cost
                 drafts.append(draft)
             except DvllmError as error:
                 drafts.append(error)
         return drafts
 
-    def _draft(self, order: Order, view: View) -> Draft:
-        assert order.gas is not None
+    def _draft(self, order: Order, gas: int, view: View) -> Draft:
         call, deadline_s = order.call, order.deadline_s
-        limit = gas_limit(order.gas, most=self._settings.max_gas, label=call.label)
+        limit = gas_limit(gas, most=self._settings.max_gas, label=call.label)
         if deadline_s is not None and view.block_time_s > deadline_s:
             raise TransactionFailed(f"{call.label}: its deadline has passed")
         return Draft(call, order.key, None if deadline_s is None else int(deadline_s), limit)
 
-    def _check_balance(self, call: Call, view: View, needed: int) -> None:
-        if view.balance_wei < needed:
+    def _check_balance(self, call: Call, balance: Wei, needed: int) -> None:
+        if balance < needed:
             raise InsufficientGas(
-                f"{call.label}: {self._sender} has {format_tokens(view.balance_wei)} for gas, "
+                f"{call.label}: {self._sender} has {format_tokens(balance)} for gas, "
                 f"and up to {format_tokens(needed)} may be needed",
                 hint="send it some of the chain's own coin",
             )

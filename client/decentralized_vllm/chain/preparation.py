@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from decentralized_vllm.chain.contracts.reader import hex_data
@@ -10,25 +11,40 @@ from decentralized_vllm.chain.reverts import revert_error
 from decentralized_vllm.chain.rpc import Rpc, jittered_backoff_s
 from decentralized_vllm.chain.rpc_errors import RpcError
 from decentralized_vllm.protocol.errors import DvllmError, PermanentError, TransactionFailed
-from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.transactions import Call
 
 ESTIMATE_ATTEMPTS = 3
 
 
-async def simulated_gas(rpc: Rpc, sender: Address, calls: Sequence[Call]) -> list[int | DvllmError]:
-    """Gas each call takes at the latest block.
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What a call takes, and what its sender had for gas at that moment."""
+
+    gas: int
+    balance_wei: Wei
+
+
+async def simulated_gas(
+    rpc: Rpc, sender: Address, calls: Sequence[Call]
+) -> tuple[list[int | DvllmError], Wei]:
+    """Gas each call takes at the latest block, and the sender's balance for gas.
 
     One round trip. In the place of a call that reverts stands what the revert means (see
     `revert_error`), ChainUnavailable for one that a node can not estimate though it executes.
     """
-    answers = await rpc.batch([_estimate_request(sender, call) for call in calls])
+    requests: list[Request] = [_estimate_request(sender, call) for call in calls]
+    *answers, balance = await rpc.batch([*requests, ("eth_getBalance", [sender, "latest"])])
+    if isinstance(balance, RpcError):
+        raise balance
+    balance_wei = Wei(int(balance, 16))
     estimates = [int(answer, 16) for answer in answers if not isinstance(answer, RpcError)]
     if len(estimates) == len(calls):
-        return [*estimates]
-    return await asyncio.gather(
+        return [*estimates], balance_wei
+    gas = await asyncio.gather(
         *(_gas_or_error(rpc, sender, *pair) for pair in zip(calls, answers, strict=True))
     )
+    return gas, balance_wei
 
 
 async def _gas_or_error(rpc: Rpc, sender: Address, call: Call, answer: Any) -> int | DvllmError:

@@ -18,6 +18,7 @@ from decentralized_vllm.chain.identity import ChainIdentity
 from decentralized_vllm.chain.intake import Intake, Order
 from decentralized_vllm.chain.outbox import Outbox
 from decentralized_vllm.chain.outgoing import Outgoing, State
+from decentralized_vllm.chain.preparation import Simulation
 from decentralized_vllm.chain.reverts import revert_error
 from decentralized_vllm.chain.rpc import Rpc, jittered_backoff_s
 from decentralized_vllm.chain.signing import TransactionSigner
@@ -37,6 +38,8 @@ from decentralized_vllm.protocol.ids import Address, TxHash, Wei
 from decentralized_vllm.protocol.transactions import Call, Receipt
 
 log = logging.getLogger(__name__)
+
+RECENT_S = 2.0
 
 
 class OutboxSender:
@@ -113,14 +116,14 @@ class OutboxSender:
                 known = await self._accepted(Order(call, key, deadline_s))
         return known.latest.hash
 
-    async def send_new(self, call: Call, *, key: str, gas: int) -> TxHash:
-        """As `send`, for a key that nobody can have used and a call that `gas` was just asked for:
+    async def send_new(self, call: Call, *, key: str, simulation: Simulation) -> TxHash:
+        """As `send`, for a key that nobody can have used and a call that was just simulated:
         neither is looked at again."""
-        return (await self._accepted(Order(call, key, None, gas))).latest.hash
+        return (await self._accepted(Order(call, key, None, simulation))).latest.hash
 
-    async def gas(self, call: Call) -> int:
-        """What the call takes at the latest block. Raises what `send` would."""
-        return await self._intake.gas(call)
+    async def simulate(self, call: Call) -> Simulation:
+        """At the latest block. Raises what `send` would for a call that reverts."""
+        return await self._intake.simulate(call)
 
     async def _accepted(self, order: Order) -> Outgoing:
         if self._is_stopped and not self._intake.has_room:
@@ -181,9 +184,9 @@ class OutboxSender:
         """What is mined already is only watched for re-organisations, which can wait a little."""
         return self._settings.poll_s * (1 if self._outbox.n_waiting else 5)
 
-    async def _recent_view(self, max_age_s: float) -> View:
-        now_s = asyncio.get_running_loop().time()
-        if self._view is None or now_s - self._view.seen_at_s > max_age_s:
+    async def _recent_view(self) -> View:
+        age_s = asyncio.get_running_loop().time() - (self._view.seen_at_s if self._view else 0.0)
+        if self._view is None or age_s > RECENT_S:
             self._view = await read_view(self._rpc, self.address)
         return self._view
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from decentralized_vllm.chain.network import Network
+from decentralized_vllm.chain.preparation import Simulation
 from decentralized_vllm.chain.request_history import transaction_events
 from decentralized_vllm.chain.sender import OutboxSender
 from decentralized_vllm.protocol.errors import (
@@ -55,33 +56,35 @@ class Submitter:
 
     async def send(self, order: Order, watch: JobWatch) -> None:
         """Durable when it returns. Raises GatewayError, and nothing was sent then."""
-        gas = None
+        simulation = None
         with working():
             was_sent = not order.is_new and await self.is_sent(order.task_id)
             if not was_sent:
-                gas = await self._prepared(order)
+                simulation = await self._prepared(order)
         if was_sent:
             self._till.promised_before(order.task_id, order.escrow_wei)
         else:
             await self._till.promise(order.task_id, order.escrow_wei)
         try:
             with working():
-                tx_hash = await self._sent(order, gas)
+                tx_hash = await self._sent(order, simulation)
         except BaseException:
             self._till.settled(order.task_id)
             raise
         self._follower.follow(tx_hash, watch)
 
-    async def _prepared(self, order: Order) -> int | None:
-        """Puts the prompt where nodes find it; what its request takes in gas, as far as known."""
+    async def _prepared(self, order: Order) -> Simulation | None:
+        """Puts the prompt where nodes find it, and sees meanwhile how its request would go."""
         with as_gateway_errors():
-            _, gas = await asyncio.gather(self._store.add_bytes(order.document), self._gas(order))
-        return gas
+            _, simulation = await asyncio.gather(
+                self._store.add_bytes(order.document), self._simulated(order)
+            )
+        return simulation
 
-    async def _gas(self, order: Order) -> int | None:
+    async def _simulated(self, order: Order) -> Simulation | None:
         """None if it fails now: with credit that is still to be filled up it may not."""
         try:
-            return await self._sender.gas(self._call(order))
+            return await self._sender.simulate(self._call(order))
         except DvllmError:
             return None
 
@@ -122,12 +125,12 @@ class Submitter:
             if isinstance(event, InferenceRequested):
                 self._follower.adopt(watch, await self._network.jobs.events(event.job_id))
 
-    async def _sent(self, order: Order, gas: int | None) -> TxHash:
+    async def _sent(self, order: Order, simulation: Simulation | None) -> TxHash:
         call, key = self._call(order), _key(order.task_id)
         try:
             with as_gateway_errors():
-                if order.is_new and gas is not None:
-                    return await self._sender.send_new(call, key=key, gas=gas)
+                if order.is_new and simulation is not None:
+                    return await self._sender.send_new(call, key=key, simulation=simulation)
                 return await self._sender.send(call, key=key)
         except GatewayError as error:
             self._learn(order, error.__cause__)

@@ -124,28 +124,29 @@ async def test_send__no_gas_money__insufficient_gas(
     anvil: Anvil, network: Network, tmp_path: Path
 ) -> None:
     async with sending(network, REQUESTER, tmp_path) as sender:
+        await submit(network, sender, "rich")
         anvil.call("anvil_setBalance", REQUESTER.address, hex(10**9))
-        with pytest.raises(InsufficientGas):
+        with pytest.raises(InsufficientGas):  # seen at once
             await sender.send(prompt_call(network), key="poor")
         anvil.call("anvil_setBalance", REQUESTER.address, hex(10**18))
         await sender.send(prompt_call(network), key="poor")  # seen at once
 
 
-async def test_send_new__gas_was_asked_for__mined_and_known_by_its_key(
+async def test_send_new__just_simulated__mined_and_known_by_its_key(
     network: Network, tmp_path: Path
 ) -> None:
     async with sending(network, REQUESTER, tmp_path) as sender:
         call = prompt_call(network)
-        sent = await sender.send_new(call, key="new", gas=await sender.gas(call))
+        sent = await sender.send_new(call, key="new", simulation=await sender.simulate(call))
         assert (await sender.wait("new")).tx_hash == sent
         assert await sender.send(call, key="new") == sent
         assert await network.coordinator.job_count() == 1
 
 
-async def test_gas__call_that_reverts__its_reason(network: Network, tmp_path: Path) -> None:
+async def test_simulate__call_that_reverts__its_reason(network: Network, tmp_path: Path) -> None:
     async with sending(network, REQUESTER, tmp_path) as sender:
         with pytest.raises(UnknownJob):
-            await sender.gas(network.requester_calls.cancel_job(JobId(99)))
+            await sender.simulate(network.requester_calls.cancel_job(JobId(99)))
 
 
 async def test_enter__key_held_by_another_sender__key_in_use(

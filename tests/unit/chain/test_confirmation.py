@@ -31,7 +31,7 @@ def outgoing(
 def view(
     *, block: int = 50, at_s: float = 500, nonce: int = 7, base_fee: int = 50, time_s: int = 9_000
 ) -> View:
-    return View(block, time_s, base_fee, 1, nonce, nonce, 10**18, at_s)
+    return View(block, time_s, base_fee, 1, nonce, nonce, at_s)
 
 
 JUST_SENT = Sent(at_block=50, at_s=500)

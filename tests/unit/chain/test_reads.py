@@ -65,28 +65,36 @@ PASSING = RpcError(-32000, "something about state")
 
 
 async def test_simulated_gas__estimate_fails_in_passing__asked_again() -> None:
-    rpc = by_method(eth_estimateGas=[PASSING, "0x5208"], eth_call="0x")
-    assert await simulated_gas(rpc, WHO, [CALL]) == [21_000]
+    rpc = by_method(eth_estimateGas=[PASSING, "0x5208"], eth_call="0x", eth_getBalance="0x1")
+    assert await simulated_gas(rpc, WHO, [CALL]) == ([21_000], 1)
 
 
 async def test_simulated_gas__estimate_never_works_though_it_executes__unavailable() -> None:
-    rpc = by_method(eth_estimateGas=PASSING, eth_call="0x")
-    (error,) = await simulated_gas(rpc, WHO, [CALL])
+    rpc = by_method(eth_estimateGas=PASSING, eth_call="0x", eth_getBalance="0x1")
+    (error,), _ = await simulated_gas(rpc, WHO, [CALL])
     assert isinstance(error, ChainUnavailable) and "something about state" in error.message
+
+
+async def test_simulated_gas__no_balance_in_the_answer__unavailable() -> None:
+    rpc = by_method(eth_estimateGas="0x5208", eth_getBalance=PASSING)
+    with pytest.raises(ChainUnavailable):
+        await simulated_gas(rpc, WHO, [CALL])
 
 
 async def test_simulated_gas__reverts__its_reason() -> None:
     reverted = RpcError(3, "execution reverted", b"")
-    rpc = by_method(eth_estimateGas=reverted, eth_call=reverted)
-    (error,) = await simulated_gas(rpc, WHO, [CALL])
+    rpc = by_method(eth_estimateGas=reverted, eth_call=reverted, eth_getBalance="0x1")
+    (error,), _ = await simulated_gas(rpc, WHO, [CALL])
     assert isinstance(error, TransactionFailed)
     assert error.message == "the call reverted without a reason"
 
 
 async def test_simulated_gas__one_of_several_reverts__the_others_are_estimated() -> None:
     reverted = RpcError(3, "execution reverted", b"")
-    rpc = by_method(eth_estimateGas=["0x5208", reverted, "0x5209"], eth_call=reverted)
-    first, second, third = await simulated_gas(rpc, WHO, [CALL] * 3)
+    rpc = by_method(
+        eth_estimateGas=["0x5208", reverted, "0x5209"], eth_call=reverted, eth_getBalance="0x1"
+    )
+    (first, second, third), _ = await simulated_gas(rpc, WHO, [CALL] * 3)
     assert (first, third) == (21_000, 21_001)
     assert isinstance(second, TransactionFailed)
 
@@ -104,28 +112,17 @@ async def test_read_view__node_without_tips_and_pending_nonces__still_a_view() -
             return {"number": "0x10", "hash": "0x1", "timestamp": "0x20"}
         if method == "eth_getTransactionCount" and parameters[1] == "latest":
             return "0x7"
-        return "0x5" if method == "eth_getBalance" else missing
+        return missing
 
     view = await read_view(ScriptedRpc(answer), WHO)
     assert (view.block_number, view.nonce, view.pending_nonce) == (16, 7, 7)
-    assert (view.tip_wei, view.base_fee_wei, view.balance_wei) == (0, 0, 5)
-
-
-@pytest.mark.parametrize("method", ["eth_getTransactionCount", "eth_getBalance"])
-async def test_read_view__nonce_or_balance_not_told__unavailable(method: str) -> None:
-    head = {"number": "0x10", "hash": "0x1", "timestamp": "0x20"}
-    rpc = ScriptedRpc(lambda asked, _: PASSING if asked == method else head)
-    with pytest.raises(ChainUnavailable):
-        await read_view(rpc, WHO)
+    assert (view.tip_wei, view.base_fee_wei) == (0, 0)
 
 
 @pytest.mark.parametrize("block", [None, {}, {"number": "0x1"}, "0x1", {"number": "what"}])
 async def test_read_view__no_sensible_head__unavailable(block: object) -> None:
     rpc = by_method(
-        eth_getBlockByNumber=block,
-        eth_getTransactionCount="0x0",
-        eth_getBalance="0x0",
-        eth_maxPriorityFeePerGas="0x0",
+        eth_getBlockByNumber=block, eth_getTransactionCount="0x0", eth_maxPriorityFeePerGas="0x0"
     )
     with pytest.raises(ChainUnavailable):
         await read_view(rpc, WHO)
