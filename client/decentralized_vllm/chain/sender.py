@@ -123,12 +123,16 @@ class OutboxSender:
 
     async def simulate(self, call: Call) -> Simulation:
         """At the latest block. Raises what `send` would for a call that reverts."""
+        self._refuse_if_room_never_comes()
         return await self._intake.simulate(call)
 
     async def _accepted(self, order: Order) -> Outgoing:
+        self._refuse_if_room_never_comes()
+        return await self._intake.accept(order)
+
+    def _refuse_if_room_never_comes(self) -> None:
         if self._is_stopped and not self._intake.has_room:
             raise _stopped()
-        return await self._intake.accept(order)
 
     async def knows(self, key: str) -> bool:
         """Whether `send` accepted this key, in this process or a former one."""

@@ -326,6 +326,17 @@ async def test_run__stopped__waiters_are_told(
         await asyncio.wait_for(waiter, 5)
 
 
+async def test_simulate__stopped_and_full__told_instead_of_waiting_for_room(
+    network: Network, anvil: Anvil, tmp_path: Path
+) -> None:
+    anvil.call("evm_setAutomine", False)
+    settings = replace(quick_settings(network), max_in_flight=1)
+    async with sending(network, REQUESTER, tmp_path, settings=settings) as sender:
+        await sender.send(prompt_call(network), key="fills it")
+    with pytest.raises(ChainUnavailable, match="stopped"):
+        await asyncio.wait_for(sender.simulate(prompt_call(network)), 5)
+
+
 async def test_send__restarted_before_it_was_mined__resumes_from_the_outbox(
     anvil: Anvil, network: Network, tmp_path: Path
 ) -> None:
