@@ -1,5 +1,6 @@
 """Reads one job whole: its state, its story, and its verified answer if it was delivered."""
 
+from collections import OrderedDict
 from dataclasses import replace
 
 from decentralized_vllm.chain.block_times import block_times_s
@@ -21,6 +22,8 @@ from decentralized_vllm.requester.node_sources import NodeSources
 from decentralized_vllm.requester.story import blocks_of_interest, request_of, tell
 from decentralized_vllm.requester.tasks import Task, TaskStatus
 
+SPECIAL_KEPT = 8192  # prompts; of older ones the answer alone tells whether they must be read
+
 
 class TaskReader:
     """Answers come from the node that gave them, else from the client's own store."""
@@ -29,13 +32,15 @@ class TaskReader:
         self._network = network
         self._nodes = nodes
         self._store = store
-        self._special: set[Cid] = set()
+        self._special: OrderedDict[Cid, None] = OrderedDict()
         self.deployment = Deployment(network.identity.chain_id, network.coordinator.address)
 
     def note(self, prompt_cid: Cid, document: PromptDocument) -> None:
         """A prompt submitted here; its answer is held against what only the prompt tells."""
         if document.tools is not None or document.inputs is not None:
-            self._special.add(prompt_cid)
+            self._special[prompt_cid] = None
+            while len(self._special) > SPECIAL_KEPT:
+                self._special.popitem(last=False)
 
     async def task(self, job_id: JobId, *, with_answer: bool = True) -> Task:
         """Without its answer, a completed task has no `response`, `document` and `usage`.
