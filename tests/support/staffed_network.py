@@ -1,20 +1,17 @@
 """Fixtures: a network with one worker on duty, and a gateway's key with money."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.anvil import Anvil, running_anvil
+from tests.support.anvil import Anvil
+from tests.support.bare_network import anvil
 from tests.support.task_network import fund_gateway
 from tests.support.worker_network import WorkerNetwork, worker_network
 from tests.support.worker_process import WorkerProcess
 
-
-@pytest.fixture
-def anvil() -> Iterator[Anvil]:
-    with running_anvil() as anvil:
-        yield anvil
+__all__ = ["anvil", "net", "worker"]
 
 
 @pytest.fixture

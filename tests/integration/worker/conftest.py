@@ -1,27 +1,18 @@
 """A network for real workers, mining at once."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.anvil import Anvil, running_anvil
+from tests.support.anvil import Anvil
+from tests.support.bare_network import anvil, net
 from tests.support.worker_network import TERMS, WorkerNetwork, worker_network
 
+__all__ = ["anvil", "hurried_net", "net"]
+
 BRIEF_S = 12
-
-
-@pytest.fixture
-def anvil() -> Iterator[Anvil]:
-    with running_anvil() as anvil:
-        yield anvil
-
-
-@pytest.fixture
-async def net(anvil: Anvil, tmp_path: Path) -> AsyncIterator[WorkerNetwork]:
-    async with worker_network(anvil, tmp_path) as net:
-        yield net
 
 
 @pytest.fixture
