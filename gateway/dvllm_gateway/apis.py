@@ -43,7 +43,8 @@ class Apis:
         )
         self.dvllm: Dialect = dvllm_dialect(options)
         self.openai: Dialect = openai_dialect(
-            OpenAiOptions(submit_wait_s=submit_wait_s), rates[OPENAI]
+            OpenAiOptions(submit_wait_s=submit_wait_s, sync_wait_s=settings.tasks.answer_wait_s),
+            rates[OPENAI],
         )
         self.loops = {
             "sockets": sockets.run,

@@ -12,7 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from decentralized_vllm.content.server.guard import ConnectionCounter
-from dvllm_gateway.errors import GatewayError, NetworkUnavailable, NoCapacity
+from dvllm_gateway.errors import GatewayError, NetworkUnavailable, NoCapacity, TaskFailed
 from dvllm_gateway.http.listeners import Listener
 from dvllm_gateway.http.multipart import FormField, form_parts
 from dvllm_gateway.http.operation import (
@@ -52,6 +52,7 @@ STATUSES = {
     "rate_limited": 429,
     "no_capacity": 503,
     "network_unavailable": 502,
+    "task_failed": 502,
     "internal": 500,
 }
 
@@ -125,7 +126,13 @@ class Toy:
 
     async def add_and_lose(self, call: AnyCall) -> Reply:
         self.n_sums += 1
+        if self.may_end.is_set():
+            return Reply(SumReply(total=sum(call.body.numbers)))
         raise NetworkUnavailable("the answer is on its way", task_created=True)
+
+    async def add_and_fail(self, call: AnyCall) -> Reply:
+        self.n_sums += 1
+        raise TaskFailed("there is no answer", task_created=True)
 
     async def refuse(self, call: AnyCall) -> Reply:
         self.n_sums += 1
@@ -211,6 +218,7 @@ def toy_dialect(
             operation("add", "POST", f"/{name}s/sums", toy.add, **spending),
             operation("addLater", "POST", f"/{name}s/later", toy.add_later, **spending),
             operation("addAndLose", "POST", f"/{name}s/lost", toy.add_and_lose, **spending),
+            operation("addAndFail", "POST", f"/{name}s/failed", toy.add_and_fail, **spending),
             operation("refuse", "POST", f"/{name}s/refused", toy.refuse, **spending),
             operation(
                 "pour", "POST", f"/{name}s/poured", toy.pour, **spending, streams=lambda _: True

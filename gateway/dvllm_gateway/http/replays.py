@@ -77,8 +77,11 @@ class _Keyed:
         return _rendered(result)
 
     async def _failed(self, error: GatewayError, tasks: KeyedTasks) -> None:
-        if error.task_created:
+        goes_on = isinstance(error, RetryableGatewayError)
+        if error.task_created and not goes_on:
             await self._keep(self._door.spell(error, self._call.request_id))
+        elif error.task_created:  # who asks again waits for that very task
+            await self._keep(None)
         elif self._is_undone(error, tasks):
             await tasks.give_up()
             await self._kept.abandon(*self._key)

@@ -46,7 +46,8 @@ def _reply(body: EmbeddingBody, answer: Answer) -> replies.EmbeddingsReply:
     try:
         vectors = read_vectors(answer.text, len(body.input))
     except InvalidResponse as error:
-        raise TaskFailed(f"the node's answer is none: {error.message}") from error
+        told = f"the node's answer is none: {error.message}"
+        raise TaskFailed(told, task_created=True) from error
     is_packed = body.encoding_format == "base64"
     data = [
         replies.EmbeddingItem(index=index, embedding=_packed(v) if is_packed else list(v))

@@ -88,9 +88,9 @@ class Run:
         try:
             check_calls(self._tools, calls, is_cut=is_cut)
         except InvalidResponse as error:
-            raise TaskFailed(f"the node's answer is none: {error.message}") from error
+            raise _no_answer(error.message) from error
         if self._tools is None and end.finish_reason is FinishReason.TOOL_CALLS:
-            raise TaskFailed("the node's answer is none: it calls tools that nobody offered")
+            raise _no_answer("it calls tools that nobody offered")
         return calls
 
     async def answers_with_documents(self, timeout_s: float) -> list[Answer]:
@@ -193,6 +193,11 @@ async def started(
         raise
     finally:
         await run.close(count_later)
+
+
+def _no_answer(reason: str) -> TaskFailed:
+    """Paid for on chain all the same, so it must not be asked for again of itself."""
+    return TaskFailed(f"the node's answer is none: {reason}", task_created=True)
 
 
 async def _give_up(tasks: Tasks, account: AccountId, records: Sequence[TaskRecord]) -> None:

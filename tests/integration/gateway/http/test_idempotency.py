@@ -87,13 +87,26 @@ async def test_key__of_a_refused_call__may_be_used_again(toy: Served) -> None:
     assert toy.toy.n_sums == 2
 
 
-async def test_key__of_a_call_that_failed_with_a_task__replays_the_failure(toy: Served) -> None:
-    first = await ask(toy, "/toys/lost", [])
-    second = await ask(toy, "/toys/lost", [])
+async def test_key__of_a_call_whose_task_goes_on__asks_for_that_task_again(toy: Served) -> None:
+    status, _, headers = await ask(toy, "/toys/lost", [4])
+    assert (status, headers["x-should-retry"]) == (502, "false")
+    assert (await ask(toy, "/toys/lost", [5]))[0] == 409
+    toy.toy.may_end.set()
+
+    for replayed in (None, "true"):
+        status, body, headers = await ask(toy, "/toys/lost", [4])
+        assert (status, body) == (200, {"total": 4, "nameOfField": 0})
+        assert headers.get("Idempotent-Replayed") == replayed
+
+
+async def test_key__of_a_call_whose_task_failed__replays_the_failure(toy: Served) -> None:
+    first = await ask(toy, "/toys/failed", [])
+    second = await ask(toy, "/toys/failed", [])
 
     assert first[0] == second[0] == 502
     assert first[1]["said"] == second[1]["said"]
     assert second[2]["x-should-retry"] == "false"
+    assert second[2]["Idempotent-Replayed"] == "true"
     assert toy.toy.n_sums == 1
 
 

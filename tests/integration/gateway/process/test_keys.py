@@ -9,12 +9,14 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess, gateway_process
 from tests.support.worker_network import MODEL_ID, WorkerNetwork
 from tests.support.worker_process import WorkerProcess
 
 PROMPT = "Count the sheep until you are told to stop."
 PATIENCE_S = 180.0
+ANSWER_WAIT_S = 1.0
+SLOW = {"first_token_s": 4.0}  # longer than a call waits
 
 
 class Caller:
@@ -47,6 +49,23 @@ class Caller:
                         return dict(await response.json())
                     assert response.status in (409, 503), await response.text()
                     await asyncio.sleep(float(response.headers["Retry-After"]))
+
+    async def refusals(self, key: str) -> list[int]:
+        """The statuses until there is an answer, as of a client that asks until there is one."""
+        seen = []
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                async with self.chat(key) as response:
+                    if response.status == 200:
+                        return seen
+                    seen.append(response.status)
+
+    async def charged_wei(self, key: str) -> int:
+        """What the credit is less by, once the newest task is over."""
+        before_wei = await self.credit_wei()
+        assert set(await self.refusals(key)) == {504}
+        await self.task(lambda task: task["status"] == "completed")
+        return before_wei - await self.credit_wei()
 
     async def tasks(self) -> list[dict[str, Any]]:
         url = f"{self._gateway.dvllm_url}/api/tasks"
@@ -142,3 +161,23 @@ async def test_key__of_a_stream_broken_off__gets_the_whole_answer_of_that_job(
 
     assert await caller.streamed("k1")
     assert len(await caller.tasks()) == 1
+
+
+async def test_key__of_a_call_that_waited_in_vain__gets_the_answer_of_its_one_job_later(
+    net: WorkerNetwork, session: aiohttp.ClientSession
+) -> None:
+    with (
+        net.worker(**{"engine.null": SLOW}) as worker,
+        gateway_process(net, tasks={"answer_wait_s": ANSWER_WAIT_S}) as gateway,
+    ):
+        await net.enlist(worker)
+        worker.start()
+        gateway.start()
+        await asyncio.gather(worker.on_duty(), gateway.ready())
+        caller = Caller(gateway, session, await gateway.make_key("alice", credit="50"))
+        charged_wei = await caller.charged_wei("k1")
+
+        assert await net.network.coordinator.job_count() == len(await caller.tasks()) == 1
+        assert await caller.answer("k1") == await caller.answer("k1")
+        assert charged_wei == await caller.charged_wei("k2") > 0
+        assert await net.network.coordinator.job_count() == len(await caller.tasks()) == 2

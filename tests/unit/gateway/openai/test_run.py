@@ -201,8 +201,9 @@ async def test_answers__calls_as_offered__come_with_the_text(tools):
     ],
 )
 async def test_answers__calls_nobody_asked_for_or_none__are_no_answer(tools, calls, ends):
-    with pytest.raises(TaskFailed):
+    with pytest.raises(TaskFailed) as failure:
         await answered(tools, calls, ends)
+    assert failure.value.task_created
 
 
 @pytest.mark.parametrize("tools", [CHOSEN, NAMED, REQUIRED])
