@@ -47,6 +47,9 @@ class FakeVllm:
         return web.json_response({"data": [{"id": self.model, "max_model_len": 100}]})
 
     async def _tokenize(self, request: web.Request) -> web.Response:
+        if self.is_pooling:
+            n_characters = len((await request.json())["prompt"])
+            return web.json_response({"count": n_characters, "max_model_len": 500})
         return web.json_response({"count": 90, "max_model_len": 100})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
@@ -77,7 +80,7 @@ class FakeVllm:
         texts = body["input"]
         if self.behaviour == "overloaded":
             return web.Response(status=503, text="try later")
-        if any(len(text) > 500 for text in texts):
+        if any(len(text) > 500 or text == "refused" for text in texts):
             return web.json_response({"error": {"message": "context"}}, status=400)
         self.n_open += 1
         try:

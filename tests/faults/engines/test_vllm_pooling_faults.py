@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from decentralized_vllm.protocol.embeddings import read_vectors
-from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable, PromptTooLong
 from decentralized_vllm.protocol.generation import (
     Feature,
     GenerationRequest,
@@ -93,9 +93,16 @@ async def test_vectors__server_misbehaves__unavailable_then_well_again(
     assert read_vectors((await ask(engine, vectors_of(*texts))).text, len(texts))
 
 
-async def test_vectors__text_too_long__refused(engine: VllmEngine) -> None:
-    with pytest.raises(EngineRefused, match="context"):
-        await ask(engine, vectors_of("a", "x" * 1000))
+async def test_vectors__text_too_long__is_told_as_that(engine: VllmEngine) -> None:
+    with pytest.raises(PromptTooLong, match="context"):
+        await ask(engine, vectors_of("a", "x" * 501))
+    assert (await ask(engine, vectors_of("a", "x" * 500))).text
+
+
+async def test_vectors__refused_for_another_reason__is_not_too_long(engine: VllmEngine) -> None:
+    with pytest.raises(EngineRefused) as refusal:
+        await ask(engine, vectors_of("a", "refused"))
+    assert not isinstance(refusal.value, PromptTooLong)
 
 
 async def test_vectors__server_hangs__unavailable_then_well_again(

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from decentralized_vllm.protocol.embeddings import Vector, read_vectors
-from decentralized_vllm.protocol.errors import EngineRefused
+from decentralized_vllm.protocol.errors import EngineRefused, PromptTooLong
 from decentralized_vllm.protocol.generation import (
     Feature,
     GenerationRequest,
@@ -112,7 +112,7 @@ async def test_vectors__jobs_at_once__none_mixed_up(engine: VllmEngine) -> None:
 
 
 async def test_vectors__text_over_the_context__refused(engine: VllmEngine) -> None:
-    with pytest.raises(EngineRefused, match="context"):
+    with pytest.raises(PromptTooLong, match="context"):
         await ask(engine, vectors_of("a", "fox " * TINY_CONTEXT_TOKENS))
     assert (await ask(engine, vectors_of("a"))).text
 

@@ -109,9 +109,15 @@ class VllmApi:
 
     async def room_for_answer(self, request: GenerationRequest) -> int:
         """Tokens left of the context behind the prompt; 0 or less if it does not fit at all."""
-        body = {"model": self._model, **prompt_fields(request)}
-        reply = await self._read_reply("POST", "/tokenize", body)
-        count = _parse(_Count, reply)
+        return await self._room_behind(prompt_fields(request))
+
+    async def fits(self, text: str) -> bool:
+        """Whether a vector can be made of it: it may fill the context to the last token."""
+        return await self._room_behind({"prompt": text}) >= 0
+
+    async def _room_behind(self, fields: dict[str, Any]) -> int:
+        body = {"model": self._model, **fields}
+        count = _parse(_Count, await self._read_reply("POST", "/tokenize", body))
         return count.max_model_len - count.count
 
     async def answer(

@@ -97,9 +97,22 @@ class VllmSession:
 
     async def _embed(self, batch: Sequence[str]) -> Embedded:
         async with self._slot():
-            embedded = await self._api.embed(batch)
+            try:
+                embedded = await self._api.embed(batch)
+            except EngineRefused as error:
+                if await self._is_one_too_long(batch):
+                    raise PromptTooLong(error.message) from error
+                raise
             self._watch.beat_all()
             return embedded
+
+    async def _is_one_too_long(self, batch: Sequence[str]) -> bool:
+        """The server says no more than that it refuses them, in words that change."""
+        for text in sorted(batch, key=len, reverse=True):
+            if not await self._api.fits(text):
+                return True
+            self._watch.beat_all()
+        return False
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
