@@ -22,6 +22,10 @@ log = logging.getLogger("dvllm_gateway.requests")
 
 RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+DoorOf = Callable[[web.Request], "Door"]
+# Set by each application: who words what aiohttp refuses by itself of a request to it.
+DOOR_OF: web.AppKey[DoorOf] = web.AppKey("door_of")
+
 STATUS_CLIENT_LEFT = 499  # of no reply at all; for the log only
 
 

@@ -28,6 +28,8 @@ def of_http(error: web.HTTPException) -> GatewayError:
         return NotFound("there is nothing at this path")
     if isinstance(error, web.HTTPUnsupportedMediaType):
         return UnsupportedMediaType("this content type is not served here")
+    if isinstance(error, web.HTTPExpectationFailed):
+        return InvalidRequest("Expect: nothing but 100-continue is served", field="Expect")
     if isinstance(error, web.HTTPClientError):
         return InvalidRequest("this is not a request that can be answered here")
     return InternalError(f"{error.status} {error.reason}")

@@ -16,6 +16,8 @@ from decentralized_vllm.content.server.guard import (
 )
 from decentralized_vllm.content.server.places import Place
 from dvllm_gateway.errors import GatewayError, InternalError, InvalidRequest
+from dvllm_gateway.http.door import DOOR_OF
+from dvllm_gateway.http.masks import MaskWatch
 from dvllm_gateway.http.replies import response
 from dvllm_gateway.http.visit import REQUEST_ID, SERVER_NAME
 from dvllm_gateway.services.ports import StoredReply
@@ -123,11 +125,27 @@ class Listener:
 
 
 class _Connection(web.RequestHandler):
-    """Spells also what aiohttp answers by itself, before there is a request."""
+    """Spells also what aiohttp answers by itself, before there is a request or in spite of it."""
 
     def __init__(self, manager: Any, spell: Speller | None, **options: Any) -> None:
         super().__init__(manager, **options)
         self._spell = spell
+        self._masks: MaskWatch | None = None
+
+    def watch_masks(self, on_bare: Callable[[], None]) -> None:
+        self._masks = MaskWatch(on_bare)
+
+    def data_received(self, data: bytes) -> None:
+        if self._masks is None or self._masks.lets_through(data):
+            super().data_received(data)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """An `Expect` that is not served is refused where no middleware sees it."""
+        if isinstance(resp, web.HTTPExpectationFailed) and isinstance(request, web.Request):
+            resp = await _spelled(request, resp)
+        return await super().finish_response(request, resp, start_time)
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """aiohttp would wait for `timeout` twice: the second time for a handler that it has only
@@ -159,6 +177,16 @@ class _Connection(web.RequestHandler):
         reply.headers["Server"] = SERVER_NAME
         reply.force_close()
         return reply
+
+
+async def _spelled(request: web.Request, refusal: web.HTTPException) -> web.StreamResponse:
+    """As the API would whose path it is; ports that serve none have no words of their own."""
+
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        raise refusal
+
+    door_of = request.match_info.apps[-1].get(DOOR_OF)
+    return refusal if door_of is None else await door_of(request).answer(request, refuse)
 
 
 def _error_of(status: int) -> GatewayError:

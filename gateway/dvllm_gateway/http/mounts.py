@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from dvllm_gateway.errors import NotFound
 from dvllm_gateway.http.docs_page import docs_handler
-from dvllm_gateway.http.door import Door, RawHandler
+from dvllm_gateway.http.door import DOOR_OF, Door, RawHandler
 from dvllm_gateway.http.openapi import documented_path
 from dvllm_gateway.http.operation import Dialect, Operation
 from dvllm_gateway.http.options import HttpOptions
@@ -63,6 +63,7 @@ class _FlatMount:
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._spell_unmatched()])
+        app[DOOR_OF] = self._door_of
         for service in self._services:
             app.on_response_prepare.append(service.door.add_headers)
         app.router.add_get("/", _to_docs)

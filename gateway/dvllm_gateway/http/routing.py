@@ -4,7 +4,7 @@ read the body → who asks → limits → scope → check the body → do it, on
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest
 from dvllm_gateway.errors import InvalidRequest, Unauthenticated
 from dvllm_gateway.http.bodies import read_whole, require_content_type
-from dvllm_gateway.http.door import Door, RawHandler
+from dvllm_gateway.http.door import DOOR_OF, Door, DoorOf, RawHandler
 from dvllm_gateway.http.openapi import openapi_document
 from dvllm_gateway.http.operation import AnyCall, Call, Dialect, Operation
 from dvllm_gateway.http.options import HttpOptions
@@ -116,6 +116,7 @@ def dialect_app(
     """For one mount: aiohttp takes an application once, so each mount gets its own."""
     service = Service(core, dialect, options or HttpOptions())
     app = web.Application(middlewares=[through(lambda _: service.door)])
+    app[DOOR_OF] = lambda _: service.door
     app.on_response_prepare.append(service.door.add_headers)
     app.add_routes(route(each, service.handler(each)) for each in dialect.operations)
     app.router.add_get(OPENAPI_PATH, service.openapi_handler())
@@ -133,7 +134,7 @@ def socket_app(core: Core, dialect: Dialect, options: HttpOptions) -> web.Applic
     return dialect_app(core, socketed, options, socket_paths=("/", SOCKET_PATH))
 
 
-def through(door_of: Callable[[web.Request], Door]) -> Middleware:
+def through(door_of: DoorOf) -> Middleware:
     """For requests that end in this very application; mounts inside of it have their own doors."""
 
     @web.middleware

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from decentralized_vllm.protocol.canonical_json import check_depth
 from decentralized_vllm.protocol.errors import InvalidDocument
 from dvllm_gateway.errors import GatewayError, InvalidRequest, RateLimited
+from dvllm_gateway.http.masks import WatchesMasks
 from dvllm_gateway.http.metrics import METRICS, Metrics
 from dvllm_gateway.http.visit import VISIT
 
@@ -135,6 +136,7 @@ class SocketServer:
         with self._place(visit.address):
             await socket.prepare(request)
             client = SocketClient(socket, request[METRICS], visit.dialect)
+            _refuse_bare_frames(request, client)
             with self._counted(client, request[METRICS], visit.dialect):
                 await self._talk(request, socket, client)
         return socket
@@ -184,6 +186,13 @@ class SocketServer:
         finally:
             self._clients.discard(client)
             gauge.dec()
+
+
+def _refuse_bare_frames(request: web.Request, client: SocketClient) -> None:
+    if isinstance(request.protocol, WatchesMasks):
+        request.protocol.watch_masks(
+            lambda: client.close(WSCloseCode.PROTOCOL_ERROR, "frames of clients are masked")
+        )
 
 
 async def _listen(

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 2.0
 REFRESH_EVERY_S = 15.0
 FIRST_LOOK_S = 5.0
+SHOWN_CHARACTERS = 100  # of a name that is none; who asked for it knows the rest
 
 
 class ModelSource(Protocol):
@@ -70,7 +71,9 @@ class ModelCatalogue:
         try:
             return self._by_id[model_id]
         except KeyError:
-            raise ModelNotFound(f"Model {model_id!r} is not registered") from None
+            is_long = len(model_id) > SHOWN_CHARACTERS
+            shown = model_id[:SHOWN_CHARACTERS] + "…" if is_long else model_id
+            raise ModelNotFound(f"Model {shown!r} is not registered") from None
 
     async def inspect(self, folder: Path) -> Cid:
         return await self._desk.inspect(folder)

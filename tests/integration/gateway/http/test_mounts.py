@@ -210,3 +210,18 @@ async def test_page__that_is_a_stranger__may_read_nothing(unified: Unified) -> N
 
     assert "Access-Control-Allow-Origin" not in headers
     assert "Access-Control-Allow-Origin" not in preflight
+
+
+@pytest.mark.parametrize("path", ["/reds/things/a", "/red/reds/things/a", "/nothing-here", "/both"])
+async def test_expectation__that_is_not_served__is_refused_in_the_api_s_words(
+    unified: Unified, path: str
+) -> None:
+    status, body, headers = await unified.ask(path, Expect="a-miracle")
+
+    assert (status, body["oops"]) == (400, "invalid_request")
+    assert body["said"] == "Expect: nothing but 100-continue is served"
+    assert headers["X-Request-Id"] == body["request"]
+
+
+async def test_expectation__to_go_on__is_met(unified: Unified) -> None:
+    assert (await unified.ask("/reds/things/a", Expect="100-continue"))[0] == 200

@@ -1,6 +1,9 @@
 """WebSockets of every API: what is said, what is refused, and who is let go."""
 
+import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -119,3 +122,60 @@ async def test_ping__that_stays_unanswered__ends_the_socket(tmp_path: Path) -> N
         await text_of(socket)
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.PING
         await wait_until(lambda: n_sockets(toy) == 0, what="the end of the socket")
+
+
+# ---------------------------------------------------------------- frames as they come
+@asynccontextmanager
+async def opened_by_hand(
+    toy: Served,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A client of whose every byte the test decides, past the first frame that it is told."""
+    host, port = toy.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: " + b64encode(b"k" * 16) + b"\r\n\r\n"
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        assert await frame_from(reader) == (1, b'{"hello":true}')
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def frame_from(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Opcode and payload of a short one."""
+    first, length = await reader.readexactly(2)
+    return first & 15, await reader.readexactly(length)
+
+
+def masked(text: bytes) -> bytes:
+    """A text frame of a client; a mask of zeros changes nothing."""
+    length = bytes([128 + len(text)]) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2)
+    return b"\x81" + length + bytes(4) + text
+
+
+async def test_frames__that_are_masked__are_heard_however_they_are_cut(toy: Served) -> None:
+    sent = masked(b"{}") + masked(b'{"a":"%s"}' % (b"x" * 300)) + masked(b'{"b":1}')
+    async with opened_by_hand(toy) as (reader, writer):
+        for piece in (sent[:1], sent[1:9], sent[9:11], sent[11:100], sent[100:]):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+        assert await frame_from(reader) == (1, b"{}")
+        assert (await reader.readuntil(b"}")).endswith(b"{'a': '%s'}" % (b"x" * 300))
+        assert await frame_from(reader) == (1, b"{'b': 1}")
+
+
+async def test_frame__without_a_mask__is_not_heard_and_ends_the_socket(toy: Served) -> None:
+    async with opened_by_hand(toy) as (reader, writer):
+        writer.write(masked(b"{}"))
+        assert await frame_from(reader) == (1, b"{}")
+        writer.write(b"\x81\x02{}")
+
+        opcode, payload = await frame_from(reader)
+        assert (opcode, int.from_bytes(payload[:2])) == (8, 1002)
+        assert await asyncio.wait_for(reader.read(), timeout=20) == b""

@@ -95,6 +95,8 @@ async def test_catalogue__loaded__lists_and_finds() -> None:
     assert await catalogue.list(active_only=False) == (MODEL, SECOND)
     assert await catalogue.list(active_only=True) == (MODEL,)
     assert await catalogue.get(SECOND.id) == SECOND
+    with pytest.raises(ModelNotFound, match=f"Model '{'x' * 100}…' is not registered"):
+        await catalogue.get(ModelId("x" * 10_000))
     with pytest.raises(ModelNotFound, match="Model 'third' is not registered"):
         await catalogue.get(ModelId("third"))
 
