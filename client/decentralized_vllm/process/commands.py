@@ -4,7 +4,7 @@ import asyncio
 import functools
 import json
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -34,6 +34,7 @@ class Program(Generic[S]):
     """`load` makes settings of a file and of flags, `prepare` opens logs and folders for them.
 
     `errors` have a `message` and are told in a line; all others are defects, with a traceback.
+    `setting_names` are what this program calls some of the library's settings.
     """
 
     file_name: str
@@ -42,6 +43,7 @@ class Program(Generic[S]):
     prepare: Callable[[S], None]
     errors: tuple[type[Exception], ...] = (DvllmError,)
     hint_of: Callable[[Any], str | None] = _own_hint
+    setting_names: Mapping[str, str] = field(default_factory=dict)
 
     def command(
         self,
@@ -95,7 +97,7 @@ class Program(Generic[S]):
         """One line for a person, or one object for a program; never a traceback."""
         hint = self.hint_of(error) or None
         of_library = isinstance(error, DvllmError)
-        message = message_by_sections(error) if of_library else error.message
+        message = message_by_sections(error, self.setting_names) if of_library else error.message
         if as_json:
             told = {"error": type(error).__name__, "message": message, "hint": hint}
             click.echo(json.dumps(told))

@@ -46,14 +46,30 @@ def _check_there(keystore: Path) -> None:
 def _passphrase(key: KeySection, keystore: Path) -> str:
     if key.passphrase_file is not None:
         return read_passphrase(key.passphrase_file)
+    piped = _line_from_a_pipe()
+    if piped:
+        return piped
     if not _has_terminal():
         variable = f"{key.variable_prefix}KEY__PASSPHRASE_FILE"
         raise SettingError(
             "key.passphrase_file",
             f"is missing, and there is no terminal to ask for the passphrase of {keystore}",
-            hint=f"name the file that holds it, also as the variable {variable}",
+            hint=f"name the file that holds it, also as the variable {variable}, or pipe it in",
         )
     return getpass.getpass(f"Passphrase of {keystore}: ")
+
+
+def _line_from_a_pipe() -> str:
+    """The first line of an input that nobody types; empty where there is none.
+
+    Raises SettingError.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    try:
+        return sys.stdin.readline().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError("passphrase", "can not be read from the standard input") from error
 
 
 def _has_terminal() -> bool:

@@ -1,6 +1,7 @@
 """The way in, by the commands an operator types; and what they say when something is wrong."""
 
 import json
+from pathlib import Path
 
 from decentralized_vllm.protocol.jobs import JobStatus
 from tests.support.worker_network import MODEL_ID, WorkerNetwork
@@ -89,6 +90,29 @@ async def test_start__no_gas_money__said_plainly(net: WorkerNetwork) -> None:
         await net.anvil.acall("anvil_setBalance", worker.address, "0x0")
         done = await run_in_thread(worker, "start")
         assert "nothing to pay for gas" in done.stderr
+
+
+async def test_start__engine_that_can_never_work__ends_and_names_the_setting(
+    net: WorkerNetwork,
+) -> None:
+    with net.worker(engine={"kind": "vllm", "python": "/no/such/python"}) as worker:
+        await net.enlist(worker)
+        worker.start()
+        assert await worker.ended() == 1
+        assert "Error: engine.python: /no/such/python is no Python that runs" in worker.log_text()
+        assert "Traceback" not in worker.log_text()
+
+
+async def test_commands__data_dir_that_is_none__is_named(
+    net: WorkerNetwork, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "worker.sqlite").mkdir(parents=True)
+    with net.worker() as worker:
+        for folder in ("file", "folder"):
+            worker.change("", data_dir=str(tmp_path / folder))
+            done = await run_in_thread(worker, "jobs")
+            assert (done.returncode, done.stderr[:17]) == (1, "Error: data_dir: ")
 
 
 async def test_serve_model__unknown__said_plainly(net: WorkerNetwork) -> None:

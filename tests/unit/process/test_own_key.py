@@ -1,5 +1,6 @@
 """A program's key: what is said when it can not be had."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from decentralized_vllm.chain.keys import new_key, save_keystore
 from decentralized_vllm.process import own_key
 from decentralized_vllm.process.own_key import load_key
 from decentralized_vllm.protocol.errors import SettingError
@@ -34,6 +36,7 @@ def test_passphrase__without_a_terminal__names_the_variable_to_set(
     tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(own_key, "_has_terminal", lambda: False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     sections = {"gateway": gateway_settings.KeySection, "worker": worker_settings.KeySection}
     keystore = tmp_path / "key.json"
     keystore.write_text("{}")
@@ -44,6 +47,27 @@ def test_passphrase__without_a_terminal__names_the_variable_to_set(
     assert refused.value.setting == "key.passphrase_file"
     variable = f"DVLLM_{program.upper()}__KEY__PASSPHRASE_FILE"
     assert refused.value.hint is not None and variable in refused.value.hint
+
+
+@pytest.mark.parametrize("line", ["open sesame\n", "open sesame\r\nand more\n", "open sesame"])
+def test_passphrase__piped_in__opens_the_keystore(
+    tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = new_key()
+    save_keystore(account, "open sesame", tmp_path / "key.json")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(line))
+
+    assert load_key(worker_settings.KeySection(keystore=tmp_path / "key.json")) == account
+
+
+def test_passphrase__of_bytes_that_are_no_text__is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key.json").write_text("{}")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), encoding="utf-8"))
+
+    with pytest.raises(SettingError, match="standard input"):
+        load_key(worker_settings.KeySection(keystore=tmp_path / "key.json"))
 
 
 def test_gateway__of_a_keystore_and_no_terminal__says_what_to_set(tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ def test_setting__of_the_library__has_its_section(error: DvllmError, told: str) 
     assert message_by_sections(error) == told
 
 
+def test_setting__of_a_program_s_own_name__goes_by_that() -> None:
+    error = SettingError("database", "can not be used")
+    assert message_by_sections(error, {"database": "data_dir"}) == "data_dir: can not be used"
+    assert message_by_sections(error) == "database: can not be used"
+
+
 def test_doctor__of_what_the_library_refuses__names_the_section() -> None:
     check = refused_check("chain", SettingError("contract_address", "is none", hint="look"))
 

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from decentralized_vllm.process.commands import Program
-from decentralized_vllm.protocol.errors import InvalidAmount
+from decentralized_vllm.protocol.errors import InvalidAmount, SettingError
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.units import parse_tokens
 from dvllm_worker.logs import set_up_logging
@@ -13,10 +13,14 @@ from dvllm_worker.settings import FILE_NAME, WorkerSettings, load_settings
 
 
 def _prepare(settings: WorkerSettings) -> None:
+    """Raises SettingError."""
     set_up_logging(
         log_format=settings.log_format, level=settings.log_level, secrets=_secrets_of(settings)
     )
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError("data_dir", f"{settings.data_dir}: {error.strerror}") from error
 
 
 def _secrets_of(settings: WorkerSettings) -> list[str]:
@@ -31,6 +35,7 @@ node_command = Program(
     data_dir_help="Journal, store and models.",
     load=load_settings,
     prepare=_prepare,
+    setting_names={"database": "data_dir"},  # that is all an operator sets of it
 ).command
 
 

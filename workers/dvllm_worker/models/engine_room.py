@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from decentralized_vllm.chain.identity import ChainIdentity
-from decentralized_vllm.protocol.errors import DvllmError, EngineUnavailable
+from decentralized_vllm.protocol.errors import (
+    DvllmError,
+    EngineUnavailable,
+    SettingError,
+    UnsafeModel,
+)
 from decentralized_vllm.protocol.ids import Cid
 from dvllm_worker.engines.factory import BuiltEngine, build_engine
 from dvllm_worker.engines.settings import EngineSettings
@@ -50,7 +55,11 @@ class Bench:
 
 
 class EngineRoom:
-    """A started engine keeps itself alive; until it has started once, it is tried again here."""
+    """A started engine keeps itself alive; until it has started once, it is tried again here.
+
+    What no further try could mend (a wrong setting, a model that is not safe) ends the group, and
+    with it the process: at its start always, later unless there are other engines to go on with.
+    """
 
     def __init__(self, group: asyncio.TaskGroup, cache: ModelCache, build: BuildEngine) -> None:
         self._group = group
@@ -58,6 +67,7 @@ class EngineRoom:
         self._build = build
         self._benches: dict[Cid, Bench] = {}
         self._tasks: dict[Cid, asyncio.Task[None]] = {}
+        self._is_opened = False
 
     @property
     def served_cids(self) -> frozenset[Cid]:
@@ -95,6 +105,7 @@ class EngineRoom:
         """Returns when every model served now has its engine."""
         for bench in self.benches:
             await bench.is_started.wait()
+        self._is_opened = True
 
     async def stop(self) -> None:
         """Ends all engines."""
@@ -135,12 +146,17 @@ class EngineRoom:
                     n_failures += 1
                     wait_s = min(FIRST_RETRY_S * 2 ** (n_failures - 1), LONGEST_RETRY_S)
                     log.error("%s is not served yet: %s", model.model_id, error)
+                    if isinstance(error, SettingError | UnsafeModel) and not self._goes_on():
+                        raise
                     await asyncio.sleep(wait_s)
             try:
                 await asyncio.Event().wait()  # until cancelled
             finally:
                 assert bench.engine is not None
                 await bench.engine.stop()
+
+    def _goes_on(self) -> bool:
+        return self._is_opened and any(bench.is_started.is_set() for bench in self.benches)
 
     async def _start(self, bench: Bench) -> None:
         model = bench.model
