@@ -10,7 +10,7 @@ GatewayError
 └── PermanentGatewayError      the same call fails again
     ├── InvalidRequest         `field` names what is wrong, never its value
     │   ├── PayloadTooLarge
-    │   ├── PromptTooLong      for the model; a node found it
+    │   ├── PromptTooLong      for the model
     │   ├── UnsupportedMediaType
     │   └── MethodNotAllowed   `allowed` lists what is served
     ├── Unauthenticated

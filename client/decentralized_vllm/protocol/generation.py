@@ -34,6 +34,8 @@ class Feature(StrEnum):
     TOOL_CHOICE = "tool_choice"  # some or a certain one must be called
     TOOL_MESSAGES = "tool_messages"  # earlier calls and what they brought
     EMBEDDINGS = "embeddings"  # vectors of texts, see `protocol.embeddings`
+    TOKEN_PROMPTS = "token_prompts"  # a prompt given as token ids
+    PROMPT_LOGPROBS = "prompt_logprobs"  # how likely the prompt itself is
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class SamplingParameters:
     """Defaults are those of a plain-text prompt. Temperature 0 is greedy.
 
     `logprobs` asks for every token's log-probability and for as many of the likeliest instead of
-    it; None asks for neither.
+    it; None asks for neither. With it, `prompt_logprobs` asks the same of a raw prompt's tokens.
     """
 
     max_tokens: int = 100
@@ -64,6 +66,7 @@ class SamplingParameters:
     frequency_penalty: float = 0.0
     logprobs: int | None = None
     response_format: ResponseFormat | None = None
+    prompt_logprobs: bool = False
 
     @property
     def features(self) -> frozenset[Feature]:
@@ -73,6 +76,8 @@ class SamplingParameters:
     def _features(self) -> Iterator[Feature]:
         if self.logprobs is not None:
             yield Feature.LOGPROBS
+        if self.prompt_logprobs:
+            yield Feature.PROMPT_LOGPROBS
         if self.presence_penalty or self.frequency_penalty:
             yield Feature.PENALTIES
         if self.response_format is not None:
@@ -82,7 +87,8 @@ class SamplingParameters:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """Exactly one of `messages` (through the chat template), `prompt` (raw) and `inputs` is given.
+    """Exactly one of `messages` (through the chat template), `prompt` (raw), `token_ids` (raw, as
+    the model's own tokenizer would make them) and `inputs` is given.
 
     `tools` come with messages only. For `inputs` the answer is their vectors, which takes no tokens
     (see `protocol.embeddings`).
@@ -94,13 +100,15 @@ class GenerationRequest:
     prompt: str | None = None
     tools: Tools | None = None
     inputs: tuple[str, ...] | None = None
+    token_ids: tuple[int, ...] | None = None
 
     @property
     def features(self) -> frozenset[Feature]:
         """What an engine must be able to do to answer as asked."""
         if self.inputs is not None:
             return frozenset({Feature.EMBEDDINGS})
-        return self.parameters.features | tool_features(self.messages, self.tools)
+        form = frozenset() if self.token_ids is None else frozenset({Feature.TOKEN_PROMPTS})
+        return form | self.parameters.features | tool_features(self.messages, self.tools)
 
 
 def tool_features(messages: tuple[Message, ...] | None, tools: Tools | None) -> frozenset[Feature]:
@@ -134,10 +142,20 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptTokenLogprob:
+    """One token of a prompt, as `TokenLogprob`; None of the first, which nothing precedes."""
+
+    text: str
+    logprob: float | None
+    top: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationChunk:
     """A piece of an answer. The last chunk, and only it, has a finish reason, and any calls.
 
     `logprobs` has one entry for each token id if the request asks for them, else none.
+    `prompt_logprobs` of all chunks together have one for each of the prompt's, if it asks for them.
     """
 
     text: str
@@ -146,6 +164,7 @@ class GenerationChunk:
     finish_reason: FinishReason | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    prompt_logprobs: tuple[PromptTokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,13 @@ class ParametersSchema(Schema):
     frequency_penalty: _Penalty = 0.0
     logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
     response_format: _Format | None = None
+    prompt_logprobs: bool = False
 
     def to_parameters(self) -> SamplingParameters:
         if self.logprobs is not None and self.max_tokens > MAX_TOKENS_WITH_LOGPROBS:
             raise InvalidPrompt(f"logprobs: of at most {MAX_TOKENS_WITH_LOGPROBS} tokens")
+        if self.prompt_logprobs and self.logprobs is None:
+            raise InvalidPrompt("prompt_logprobs: only with logprobs")
         plain = self.model_dump(exclude={"stop", "response_format"})
         form = self.response_format
         return SamplingParameters(
@@ -84,6 +87,8 @@ def _later_parameters_json(
         fields["frequency_penalty"] = parameters.frequency_penalty
     if parameters.logprobs is not None:
         fields["logprobs"] = parameters.logprobs
+    if parameters.prompt_logprobs:
+        fields["prompt_logprobs"] = True
     if parameters.response_format is not None:
         fields["response_format"] = _format_json(parameters.response_format)
     return fields

@@ -41,16 +41,19 @@ from decentralized_vllm.protocol.tool_documents import (
 from decentralized_vllm.protocol.tools import Tools
 
 MAX_MESSAGES = 1024
+MAX_PROMPT_TOKEN_IDS = 1 << 17  # a document has room for as many, of any vocabulary in use
+MAX_TOKEN_ID = (1 << 31) - 1  # engines keep ids in 32 bits, with a sign
 
 _JSON_WHITE_SPACE = " \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class PromptDocument:
-    """Exactly one of `messages` (type "chat"), `prompt` (type "completion") and `inputs` (type
-    "embedding") is given.
+    """Exactly one of `messages` (type "chat"), `prompt` (type "completion"), `token_ids` (type
+    "tokens") and `inputs` (type "embedding") is given.
 
-    `tools` come with messages only. Vectors are not sampled: they have no parameters.
+    `tools` come with messages only. Vectors are not sampled: they have no parameters. Token ids are
+    those of the model's own tokenizer; only an engine can tell which of them there are.
     """
 
     messages: tuple[Message, ...] | None = None
@@ -58,6 +61,7 @@ class PromptDocument:
     parameters: SamplingParameters = field(default_factory=SamplingParameters)
     tools: Tools | None = None
     inputs: tuple[str, ...] | None = None
+    token_ids: tuple[int, ...] | None = None
 
     @property
     def features(self) -> frozenset[Feature]:
@@ -66,7 +70,13 @@ class PromptDocument:
 
     def to_request(self, request_id: str) -> GenerationRequest:
         return GenerationRequest(
-            request_id, self.parameters, self.messages, self.prompt, self.tools, self.inputs
+            request_id,
+            self.parameters,
+            self.messages,
+            self.prompt,
+            self.tools,
+            self.inputs,
+            self.token_ids,
         )
 
     def to_bytes(self) -> bytes:
@@ -83,6 +93,9 @@ class PromptDocument:
         if self.messages is not None:
             body["type"] = "chat"
             body["messages"] = [_message_json(message) for message in self.messages]
+        elif self.token_ids is not None:
+            body["type"] = "tokens"
+            body["token_ids"] = [*self.token_ids]
         else:
             body["type"] = "completion"
             body["prompt"] = self.prompt
@@ -138,6 +151,8 @@ class _ChatSchema(Schema):
     parallel_tool_calls: bool | None = None
 
     def to_document(self) -> PromptDocument:
+        if self.parameters.prompt_logprobs:
+            raise InvalidPrompt("prompt_logprobs: of raw prompts, not of messages")
         return PromptDocument(
             messages=tuple(message.to_message() for message in self.messages),
             parameters=self.parameters.to_parameters(),
@@ -168,6 +183,20 @@ class _CompletionSchema(Schema):
         return PromptDocument(prompt=self.prompt, parameters=self.parameters.to_parameters())
 
 
+class _TokensSchema(Schema):
+    version: Version
+    type: Literal["tokens"]
+    token_ids: list[Annotated[int, Field(ge=0, le=MAX_TOKEN_ID)]] = Field(
+        min_length=1, max_length=MAX_PROMPT_TOKEN_IDS
+    )
+    parameters: ParametersSchema = ParametersSchema()
+
+    def to_document(self) -> PromptDocument:
+        return PromptDocument(
+            token_ids=tuple(self.token_ids), parameters=self.parameters.to_parameters()
+        )
+
+
 class _EmbeddingSchema(Schema):
     version: Version
     type: Literal["embedding"]
@@ -177,9 +206,11 @@ class _EmbeddingSchema(Schema):
         return embedding_prompt(self.input)
 
 
-_SCHEMAS: dict[str, type[_ChatSchema] | type[_CompletionSchema] | type[_EmbeddingSchema]] = {
+_AnySchema = _ChatSchema | _CompletionSchema | _TokensSchema | _EmbeddingSchema
+_SCHEMAS: dict[str, type[_AnySchema]] = {
     "chat": _ChatSchema,
     "completion": _CompletionSchema,
+    "tokens": _TokensSchema,
     "embedding": _EmbeddingSchema,
 }
 

@@ -26,14 +26,18 @@ from decentralized_vllm.protocol.errors import InvalidDocument, InvalidReceipt, 
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     FinishReason,
+    PromptTokenLogprob,
     TokenLogprob,
     Usage,
 )
 from decentralized_vllm.protocol.ids import Address, Cid, JobId, ModelId
 from decentralized_vllm.protocol.logprobs import (
-    MAX_TOKENS_WITH_LOGPROBS,
-    LogprobSchema,
+    Logprobs,
+    PromptLogprobs,
+    check_prompt_logprobs,
     logprobs_json,
+    read_logprobs,
+    read_prompt_logprobs,
 )
 from decentralized_vllm.protocol.receipts import (
     Deployment,
@@ -72,7 +76,8 @@ class ResponseTiming:
 class ResponseDocument:
     """An answer. `seed` is the one really used; `parts` are CIDs of outputs that are not text.
 
-    `logprobs` has an entry for each token if the prompt asks for them, and is None if not.
+    `logprobs` has an entry for each token if the prompt asks for them, and is None if not; so has
+    `prompt_logprobs` for each token of the prompt.
     `tool_calls` stand beside the text; see `tools.check_calls` for whether the prompt allows them.
     """
 
@@ -88,6 +93,7 @@ class ResponseDocument:
     parts: dict[str, Cid] = field(default_factory=dict)
     logprobs: tuple[TokenLogprob, ...] | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    prompt_logprobs: tuple[PromptTokenLogprob, ...] | None = None
     signature: bytes = b""
 
     @property
@@ -131,6 +137,8 @@ class ResponseDocument:
             raise InvalidResponse(f"bills {n_billed} tokens and shows {len(self.token_ids)}")
         if self.logprobs is not None and len(self.logprobs) != n_billed:
             raise InvalidResponse(f"bills {n_billed} tokens and rates {len(self.logprobs)}")
+        if self.prompt_logprobs is not None:
+            check_prompt_logprobs(self.prompt_logprobs, self.usage.n_prompt_tokens)
         is_expected = FinishReason.TOOL_CALLS if self.tool_calls else FinishReason.STOP
         if self.finish_reason not in (is_expected, FinishReason.LENGTH):
             raise InvalidResponse(f"ends by {self.finish_reason}, calls {len(self.tool_calls)}")
@@ -179,9 +187,6 @@ class _EngineSchema(Schema):
     device: _ShortText
 
 
-_Logprobs = Annotated[list[LogprobSchema], Field(max_length=MAX_TOKENS_WITH_LOGPROBS)]
-
-
 class _ReceiptSchema(Schema):
     signature: str = Field(pattern=r"^0x[0-9a-f]{130}$")
 
@@ -201,8 +206,9 @@ class _ResponseSchema(Schema):
     engine: _EngineSchema
     seed: int | None = Field(ge=0, le=MAX_SAFE_INTEGER)
     parts: dict[_ShortText, CidText] = Field(max_length=MAX_PARTS)
-    logprobs: _Logprobs | None = None
+    logprobs: Logprobs | None = None
     tool_calls: Calls | None = None
+    prompt_logprobs: PromptLogprobs | None = None
     receipt: _ReceiptSchema
 
     def to_document(self) -> ResponseDocument:
@@ -217,15 +223,11 @@ class _ResponseSchema(Schema):
             engine=EngineIdentity(**self.engine.model_dump()),
             seed=self.seed,
             parts={name: Cid(cid) for name, cid in self.parts.items()},
-            logprobs=self._logprobs(),
+            logprobs=read_logprobs(self.logprobs),
             tool_calls=tuple(call.to_call() for call in self.tool_calls or ()),
+            prompt_logprobs=read_prompt_logprobs(self.prompt_logprobs),
             signature=bytes.fromhex(self.receipt.signature[2:]),
         )
-
-    def _logprobs(self) -> tuple[TokenLogprob, ...] | None:
-        if self.logprobs is None:
-            return None
-        return tuple(each.to_logprob() for each in self.logprobs)
 
     def _request(self) -> RequestIdentity:
         return RequestIdentity(
@@ -272,9 +274,12 @@ def _body(document: ResponseDocument) -> dict[str, Any]:
 
 def _logprobs_body(document: ResponseDocument) -> dict[str, Any]:
     """Nothing, as ever, for an answer that was not asked for them."""
-    if document.logprobs is None:
-        return {}
-    return {"logprobs": logprobs_json(document.logprobs)}
+    fields: dict[str, Any] = {}
+    if document.logprobs is not None:
+        fields["logprobs"] = logprobs_json(document.logprobs)
+    if document.prompt_logprobs is not None:
+        fields["prompt_logprobs"] = logprobs_json(document.prompt_logprobs)
+    return fields
 
 
 def _job_body(request: RequestIdentity) -> dict[str, Any]:

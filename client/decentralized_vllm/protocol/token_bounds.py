@@ -18,8 +18,11 @@ TEMPLATE_BYTES_PER_BYTE_OF_TOOLS = 3
 def prompt_token_bound(document: PromptDocument) -> int:
     """A number of input tokens the prompt never exceeds, for who has no tokenizer.
 
-    Tokenizers in use make at most one token of a byte; a template's marks come on top.
+    Tokenizers in use make at most one token of a byte; a template's marks come on top. Of token ids
+    it is their exact number, since no engine adds to them.
     """
+    if document.token_ids is not None:
+        return len(document.token_ids)
     if document.inputs is not None:
         return sum(len(each.encode()) + TEMPLATE_TOKENS_PER_MESSAGE for each in document.inputs)
     if document.messages is None:

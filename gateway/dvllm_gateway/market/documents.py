@@ -79,5 +79,6 @@ class Documents:
 
 
 def _weight(document: ResponseDocument) -> int:
+    n_rated = len(document.logprobs or ()) + len(document.prompt_logprobs or ())
     n_texts = len(document.text) + sum(len(call.arguments) for call in document.tool_calls)
-    return n_texts + 32 * len(document.token_ids) + 2048 * len(document.logprobs or ())
+    return n_texts + 32 * len(document.token_ids) + 2048 * n_rated

@@ -1,20 +1,23 @@
 """An engine that breaks the port's promises is at fault, whatever it says."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 
 import pytest
 
 from decentralized_vllm.protocol.embeddings import vectors_text
-from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable, PromptTooLong
 from decentralized_vllm.protocol.generation import (
     Feature,
     FinishReason,
     GenerationChunk,
     GenerationRequest,
     Message,
+    PromptTokenLogprob,
     SamplingParameters,
     TokenLogprob,
 )
+from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS
 from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
 from dvllm_worker.engines.answers import checked_answer
 
@@ -141,3 +144,66 @@ async def test_checked__no_vectors_of_each_input__at_fault(
 ) -> None:
     with pytest.raises(EngineUnavailable, match=complaint):
         await vectors_of(text, token_ids)
+
+
+OF_TOKENS = GenerationRequest("r", SamplingParameters(), token_ids=(5, 6))
+RATED_PROMPT = replace(RATED, parameters=replace(RATED.parameters, prompt_logprobs=True))
+BARE, SURE = PromptTokenLogprob("a", None), PromptTokenLogprob("b", 0.0)
+
+
+def reading(
+    request: GenerationRequest, n_read: int, *parts: tuple[PromptTokenLogprob, ...]
+) -> Callable[[GenerationRequest], AsyncGenerator[GenerationChunk, None]]:
+    """Tells parts of the prompt one after the other, and then one token."""
+
+    async def chunks(_: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        for part in parts:
+            yield GenerationChunk("", (), n_read, prompt_logprobs=part)
+        rated = (TokenLogprob("x", 0.0),) if request.parameters.logprobs is not None else ()
+        yield GenerationChunk("x", (1,), n_read, FinishReason.STOP, rated)
+
+    return chunks
+
+
+async def drained(
+    request: GenerationRequest, n_read: int, *parts: tuple[PromptTokenLogprob, ...]
+) -> int:
+    source = reading(request, n_read, *parts)
+    return len([chunk async for chunk in checked_answer(request, source, ALL)])
+
+
+async def test_checked__token_ids__are_read_as_they_are() -> None:
+    assert await drained(OF_TOKENS, 2) == 1
+    with pytest.raises(EngineUnavailable, match="read 3 tokens where 2 were given"):
+        await drained(OF_TOKENS, 3)
+
+
+@pytest.mark.parametrize("parts", [((BARE, SURE, SURE),), ((BARE,), (SURE, SURE))])
+async def test_checked__rated_prompt_in_any_parts__passes(
+    parts: tuple[tuple[PromptTokenLogprob, ...], ...],
+) -> None:
+    assert await drained(RATED_PROMPT, 3, *parts) == len(parts) + 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "part"),
+    [
+        (RATED_PROMPT, ()),
+        (RATED_PROMPT, (BARE,)),
+        (RATED_PROMPT, (BARE, SURE, SURE)),
+        (RATED_PROMPT, (SURE, SURE)),
+        (RATED, (BARE, SURE)),
+    ],
+    ids=["not at all", "too few", "too many", "the first", "not asked for"],
+)
+async def test_checked__prompt_rated_otherwise_than_asked__unavailable(
+    request_: GenerationRequest, part: tuple[PromptTokenLogprob, ...]
+) -> None:
+    with pytest.raises(EngineUnavailable, match="rates"):
+        await drained(request_, 2, part)
+
+
+async def test_checked__text_of_more_tokens_than_are_rated__too_long() -> None:
+    many = (SURE,) * MAX_TOKENS_WITH_LOGPROBS
+    with pytest.raises(PromptTooLong):
+        await drained(RATED_PROMPT, len(many) + 1, many, (SURE,))

@@ -14,6 +14,7 @@ from decentralized_vllm.protocol.generation import (
     GenerationChunk,
     GenerationRequest,
     Message,
+    PromptTokenLogprob,
     ResponseFormat,
     SamplingParameters,
     TokenLogprob,
@@ -120,3 +121,24 @@ async def test_generate__a_tool_has_answered__text_unless_forced() -> None:
     assert len(await called(Tools((Tool("f"),)), brought)) == 2
     (chunk,) = await called(Tools((Tool("f"),), must_call=True), brought)
     assert chunk.tool_calls
+
+
+async def test_generate__tokens__their_numbers_are_the_words() -> None:
+    engine = await started(n_tokens=3)
+    request = GenerationRequest("r", SamplingParameters(max_tokens=9), token_ids=(504, 7))
+    chunks = [chunk async for chunk in engine.generate(request)]
+    assert "".join(chunk.text for chunk in chunks) == "504 7 504"
+    assert {chunk.n_prompt_tokens for chunk in chunks} == {2}
+
+
+async def test_generate__prompt_logprobs__sure_of_every_word_but_the_first() -> None:
+    engine = await started(n_tokens=2)
+    parameters = SamplingParameters(logprobs=1, prompt_logprobs=True)
+    request = GenerationRequest("r", parameters, prompt="one two")
+    first, second = [chunk async for chunk in engine.generate(request)]
+    sure = (Candidate(" two", 0.0),)
+    assert first.prompt_logprobs == (
+        PromptTokenLogprob("one", None),
+        PromptTokenLogprob(" two", 0.0, sure),
+    )
+    assert second.prompt_logprobs == ()

@@ -1,10 +1,11 @@
 """Malformed requests reach no engine."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from decentralized_vllm.protocol.errors import EngineRefused
+from decentralized_vllm.protocol.errors import EngineRefused, PromptTooLong
 from decentralized_vllm.protocol.generation import (
     Feature,
     GenerationRequest,
@@ -12,10 +13,12 @@ from decentralized_vllm.protocol.generation import (
     ResponseFormat,
     SamplingParameters,
 )
+from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS
 from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
 from dvllm_worker.engines.requests import check_request
 
 ALL = frozenset(Feature)
+RATED = SamplingParameters(logprobs=0, prompt_logprobs=True)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,10 @@ def test_check__bad_parameter__refused(parameters: dict[str, Any], complaint: st
         GenerationRequest("r", SamplingParameters()),
         GenerationRequest("r", SamplingParameters(), messages=()),
         GenerationRequest("r", SamplingParameters(), messages=(Message("user", "a"),), prompt="a"),
+        GenerationRequest("r", SamplingParameters(), prompt="a", token_ids=(1,)),
+        GenerationRequest("r", SamplingParameters(), token_ids=()),
+        GenerationRequest("r", SamplingParameters(prompt_logprobs=True), token_ids=(1,)),
+        GenerationRequest("r", RATED, messages=(Message("user", "a"),)),
         GenerationRequest("r", SamplingParameters(), prompt="\ud800"),
         GenerationRequest("r", SamplingParameters(), messages=(Message("user", "\udfff"),)),
         GenerationRequest("r", SamplingParameters(), prompt="a", tools=Tools((Tool("f"),))),
@@ -93,3 +100,17 @@ def test_check__beyond_the_features__refused(
     check_request(request, frozenset({feature}))
     with pytest.raises(EngineRefused, match=f"does not serve {feature}$"):
         check_request(request, ALL - {feature})
+
+
+def test_check__more_tokens_than_are_rated__too_long() -> None:
+    fits = GenerationRequest("r", RATED, token_ids=(1,) * MAX_TOKENS_WITH_LOGPROBS)
+    check_request(fits, ALL)
+    with pytest.raises(PromptTooLong):
+        check_request(replace(fits, token_ids=(1,) * (MAX_TOKENS_WITH_LOGPROBS + 1)), ALL)
+
+
+@pytest.mark.parametrize("missing", [Feature.TOKEN_PROMPTS, Feature.PROMPT_LOGPROBS])
+def test_check__tokens_or_ratings_not_served__refused(missing: Feature) -> None:
+    request = GenerationRequest("r", RATED, token_ids=(1, 2))
+    with pytest.raises(EngineRefused, match=missing.value):
+        check_request(request, ALL - {missing})

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
 from decentralized_vllm.protocol.generation import (
     Candidate,
     FinishReason,
     GenerationRequest,
     Message,
+    PromptTokenLogprob,
     ResponseFormat,
     SamplingParameters,
     TokenLogprob,
@@ -190,3 +191,63 @@ def test_reader__counts_differ__unavailable() -> None:
     reader.read(token_event("a", [5], "length"))
     with pytest.raises(EngineUnavailable, match="counts 3 \\+ 2 tokens, but sent 3 \\+ 1"):
         reader.read(usage_event(3, 2))
+
+
+def test_body__tokens__are_the_prompt() -> None:
+    request = GenerationRequest("r", SamplingParameters(), token_ids=(5, 6))
+    body = completion_body(request, "m", 7)
+    assert (set(body), body["prompt"]) == (SENT_FIELDS | {"prompt"}, [5, 6])
+    assert completion_path(request) == "/v1/completions"
+
+
+def test_body__prompt_logprobs__are_those_of_an_echo() -> None:
+    parameters = SamplingParameters(logprobs=2, prompt_logprobs=True)
+    body = completion_body(GenerationRequest("r", parameters, prompt="hi"), "m", 7)
+    assert set(body) == SENT_FIELDS | {"prompt", "logprobs", "echo"}
+    assert (body["logprobs"], body["echo"]) == (2, True)
+
+
+# The prompt's two tokens, and the first of the answer: the text is the answer's alone.
+ECHOED: dict[str, Any] = {
+    "text": "c",
+    "token_ids": [7],
+    "prompt_token_ids": [5, 6],
+    "logprobs": {
+        "tokens": ["a", "b", "c"],
+        "token_logprobs": [None, -2.0, -1.0],
+        "top_logprobs": [None, {"x": -0.5, "b": -2.0}, {"c": -1.0}],
+    },
+}
+
+
+def test_reader__echo__rates_the_prompt_apart_from_the_answer() -> None:
+    reader = AnswerReader("m", 1, is_prompt_rated=True)
+    chunk = reader.read(event(choices=[ECHOED]))
+    assert chunk is not None
+    assert (chunk.text, chunk.token_ids, chunk.n_prompt_tokens) == ("c", (7,), 2)
+    assert chunk.prompt_logprobs == (
+        PromptTokenLogprob("a", None),
+        PromptTokenLogprob("b", -2.0, (Candidate("x", -0.5),)),
+    )
+    assert chunk.logprobs == (TokenLogprob("c", -1.0, (Candidate("c", -1.0),)),)
+
+
+def test_reader__echo_that_rates_not_each_token__unavailable() -> None:
+    logprobs = {**ECHOED["logprobs"], "token_logprobs": [None, None, -1.0]}
+    with pytest.raises(EngineUnavailable, match="no log-probability"):
+        AnswerReader("m", 1, is_prompt_rated=True).read(
+            event(choices=[{**ECHOED, "logprobs": logprobs}])
+        )
+
+
+def test_reader__refusal_in_the_stream__is_one_until_there_is_an_answer() -> None:
+    refusal = event(error={"message": "Token id 9 is out of vocabulary", "code": 400})
+    with pytest.raises(EngineRefused, match="out of vocabulary"):
+        AnswerReader("m").read(refusal)
+    reader = AnswerReader("m")
+    reader.read(token_event("a", [5]))
+    with pytest.raises(EngineUnavailable):
+        reader.read(refusal)
+    for code in (500, None, [400]):
+        with pytest.raises(EngineUnavailable):
+            AnswerReader("m").read(event(error={"message": "died", "code": code}))

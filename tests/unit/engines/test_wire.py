@@ -7,6 +7,7 @@ from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     FinishReason,
     Message,
+    PromptTokenLogprob,
     SamplingParameters,
     TokenLogprob,
 )
@@ -37,6 +38,7 @@ PARAMETERS = SamplingParameters(5, 0.5, 0.9, 3, ("\n", "é"), 2**63 - 1)
         Order(1, PARAMETERS, (Message("user", "line\nline"),), None),
         Order(2, SamplingParameters(), None, "名前\u2028"),
         Order(3, SamplingParameters(presence_penalty=0.5, logprobs=0), None, "x"),
+        Order(4, SamplingParameters(), None, None, token_ids=(0, 2**31 - 1)),
         Cancel(3),
     ],
 )
@@ -53,6 +55,7 @@ def test_command__there_and_back__same_in_one_line(command: Command) -> None:
         Piece(1, "a\nb", (1, 2), 9),
         Piece(1, "", (2,), 9, FinishReason.STOP),
         Piece(1, "a", (2,), 9, None, (TokenLogprob("a", -0.5, (Candidate("b", -0.25),)),)),
+        Piece(1, "", (), 9, None, (), (PromptTokenLogprob("a", None),)),
         Alive(1),
         Refused(1, "too long"),
         Failed(1, "out of memory"),

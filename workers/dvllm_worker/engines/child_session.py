@@ -78,7 +78,14 @@ class ChildSession:
 
     async def _send_order(self, number: int, request: GenerationRequest) -> None:
         line = command_line(
-            Order(number, request.parameters, request.messages, request.prompt, request.inputs)
+            Order(
+                number,
+                request.parameters,
+                request.messages,
+                request.prompt,
+                request.inputs,
+                request.token_ids,
+            )
         )
         if len(line) > MAX_ORDER_BYTES:
             self._end(number)
@@ -145,5 +152,6 @@ def _chunk(event: Event) -> GenerationChunk | None:
             n_prompt_tokens=event.n_prompt_tokens,
             finish_reason=event.finish_reason,
             logprobs=event.logprobs,
+            prompt_logprobs=event.prompt_logprobs,
         )
     return None

@@ -14,6 +14,8 @@ from decentralized_vllm.protocol.generation import (
     FinishReason,
     GenerationChunk,
     GenerationRequest,
+    PromptTokenLogprob,
+    SamplingParameters,
     TokenLogprob,
 )
 from decentralized_vllm.protocol.logprobs import candidate
@@ -27,9 +29,9 @@ N_DIMENSIONS = 8
 class NullEngine:
     """Answers with the words of the prompt, over and over, at the pace of its settings.
 
-    It is sure of every word, and puts the words into an object where JSON is asked for. Of tools it
-    calls the one that is named, or the first, with the words, until a tool has answered. Vectors
-    are made of hashes.
+    The words of token ids are their numbers. It is sure of every word, and puts the words into an
+    object where JSON is asked for. Of tools it calls the one that is named, or the first, with the
+    words, until a tool has answered. Vectors are made of hashes.
 
     Tests break it on purpose: `fail_next` makes the next answers fail before their first token,
     `hang_next` makes them go silent after it.
@@ -92,6 +94,7 @@ class NullEngine:
                 n_prompt_tokens=len(prompt),
                 finish_reason=_finish(is_last, parameters.max_tokens, n_tokens),
                 logprobs=_logprobs(text, parameters.logprobs),
+                prompt_logprobs=() if index else _prompt_logprobs(prompt, parameters),
             )
             if hangs:
                 await asyncio.Event().wait()
@@ -109,6 +112,8 @@ class NullEngine:
 
 
 def _words(request: GenerationRequest) -> list[str]:
+    if request.token_ids is not None:
+        return [str(each) for each in request.token_ids]
     text = request.prompt or " ".join(message.content for message in request.messages or ())
     return text.split() or ["nothing"]
 
@@ -153,6 +158,16 @@ def _logprobs(text: str, n_top: int | None) -> tuple[TokenLogprob, ...]:
         return ()
     chosen = candidate(text, 0.0)
     return (TokenLogprob(chosen.text, chosen.logprob, (chosen,) if n_top else ()),)
+
+
+def _prompt_logprobs(
+    words: list[str], parameters: SamplingParameters
+) -> tuple[PromptTokenLogprob, ...]:
+    if not parameters.prompt_logprobs:
+        return ()
+    rated = [each for word in words[1:] for each in _logprobs(f" {word}", parameters.logprobs)]
+    further = (PromptTokenLogprob(each.text, each.logprob, each.top) for each in rated)
+    return (PromptTokenLogprob(words[0], None), *further)
 
 
 def _finish(is_last: bool, max_tokens: int, n_tokens: int) -> FinishReason | None:

@@ -2,13 +2,13 @@
 
 import math
 
-from decentralized_vllm.protocol.errors import EngineRefused
+from decentralized_vllm.protocol.errors import EngineRefused, PromptTooLong
 from decentralized_vllm.protocol.generation import (
     Feature,
     GenerationRequest,
     SamplingParameters,
 )
-from decentralized_vllm.protocol.logprobs import MAX_TOP_LOGPROBS
+from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS, MAX_TOP_LOGPROBS
 from decentralized_vllm.protocol.parameters import MAX_PENALTY
 
 MAX_STOP_STRINGS = 16
@@ -18,13 +18,15 @@ SEED_LIMIT = 2**63  # both engines seed with a signed 64-bit number
 
 def check_request(request: GenerationRequest, features: frozenset[Feature]) -> None:
     """Raises EngineRefused for a request that is malformed, or beyond an engine's features."""
-    kinds = (request.messages, request.prompt, request.inputs)
+    kinds = (request.messages, request.prompt, request.token_ids, request.inputs)
     if sum(kind is not None for kind in kinds) != 1:
-        raise EngineRefused("a request has one of messages, a prompt and inputs")
+        raise EngineRefused("a request has one of messages, a prompt, token ids and inputs")
     if () in kinds:
-        raise EngineRefused("a request has at least one message or input")
+        raise EngineRefused("a request has at least one message, token or input")
     if request.tools is not None and request.messages is None:
         raise EngineRefused("tools come with messages only")
+    if request.parameters.prompt_logprobs:
+        _check_rates_prompt(request)
     _check_parameters(request.parameters)
     missing = sorted(request.features - features)
     if missing:
@@ -49,6 +51,13 @@ def _check_parameters(parameters: SamplingParameters) -> None:
     for complaint, holds in wanted:
         if not holds:
             raise EngineRefused(complaint)
+
+
+def _check_rates_prompt(request: GenerationRequest) -> None:
+    if request.messages is not None or request.parameters.logprobs is None:
+        raise EngineRefused("prompt_logprobs come with logprobs, of raw prompts only")
+    if len(request.token_ids or ()) > MAX_TOKENS_WITH_LOGPROBS:
+        raise PromptTooLong(f"prompt_logprobs of more than {MAX_TOKENS_WITH_LOGPROBS} tokens")
 
 
 def _is_from_zero(value: float) -> bool:

@@ -34,7 +34,15 @@ class TransformersEngine:
     """A crash or a hang fails the answers under way; a fresh child then takes the next ones."""
 
     is_for_tests = False
-    features = frozenset({Feature.LOGPROBS, Feature.PENALTIES, Feature.EMBEDDINGS})
+    features = frozenset(
+        {
+            Feature.LOGPROBS,
+            Feature.PENALTIES,
+            Feature.EMBEDDINGS,
+            Feature.TOKEN_PROMPTS,
+            Feature.PROMPT_LOGPROBS,
+        }
+    )
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from decentralized_vllm.protocol.embeddings import vectors_text
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     FinishReason,
+    PromptTokenLogprob,
     SamplingParameters,
     TokenLogprob,
 )
@@ -25,12 +26,19 @@ from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
 from dvllm_worker.engines.stop_strings import StopCutter
 from dvllm_worker.engines.token_text import TokenText
 from dvllm_worker.engines.transformers_embedding import text_vector
-from dvllm_worker.engines.transformers_sampling import NotFiniteError, Rater, Sampler
+from dvllm_worker.engines.transformers_sampling import (
+    NotFiniteError,
+    PromptRater,
+    Rater,
+    Sampler,
+)
 from dvllm_worker.engines.vector_form import VectorForm
 from dvllm_worker.engines.wire import Alive, Failed, Order, Piece, Refused
 
 # A long prompt is read in parts, so that a cancel is heeded and signs of life are given between.
 N_PREFILL_TOKENS = 512
+# Of one that is rated each token takes the vocabulary x 4 bytes, several times.
+N_RATED_PREFILL_TOKENS = 64
 DEFAULT_CONTEXT_TOKENS = 2048
 
 
@@ -38,6 +46,13 @@ DEFAULT_CONTEXT_TOKENS = 2048
 class _Pick:
     token_id: int
     logprobs: tuple[TokenLogprob, ...]  # of this token, or none
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadPart:
+    """Of the prompt."""
+
+    logprobs: tuple[PromptTokenLogprob, ...]  # of each of its tokens, or none
 
 
 class TransformersModel:
@@ -50,6 +65,7 @@ class TransformersModel:
         self._vector_form = vectors
         self._tokenizer = tokenizer
         self._stop_ids = _stop_ids(model, tokenizer)
+        self._n_vocabulary = model.get_input_embeddings().num_embeddings
         known = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         context = known or DEFAULT_CONTEXT_TOKENS
         self.n_context_tokens = min(context, max_model_len or context)
@@ -127,6 +143,9 @@ class TransformersModel:
         if not prompt_ids or n_room < 1:
             yield self._misfit(order, len(prompt_ids))
             return
+        if max(prompt_ids) >= self._n_vocabulary:
+            yield Refused(order.number, f"the model has no token {max(prompt_ids)}")
+            return
         yield from self._pieces(order, prompt_ids, n_room, cancelled)
 
     def _misfit(self, order: Order, n_tokens: int) -> Refused:
@@ -136,6 +155,8 @@ class TransformersModel:
         return Refused(order.number, message, is_too_long=True)
 
     def _prompt_ids(self, order: Order) -> list[int]:
+        if order.token_ids is not None:
+            return list(order.token_ids)
         if order.messages is None:
             return list(self._tokenizer(order.prompt)["input_ids"])
         text = self._tokenizer.apply_chat_template(
@@ -154,8 +175,8 @@ class TransformersModel:
         n_wanted = min(order.parameters.max_tokens, n_room)
         n_made = 0
         for pick in self._picks(prompt_ids, order.parameters, cancelled):
-            if pick is None:
-                yield Alive(order.number)
+            if isinstance(pick, _ReadPart):
+                yield _read_event(order.number, len(prompt_ids), pick)
                 continue
             token_id = pick.token_id
             n_made += 1
@@ -188,36 +209,45 @@ class TransformersModel:
 
     def _picks(
         self, prompt_ids: list[int], parameters: SamplingParameters, cancelled: threading.Event
-    ) -> Iterator[_Pick | None]:
-        """Tokens for ever, None after each read part of the prompt but the last; ends on cancel."""
+    ) -> Iterator[_Pick | _ReadPart]:
+        """The prompt, part by part, and then tokens for ever; ends on cancel."""
         sampler, rater = Sampler(parameters, self._model.device), self._rater(parameters)
+        of_prompt = self._rater(parameters) if parameters.prompt_logprobs else None
+        prompt_rater = PromptRater(of_prompt) if of_prompt else None
         cache: Any = None
-        parts = [
-            prompt_ids[start : start + N_PREFILL_TOKENS]
-            for start in range(0, len(prompt_ids), N_PREFILL_TOKENS)
-        ]
-        for part in parts[:-1]:
+        logits = torch.empty(0)
+        for part in _parts(prompt_ids, N_RATED_PREFILL_TOKENS if of_prompt else N_PREFILL_TOKENS):
             if cancelled.is_set():
                 return
-            _, cache = self._forward(part, cache)
-            yield None
-        unread = parts[-1]
+            logits, cache = self._forward(part, cache, len(part) if of_prompt else 1)
+            yield _ReadPart(tuple(prompt_rater.rate(part, logits)) if prompt_rater else ())
         while not cancelled.is_set():
-            logits, cache = self._forward(unread, cache)
-            token_id = sampler.pick(logits)
-            yield _Pick(token_id, (rater.rate(logits, token_id),) if rater else ())
-            unread = [token_id]
+            token_id = sampler.pick(logits[-1])
+            yield _Pick(token_id, (rater.rate(logits[-1], token_id),) if rater else ())
+            logits, cache = self._forward([token_id], cache, 1)
 
-    def _forward(self, token_ids: list[int], cache: Any) -> tuple[torch.Tensor, Any]:
-        """Logits [vocabulary] after the last token, in float32, and the grown cache."""
+    def _forward(self, token_ids: list[int], cache: Any, n_logits: int) -> tuple[torch.Tensor, Any]:
+        """Logits [n_logits, vocabulary] after the last tokens, in float32, and the grown cache."""
         with torch.inference_mode():
             output = self._model(
                 input_ids=torch.tensor([token_ids], device=self._model.device),
                 past_key_values=cache,
                 use_cache=True,
-                logits_to_keep=1,  # the others would take prompt x vocabulary x 4 bytes
+                logits_to_keep=n_logits,  # all would take prompt x vocabulary x 4 bytes
             )
-        return output.logits[0, -1].float(), output.past_key_values
+        return output.logits[0, -n_logits:].float(), output.past_key_values
+
+
+def _parts(token_ids: list[int], n_tokens: int) -> Iterator[list[int]]:
+    for start in range(0, len(token_ids), n_tokens):
+        yield token_ids[start : start + n_tokens]
+
+
+def _read_event(number: int, n_prompt_tokens: int, part: _ReadPart) -> Piece | Alive:
+    """A sign of life either way, since a long prompt takes its time."""
+    if not part.logprobs:
+        return Alive(number)
+    return Piece(number, "", (), n_prompt_tokens, prompt_logprobs=part.logprobs)
 
 
 def _check_weights(missing: Collection[str]) -> None:

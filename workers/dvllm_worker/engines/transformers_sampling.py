@@ -5,7 +5,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from decentralized_vllm.protocol.generation import SamplingParameters, TokenLogprob
+from decentralized_vllm.protocol.generation import (
+    PromptTokenLogprob,
+    SamplingParameters,
+    TokenLogprob,
+)
 from decentralized_vllm.protocol.logprobs import candidate
 from dvllm_worker.engines.token_text import REPLACEMENT
 
@@ -30,8 +34,7 @@ class Sampler:
 
     def pick(self, logits: torch.Tensor) -> int:
         """`logits` is [vocabulary]. Raises NotFiniteError."""
-        if not torch.isfinite(logits.max()):  # NaN and infinity both show in the maximum
-            raise NotFiniteError("the model's scores are not finite")
+        _check_finite(logits)
         token_id = self._choose(self._penalize(logits))
         self._picked[token_id] += 1
         return token_id
@@ -85,6 +88,12 @@ class Rater:
         self._before = [token_id]
         return TokenLogprob(chosen.text, chosen.logprob, top)
 
+    def first(self, token_id: int) -> PromptTokenLogprob:
+        """What stands first of all is as it is: no scores are of it."""
+        text = candidate(self._text(token_id), 0).text
+        self._before = [token_id]
+        return PromptTokenLogprob(text, None)
+
     def _text(self, token_id: int) -> str:
         """Behind the token before it, since some tokenizers drop the space of a first token."""
         before = self._decode(self._before)
@@ -92,3 +101,30 @@ class Rater:
         if before.endswith(REPLACEMENT) or not both.startswith(before):
             return self._decode([token_id])
         return both[len(before) :]
+
+
+class PromptRater:
+    """Tells how likely each token of a prompt was, as the model reads it part by part."""
+
+    def __init__(self, rater: Rater) -> None:
+        self._rater = rater
+        self._expected: torch.Tensor | None = None  # scores of the token after those read
+
+    def rate(self, token_ids: Sequence[int], logits: torch.Tensor) -> list[PromptTokenLogprob]:
+        """The next part, by the `logits` [tokens, vocabulary] after each. Raises NotFiniteError."""
+        _check_finite(logits)
+        rows = [self._expected, *logits[:-1]]
+        self._expected = logits[-1]
+        return [self._rated(token_id, row) for token_id, row in zip(token_ids, rows, strict=True)]
+
+    def _rated(self, token_id: int, logits: torch.Tensor | None) -> PromptTokenLogprob:
+        if logits is None:
+            return self._rater.first(token_id)
+        told = self._rater.rate(logits, token_id)
+        return PromptTokenLogprob(told.text, told.logprob, told.top)
+
+
+def _check_finite(logits: torch.Tensor) -> None:
+    """NaN and infinity both show in the maximum of each row."""
+    if not torch.isfinite(logits.amax(dim=-1)).all():
+        raise NotFiniteError("the model's scores are not finite")

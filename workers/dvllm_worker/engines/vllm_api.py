@@ -19,6 +19,7 @@ from dvllm_worker.engines.vllm_embedding import (
     read_embedded,
 )
 from dvllm_worker.engines.vllm_messages import (
+    REFUSAL_STATUSES,
     AnswerReader,
     WrongModel,
     completion_body,
@@ -30,7 +31,6 @@ from dvllm_worker.engines.vllm_tool_calls import call_reader
 CONNECT_TIMEOUT_S = 10.0
 SHORT_CALL_TIMEOUT_S = 30.0
 MAX_REPLY_BYTES = 1 << 20
-REFUSAL_STATUSES = frozenset({400, 413, 422})
 KEY_STATUSES = frozenset({401, 403})
 GONE_STATUS = 404  # of the model by its name, or of the whole kind of request
 
@@ -109,6 +109,9 @@ class VllmApi:
 
     async def room_for_answer(self, request: GenerationRequest) -> int:
         """Tokens left of the context behind the prompt; 0 or less if it does not fit at all."""
+        if request.token_ids is not None:  # which no server counts, but any tells its context
+            count = await self._count({"prompt": "hello"})
+            return count.max_model_len - len(request.token_ids)
         return await self._room_behind(prompt_fields(request))
 
     async def fits(self, text: str) -> bool:
@@ -116,9 +119,12 @@ class VllmApi:
         return await self._room_behind({"prompt": text}) >= 0
 
     async def _room_behind(self, fields: dict[str, Any]) -> int:
-        body = {"model": self._model, **fields}
-        count = _parse(_Count, await self._read_reply("POST", "/tokenize", body))
+        count = await self._count(fields)
         return count.max_model_len - count.count
+
+    async def _count(self, fields: dict[str, Any]) -> _Count:
+        body = {"model": self._model, **fields}
+        return _parse(_Count, await self._read_reply("POST", "/tokenize", body))
 
     async def answer(
         self, request: GenerationRequest, max_tokens: int, on_sign: Callable[[], None]
@@ -127,7 +133,12 @@ class VllmApi:
 
         Raises EngineRefused (the server rejects the request), EngineUnavailable.
         """
-        reader = AnswerReader(self._model, request.parameters.logprobs, call_reader(request))
+        reader = AnswerReader(
+            self._model,
+            request.parameters.logprobs,
+            call_reader(request),
+            is_prompt_rated=request.parameters.prompt_logprobs,
+        )
         parser = SseParser()
         body = completion_body(request, self._model, max_tokens)
         async with self._call("POST", completion_path(request), body) as reply:

@@ -3,7 +3,11 @@
 from pydantic import BaseModel
 
 from decentralized_vllm.protocol.errors import EngineUnavailable
-from decentralized_vllm.protocol.generation import Candidate, TokenLogprob
+from decentralized_vllm.protocol.generation import (
+    Candidate,
+    PromptTokenLogprob,
+    TokenLogprob,
+)
 from decentralized_vllm.protocol.logprobs import candidate
 
 
@@ -30,6 +34,23 @@ class ServerLogprobs(BaseModel):
             return tuple(_rated(token, n_top) for token in self._tokens())
         except ValueError as error:
             raise EngineUnavailable(f"the vLLM server rates a token badly: {error}") from error
+
+    def cut(self, n_prompt_tokens: int) -> tuple["ServerLogprobs", "ServerLogprobs"]:
+        """Those of an echoed prompt, and those of the answer behind them."""
+        return self._part(slice(n_prompt_tokens)), self._part(slice(n_prompt_tokens, None))
+
+    def to_prompt_logprobs(self, n_top: int) -> tuple[PromptTokenLogprob, ...]:
+        """As `to_logprobs`; the first token has no rating."""
+        further = self._part(slice(1, None)).to_logprobs(n_top)
+        first = [PromptTokenLogprob(candidate(text, 0).text, None) for text in self.tokens[:1]]
+        return (*first, *(PromptTokenLogprob(t.text, t.logprob, t.top) for t in further))
+
+    def _part(self, part: slice) -> "ServerLogprobs":
+        return ServerLogprobs(
+            tokens=self.tokens[part],
+            token_logprobs=self.token_logprobs[part],
+            top_logprobs=self.top_logprobs[part],
+        )
 
     def _tokens(self) -> list[_RatedToken]:
         if self.content is not None:

@@ -5,12 +5,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable
 from decentralized_vllm.protocol.generation import (
     FinishReason,
     GenerationChunk,
     GenerationRequest,
     Message,
+    PromptTokenLogprob,
     ResponseFormat,
     TokenLogprob,
 )
@@ -23,12 +24,16 @@ from dvllm_worker.engines.vllm_tool_calls import CallDelta, CallReader, NoCalls
 # Neutral values of what our parameters do not have, in case a server has defaults of its own.
 NEUTRAL = {"min_p": 0.0, "repetition_penalty": 1.0}
 
+REFUSAL_STATUSES = frozenset({400, 413, 422})
+
 
 def completion_path(request: GenerationRequest) -> str:
     return "/v1/chat/completions" if request.messages is not None else "/v1/completions"
 
 
 def prompt_fields(request: GenerationRequest) -> dict[str, Any]:
+    if request.token_ids is not None:
+        return {"prompt": [*request.token_ids]}
     if request.messages is None:
         return {"prompt": request.prompt}
     fields: dict[str, Any] = {"messages": [_message_field(each) for each in request.messages]}
@@ -111,6 +116,8 @@ def _logprobs_fields(request: GenerationRequest) -> dict[str, Any]:
     n_top = request.parameters.logprobs
     if n_top is None:
         return {}
+    if request.parameters.prompt_logprobs:  # the field of this name is not for streams
+        return {"logprobs": n_top, "echo": True}
     if request.messages is None:
         return {"logprobs": n_top}
     return {"logprobs": True, "top_logprobs": n_top}
@@ -158,8 +165,11 @@ class AnswerReader:
         model: str,
         n_top_logprobs: int | None = None,
         calls: CallReader | None = None,
+        *,
+        is_prompt_rated: bool = False,
     ) -> None:
         self._model = model
+        self._is_prompt_rated = is_prompt_rated
         self._calls = calls or NoCalls()
         self._n_top_logprobs = n_top_logprobs
         self._n_prompt_tokens = 0
@@ -167,10 +177,14 @@ class AnswerReader:
         self._last: GenerationChunk | None = None
 
     def read(self, data: bytes) -> GenerationChunk | None:
-        """One event. Raises EngineUnavailable for what no healthy server sends."""
+        """One event. Raises EngineUnavailable for what no healthy server sends, EngineRefused for
+        a request that it finds wrong only now, such as a token id that is none of the model's.
+        """
         event = _parse(data)
         if event.error is not None:
-            raise EngineUnavailable(f"the vLLM server failed: {str(event.error)[:400]}")
+            is_refused = self._n_output_tokens == 0 and _code(event.error) in REFUSAL_STATUSES
+            kind = EngineRefused if is_refused else EngineUnavailable
+            raise kind(f"the vLLM server failed: {str(event.error)[:400]}")
         if event.model != self._model:
             raise WrongModel(f"the vLLM server answers with {event.model!r}, not {self._model!r}")
         chunk = self._choice(event) if event.choices else None
@@ -187,11 +201,13 @@ class AnswerReader:
             return None
         self._n_output_tokens += len(choice.token_ids)
         deltas = (choice.delta.tool_calls if choice.delta else None) or ()
+        of_prompt, of_answer = self._cut(choice.logprobs, prompt_ids)
         chunk = GenerationChunk(
             self._calls.take(text, deltas),
             tuple(choice.token_ids),
             self._n_prompt_tokens,
-            logprobs=self._logprobs(choice.logprobs),
+            logprobs=self._logprobs(of_answer),
+            prompt_logprobs=of_prompt,
         )
         reason = _finish_reason(choice.finish_reason)
         if reason is None:
@@ -205,6 +221,15 @@ class AnswerReader:
         calls = self._calls.calls(is_cut=is_cut)
         reason = FinishReason.TOOL_CALLS if calls else FinishReason.STOP
         return replace(chunk, finish_reason=told if is_cut else reason, tool_calls=calls)
+
+    def _cut(
+        self, told: ServerLogprobs | None, prompt_ids: list[int] | None
+    ) -> tuple[tuple[PromptTokenLogprob, ...], ServerLogprobs | None]:
+        """The event that names the prompt's tokens rates them too, if they are to be rated."""
+        if not (self._is_prompt_rated and told and prompt_ids):
+            return (), told
+        of_prompt, of_answer = told.cut(len(prompt_ids))
+        return of_prompt.to_prompt_logprobs(self._n_top_logprobs or 0), of_answer
 
     def _logprobs(self, told: ServerLogprobs | None) -> tuple[TokenLogprob, ...]:
         if told is None or self._n_top_logprobs is None:
@@ -221,6 +246,11 @@ class AnswerReader:
                 f" but sent {seen[0]} + {seen[1]}"
             )
         return self._last
+
+
+def _code(error: object) -> int | None:
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) else None
 
 
 def _parse(data: bytes) -> _Event:

@@ -12,6 +12,7 @@ from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     FinishReason,
     Message,
+    PromptTokenLogprob,
     SamplingParameters,
     TokenLogprob,
 )
@@ -28,6 +29,7 @@ class Order:
     messages: tuple[Message, ...] | None
     prompt: str | None
     inputs: tuple[str, ...] | None = None
+    token_ids: tuple[int, ...] | None = None
     kind: Literal["order"] = "order"
 
 
@@ -48,7 +50,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of an answer."""
+    """A part of an answer. One of no tokens rates a part of the prompt."""
 
     number: int
     text: str
@@ -56,6 +58,7 @@ class Piece:
     n_prompt_tokens: int
     finish_reason: FinishReason | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_logprobs: tuple[PromptTokenLogprob, ...] = ()
     kind: Literal["piece"] = "piece"
 
 

@@ -9,6 +9,7 @@ from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     FinishReason,
     GenerationChunk,
+    PromptTokenLogprob,
     TokenLogprob,
     Usage,
 )
@@ -33,6 +34,7 @@ class Transcript:
     text: list[str]
     token_ids: list[int]
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    prompt_logprobs: list[PromptTokenLogprob] = field(default_factory=list)
     tool_calls: tuple[ToolCall, ...] = ()
     n_prompt_tokens: int = 0
     finish_reason: FinishReason | None = None
@@ -41,6 +43,7 @@ class Transcript:
         self.text.append(chunk.text)
         self.token_ids.extend(chunk.token_ids)
         self.logprobs.extend(chunk.logprobs)
+        self.prompt_logprobs.extend(chunk.prompt_logprobs)
         self.n_prompt_tokens = chunk.n_prompt_tokens
         self.finish_reason = chunk.finish_reason
         self.tool_calls = chunk.tool_calls
@@ -111,6 +114,8 @@ class Generate:
 
     async def _listen(self, loaded: LoadedJob, engine: Engine, watch: Stopwatch) -> Transcript:
         transcript = Transcript([], [])
+        if loaded.request.token_ids is not None:
+            check_prompt_length(loaded.job, len(loaded.request.token_ids))
         async with aclosing(engine.generate(loaded.request)) as chunks:
             async for chunk in chunks:
                 watch.on_tokens(len(chunk.token_ids))
@@ -124,7 +129,7 @@ class Generate:
 
 
 def check_prompt_length(job: AdmittedJob, n_prompt_tokens: int) -> None:
-    """Raises ContentTooLarge; only the engine's tokenizer can tell."""
+    """Raises ContentTooLarge. How long a text is only the engine's tokenizer can tell."""
     if n_prompt_tokens > job.terms.max_input_tokens:
         raise ContentTooLarge(
             f"the prompt has {n_prompt_tokens} tokens, the terms allow {job.terms.max_input_tokens}"
@@ -152,6 +157,7 @@ def document_of(
         seed=parameters.seed,
         logprobs=None if parameters.logprobs is None else tuple(transcript.logprobs),
         tool_calls=transcript.tool_calls,
+        prompt_logprobs=tuple(transcript.prompt_logprobs) if parameters.prompt_logprobs else None,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from decentralized_vllm.protocol.generation import TokenLogprob
+from decentralized_vllm.protocol.responses import ResponseDocument
 from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_gateway.dialects.openai import replies
 from dvllm_gateway.dialects.openai.callers import account_of
@@ -91,7 +91,8 @@ class ChatFrames(Frames):
         self._model = body.model
         self._first: TaskRecord = run.records[0]
         self.wants_usage = body.wants_usage
-        self.wants_logprobs = bool(body.logprobs)
+        self.wants_document = bool(body.logprobs)
+        self.keeps_text = False
 
     def opening(self, index: int) -> replies.ChatChunk:
         return self._chunk(index, replies.OpeningDelta(content=""))
@@ -99,11 +100,15 @@ class ChatFrames(Frames):
     def piece(self, index: int, text: str) -> replies.ChatChunk:
         return self._chunk(index, replies.TextDelta(content=text))
 
-    def rated(self, index: int, tokens: Sequence[TokenLogprob]) -> replies.ChatChunk:
+    def told(
+        self, index: int, document: ResponseDocument, kept: str
+    ) -> Sequence[replies.ChatChunk]:
         choice = replies.ChatChunkChoice(
-            index=index, delta=replies.TextDelta(content=""), logprobs=chat_logprobs(tokens)
+            index=index,
+            delta=replies.TextDelta(content=kept),
+            logprobs=chat_logprobs(document.logprobs or ()),
         )
-        return self._frame([choice], None)
+        return [self._frame([choice], None)]
 
     def called(self, index: int, calls: Sequence[ToolCall]) -> replies.ChatChunk:
         return self._chunk(index, replies.CallingDelta(tool_calls=call_deltas(calls)))

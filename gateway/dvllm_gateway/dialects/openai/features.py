@@ -17,6 +17,8 @@ _FIELDS: Mapping[Feature, str] = {
     Feature.TOOL_CHOICE: "tool_choice",
     Feature.TOOL_MESSAGES: "messages",
     Feature.EMBEDDINGS: "model",
+    Feature.TOKEN_PROMPTS: "prompt",
+    Feature.PROMPT_LOGPROBS: "echo",
 }
 
 

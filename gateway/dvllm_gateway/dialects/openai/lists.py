@@ -24,6 +24,20 @@ def _texts(value: Any) -> Any:
     return listed
 
 
+def _prompts(value: Any) -> Any:
+    """What begins with a number is one prompt's tokens."""
+    listed = _listed(value)
+    if listed and _is_number(listed[0]):
+        return [listed]
+    if len({form_of_prompt(each) for each in listed}) > 1:
+        raise PydanticCustomError("texts_or_tokens", "Input should be texts or tokens, not both")
+    return listed
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def one_or_more(given: Any) -> BeforeValidator:
     """`given` is what may be sent, for JSON Schema."""
     return BeforeValidator(_listed, json_schema_input_type=given)
@@ -32,3 +46,12 @@ def one_or_more(given: Any) -> BeforeValidator:
 def one_or_more_texts(given: Any) -> BeforeValidator:
     """As `one_or_more`, where OpenAI takes tokens too."""
     return BeforeValidator(_texts, json_schema_input_type=given)
+
+
+def one_or_more_prompts(given: Any) -> BeforeValidator:
+    """As `one_or_more`, where each is a text or a list of tokens."""
+    return BeforeValidator(_prompts, json_schema_input_type=given)
+
+
+def form_of_prompt(value: Any) -> str:
+    return "tokens" if isinstance(value, list) else "text"

@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
-from decentralized_vllm.protocol.generation import Candidate, TokenLogprob
+from decentralized_vllm.protocol.generation import (
+    Candidate,
+    PromptTokenLogprob,
+    TokenLogprob,
+)
 from dvllm_gateway.dialects.openai.replies import (
     CandidateReply,
     ChatLogprobs,
@@ -20,7 +24,9 @@ def chat_logprobs(tokens: Sequence[TokenLogprob] | None) -> ChatLogprobs | None:
     return ChatLogprobs(content=[_token(token) for token in tokens])
 
 
-def text_logprobs(tokens: Sequence[TokenLogprob] | None) -> TextLogprobs | None:
+def text_logprobs(
+    tokens: Sequence[TokenLogprob | PromptTokenLogprob] | None,
+) -> TextLogprobs | None:
     if tokens is None:
         return None
     offsets, at = [], 0
@@ -35,8 +41,10 @@ def text_logprobs(tokens: Sequence[TokenLogprob] | None) -> TextLogprobs | None:
     )
 
 
-def _likeliest(token: TokenLogprob) -> dict[str, float]:
+def _likeliest(token: TokenLogprob | PromptTokenLogprob) -> dict[str, float] | None:
     """With the token itself, which need not be among them."""
+    if token.logprob is None:
+        return None
     return {**{each.text: each.logprob for each in token.top}, token.text: token.logprob}
 
 

@@ -16,12 +16,13 @@ from dvllm_gateway.dialects.openai.requests import (
     SchemaFormat,
     TextFormat,
 )
-from dvllm_gateway.errors import InvalidRequest
+from dvllm_gateway.errors import InvalidRequest, PromptTooLong
 from dvllm_gateway.services.network import Model
 from dvllm_gateway.services.tasks import TaskRequest
 
 # OpenAI's own default of plain completions; a chat's is the most that the model sells.
 COMPLETION_TOKENS = 16
+TOKENS_SHOWN = 32
 
 
 def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> list[TaskRequest]:
@@ -47,23 +48,63 @@ def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> l
 
 def completion_requests(body: CompletionBody, model: Model) -> list[TaskRequest]:
     """For each prompt its choices, in OpenAI's order. Raises InvalidRequest."""
-    if body.logprobs is not None and body.echo:
-        raise InvalidRequest("echo: prompts are not rated, so not with logprobs", field="echo")
     if body.suffix:
         raise InvalidRequest("suffix: is not served by this network's engines", field="suffix")
-    if not all(body.prompt):
-        raise InvalidRequest("prompt: is empty", field="prompt")
-    wanted = body.max_tokens or _at_most(COMPLETION_TOKENS, model)
-    parameters = replace(_parameters(body, wanted), logprobs=body.logprobs)
+    if body.max_tokens == 0 and not body.echo:
+        raise InvalidRequest("max_tokens: 0 leaves nothing but an echo", field="max_tokens")
+    for prompt in body.prompt:
+        _check_prompt(prompt, model)
+    parameters = _parameters(body, _completion_tokens(body, model))
     return [
         TaskRequest(
             ModelId(body.model),
-            PromptDocument(prompt=prompt, parameters=_choice(parameters, i)),
-            prompt,
+            _completion(body, prompt, _choice(parameters, i)),
+            prompt if isinstance(prompt, str) else _shown(prompt),
         )
         for prompt in body.prompt
         for i in range(body.n or 1)
     ]
+
+
+def _check_prompt(prompt: str | list[int], model: Model) -> None:
+    """How many tokens a text has only a node can tell."""
+    if not prompt:
+        raise InvalidRequest("prompt: is empty", field="prompt")
+    longest = model.terms.max_input_tokens if model.terms else None
+    if isinstance(prompt, list) and longest is not None and len(prompt) > longest:
+        raise PromptTooLong(
+            f"prompt: of {len(prompt)} tokens, this model's context length is {longest}",
+            field="prompt",
+        )
+
+
+def _completion_tokens(body: CompletionBody, model: Model) -> int:
+    """At least one, also of an echo alone: an engine makes no less."""
+    if body.max_tokens is not None:
+        return max(1, body.max_tokens)
+    return _at_most(COMPLETION_TOKENS, model)
+
+
+def _completion(
+    body: CompletionBody, prompt: str | list[int], parameters: SamplingParameters
+) -> PromptDocument:
+    """The text of an echo is known, or told by the node that rates its tokens."""
+    if isinstance(prompt, str):
+        rated = replace(
+            parameters,
+            logprobs=body.logprobs,
+            prompt_logprobs=bool(body.echo) and body.logprobs is not None,
+        )
+        return PromptDocument(prompt=prompt, parameters=rated)
+    n_likeliest = body.logprobs or 0 if body.echo else body.logprobs
+    rated = replace(parameters, logprobs=n_likeliest, prompt_logprobs=bool(body.echo))
+    return PromptDocument(token_ids=tuple(prompt), parameters=rated)
+
+
+def _shown(token_ids: list[int]) -> str:
+    first = ", ".join(map(str, token_ids[:TOKENS_SHOWN]))
+    more = ", …" if len(token_ids) > TOKENS_SHOWN else ""
+    return f"{len(token_ids)} tokens: {first}{more}"
 
 
 def embedding_requests(body: EmbeddingBody) -> list[TaskRequest]:

@@ -27,9 +27,11 @@ class ChatLogprobs(Wire):
 
 
 class TextLogprobs(Wire):
+    """Of an echo too, whose first token nothing precedes: it has null for a rating."""
+
     tokens: list[str]
-    token_logprobs: list[float]
-    top_logprobs: list[dict[str, float]]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
     text_offset: list[int]
 
 

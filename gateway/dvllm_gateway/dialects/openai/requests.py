@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from decentralized_vllm.protocol.documents import MAX_SAFE_INTEGER, MAX_TOKENS_OF_TERMS
 from decentralized_vllm.protocol.embeddings import MAX_INPUTS
@@ -13,8 +13,17 @@ from decentralized_vllm.protocol.parameters import (
     MAX_STOP_CHARACTERS,
     MAX_STOP_SEQUENCES,
 )
-from decentralized_vllm.protocol.prompts import MAX_MESSAGES
-from dvllm_gateway.dialects.openai.lists import one_or_more, one_or_more_texts
+from decentralized_vllm.protocol.prompts import (
+    MAX_MESSAGES,
+    MAX_PROMPT_TOKEN_IDS,
+    MAX_TOKEN_ID,
+)
+from dvllm_gateway.dialects.openai.lists import (
+    form_of_prompt,
+    one_or_more,
+    one_or_more_prompts,
+    one_or_more_texts,
+)
 from dvllm_gateway.dialects.openai.messages import MessageBody
 from dvllm_gateway.dialects.openai.tools import ToolsBody
 from dvllm_gateway.dialects.openai.wire import Wire
@@ -27,11 +36,18 @@ ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 StopText = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]
 _Stops = Annotated[list[StopText], Field(max_length=MAX_STOP_SEQUENCES)]
 Stops = Annotated[_Stops, one_or_more(StopText | _Stops)]
-_Prompts = Annotated[list[str], Field(min_length=1, max_length=MAX_PROMPTS)]
-Prompts = Annotated[_Prompts, one_or_more_texts(str | _Prompts)]
+_TokenId = Annotated[int, Field(ge=0, le=MAX_TOKEN_ID), WHOLE]
+TokenIds = Annotated[list[_TokenId], Field(min_length=1, max_length=MAX_PROMPT_TOKEN_IDS)]
+_Prompt = Annotated[
+    Annotated[str, Tag("text")] | Annotated[TokenIds, Tag("tokens")], Discriminator(form_of_prompt)
+]
+_Several = Field(min_length=1, max_length=MAX_PROMPTS)
+_SentPrompts = str | Annotated[list[str], _Several] | TokenIds | Annotated[list[TokenIds], _Several]
+Prompts = Annotated[list[_Prompt], _Several, one_or_more_prompts(_SentPrompts)]
 _Inputs = Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
 Inputs = Annotated[_Inputs, one_or_more_texts(str | _Inputs)]
 Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS_OF_TERMS), WHOLE]
+NoneOrTokens = Annotated[int, Field(ge=0, le=MAX_TOKENS_OF_TERMS), WHOLE]
 
 
 class StreamOptions(Wire):
@@ -101,10 +117,17 @@ class ChatBody(GenerationBody, ToolsBody):
 
 
 class CompletionBody(GenerationBody):
+    """A prompt is a text, or its tokens. No `max_tokens` are of an echo alone."""
+
     prompt: Prompts
+    max_tokens: NoneOrTokens | None = None
     echo: bool | None = None
     logprobs: Likeliest | None = None
     suffix: str | None = None
+
+    def prompt_of(self, choice: int) -> str | list[int]:
+        """Choices are in the order of their prompts."""
+        return self.prompt[choice // (self.n or 1)]
 
 
 class EmbeddingBody(Wire):

@@ -1,7 +1,7 @@
 """Answers as server-sent events: chunks, the usage if it is wanted, and `[DONE]`.
 
 Log-probabilities come in one chunk, when the answer is whole and its receipt checked; so do calls
-of tools, which no node tells before.
+of tools, which no node tells before, and the text of an echo of tokens, with the answer behind it.
 """
 
 import time
@@ -13,7 +13,8 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
-from decentralized_vllm.protocol.generation import TokenLogprob, Usage
+from decentralized_vllm.protocol.generation import Usage
+from decentralized_vllm.protocol.responses import ResponseDocument
 from decentralized_vllm.protocol.tools import ToolCall
 from dvllm_gateway.dialects.openai.errors import OpenAiErrors
 from dvllm_gateway.dialects.openai.options import OpenAiOptions
@@ -35,13 +36,18 @@ class Frames(Protocol):
     """How one kind of completion spells its chunks; `index` is the choice's."""
 
     wants_usage: bool
-    wants_logprobs: bool
+    wants_document: bool
+    keeps_text: bool  # for the end, since something has to come before it
 
     def opening(self, index: int) -> BaseModel | None: ...
 
     def piece(self, index: int, text: str) -> BaseModel: ...
 
-    def rated(self, index: int, tokens: Sequence[TokenLogprob]) -> BaseModel: ...
+    def told(self, index: int, document: ResponseDocument, kept: str) -> Sequence[BaseModel]:
+        """What only the document tells, and the text that was kept for it.
+
+        Raises TaskFailed for what was not asked for.
+        """
 
     def called(self, index: int, calls: Sequence[ToolCall]) -> BaseModel: ...
 
@@ -77,6 +83,7 @@ async def frames_of(run: Run, frames: Frames, request_id: str) -> AsyncGenerator
 
 async def _pieces(run: Run, frames: Frames) -> AsyncGenerator[bytes, None]:
     usages: list[Usage] = []
+    kept: list[list[str]] = [[] for _ in run.records]
     moulds = [_Mould(frames.piece(i, _PLACE_OF_TEXT)) for i in range(len(run.records))]
     async with aclosing(run.items()) as items:
         while True:
@@ -86,13 +93,17 @@ async def _pieces(run: Run, frames: Frames) -> AsyncGenerator[bytes, None]:
                 break
             index, item = arrived
             if not isinstance(item, StreamEnd):
-                yield moulds[index].filled(item.text)
+                if frames.keeps_text:
+                    kept[index].append(item.text)
+                else:
+                    yield moulds[index].filled(item.text)
                 continue
             usages.append(item.usage)
-            if frames.wants_logprobs:
+            if frames.wants_document:
                 with waiting():
                     document = await run.document(item.task)
-                yield _frame(frames.rated(index, document.logprobs or ()))
+                for chunk in frames.told(index, document, "".join(kept[index])):
+                    yield _frame(chunk)
             with waiting():
                 calls = await run.calls(item)
             if calls:

@@ -9,7 +9,7 @@ from decentralized_vllm.protocol.generation import (
     SamplingParameters,
 )
 from decentralized_vllm.protocol.ids import Address, ModelId
-from decentralized_vllm.protocol.prompts import chat_prompt
+from decentralized_vllm.protocol.prompts import PromptDocument, chat_prompt
 from decentralized_vllm.protocol.tools import Tool, Tools
 from dvllm_gateway.dialects.openai.features import placed
 from dvllm_gateway.errors import InvalidRequest, NoCapacity
@@ -104,3 +104,23 @@ async def test_placed__no_node_does_both__is_refused():
     )
     with pytest.raises(InvalidRequest):
         await placed(nodes, requests(logprobs=0, **JSON))
+
+
+@pytest.mark.parametrize(
+    ("rates", "missing", "field"),
+    [
+        (False, Feature.TOKEN_PROMPTS, "prompt"),
+        (True, Feature.TOKEN_PROMPTS, "prompt"),
+        (True, Feature.PROMPT_LOGPROBS, "echo"),
+        (True, Feature.LOGPROBS, "logprobs"),
+    ],
+)
+async def test_placed__tokens_or_an_echo_nobody_serves__the_field_is_refused(rates, missing, field):
+    parameters = SamplingParameters(logprobs=1 if rates else None, prompt_logprobs=rates)
+    document = PromptDocument(token_ids=(5,), parameters=parameters)
+    asked = [TaskRequest(ModelId("m"), document, "1 tokens: 5")]
+    with pytest.raises(InvalidRequest, match=f"^{field}: no node") as refusal:
+        await placed(Nodes((node(FIRST, ALL - {missing}),)), asked)
+    assert refusal.value.field == field
+    able = Nodes((node(FIRST, ALL - {missing}), node(SECOND, ALL)))
+    assert [request.node for request in await placed(able, asked)] == [SECOND]

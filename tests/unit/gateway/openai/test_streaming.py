@@ -1,11 +1,18 @@
 from types import SimpleNamespace
 
 import orjson
+import pytest
 
-from decentralized_vllm.protocol.generation import Candidate, FinishReason, TokenLogprob
+from decentralized_vllm.protocol.generation import (
+    Candidate,
+    FinishReason,
+    PromptTokenLogprob,
+    TokenLogprob,
+)
 from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
 from dvllm_gateway.dialects.openai.chat import ChatFrames
 from dvllm_gateway.dialects.openai.completions import TextFrames
+from dvllm_gateway.dialects.openai.echoes import Echoes
 from dvllm_gateway.dialects.openai.requests import ChatBody, CompletionBody
 from dvllm_gateway.dialects.openai.run import Run
 from dvllm_gateway.dialects.openai.streaming import DONE, frames_of
@@ -28,6 +35,12 @@ async def make_run(*texts, document=None, tools=None, ends=FinishReason.STOP):
 async def chat_frames(run, **fields):
     body = ChatBody.model_validate({**CHAT, **fields})
     return [frame async for frame in frames_of(run, ChatFrames(body, run), "req-1")]
+
+
+async def text_frames(run, **fields):
+    body = CompletionBody.model_validate({"model": "m", "prompt": "hi", **fields})
+    told = TextFrames(body, Echoes(body), run)
+    return [frame async for frame in frames_of(run, told, "req-1")]
 
 
 def payloads(frames):
@@ -113,8 +126,7 @@ async def test_chat__logprobs_not_to_be_read__tells_the_error():
 
 async def test_text__logprobs__as_completions_tell_them():
     run = await make_run(["a", "é"], document=SimpleNamespace(logprobs=RATED))
-    body = CompletionBody.model_validate({"model": "m", "prompt": "hi", "logprobs": 1})
-    frames = [f async for f in frames_of(run, TextFrames(body, run), "req-1")]
+    frames = await text_frames(run, logprobs=1)
     assert payloads(frames)[-2]["choices"][0]["logprobs"] == {
         "tokens": ["a", "é"],
         "token_logprobs": [-0.5, -1.0],
@@ -159,6 +171,55 @@ async def test_chat__calls_nobody_offered__tell_the_error():
 
 async def test_text__echo__comes_first():
     run = await make_run(["a"])
-    body = CompletionBody.model_validate({"model": "m", "prompt": "hi", "echo": True})
-    frames = [f async for f in frames_of(run, TextFrames(body, run), "req-1")]
+    frames = await text_frames(run, echo=True)
     assert [c["choices"][0]["text"] for c in payloads(frames)] == ["hi", "a", ""]
+
+
+ECHOED = (PromptTokenLogprob("x", None), PromptTokenLogprob("yz", -0.5))
+DOCUMENT = SimpleNamespace(logprobs=RATED, prompt_logprobs=ECHOED)
+
+
+def told(frames):
+    """The texts of all chunks, and the one that rates."""
+    choices = [chunk["choices"][0] for chunk in payloads(frames)]
+    rated = [c["logprobs"]["tokens"] for c in choices if c["logprobs"]]
+    return [c["text"] for c in choices], rated
+
+
+async def test_text__echo_with_logprobs__rates_both_in_one_chunk():
+    run = await make_run(["a", "é"], document=DOCUMENT)
+    frames = await text_frames(run, echo=True, logprobs=1)
+    assert told(frames) == (["hi", "a", "é", "", ""], [["x", "yz", "a", "é"]])
+
+
+async def test_text__echo_of_tokens__comes_before_the_answer_once_it_is_known():
+    run = await make_run(["a", "é"], document=DOCUMENT)
+    frames = await text_frames(run, prompt=[[5, 6]], echo=True)
+    assert told(frames) == (["xyzaé", ""], [])
+    run = await make_run(["a", "é"], document=DOCUMENT)
+    frames = await text_frames(run, prompt=[[5, 6]], echo=True, logprobs=0)
+    assert told(frames) == (["xyzaé", ""], [["x", "yz", "a", "é"]])
+
+
+async def test_text__tokens_without_an_echo__are_streamed_as_ever():
+    run = await make_run(["a", "é"], document=DOCUMENT)
+    assert told(await text_frames(run, prompt=[[5, 6]])) == (["a", "é", ""], [])
+
+
+@pytest.mark.parametrize(("prompt", "echo"), [(["hi"], "hi"), ([[5, 6]], "xyz")])
+async def test_text__echo_alone__leaves_the_answer_out(prompt, echo):
+    run = await make_run(["a"], document=DOCUMENT)
+    frames = await text_frames(run, prompt=prompt, echo=True, logprobs=1, max_tokens=0)
+    texts, rated = told(frames)
+    assert ("".join(texts), rated) == (echo, [["x", "yz"]])
+    assert payloads(frames)[-1]["choices"][0]["finish_reason"] == "length"
+
+
+async def test_text__echo_of_tokens_that_nobody_tells__tells_the_error():
+    for told_of_prompt in (None, ECHOED[:1]):
+        document = SimpleNamespace(logprobs=RATED, prompt_logprobs=told_of_prompt)
+        frames = await text_frames(
+            await make_run(["a"], document=document), prompt=[[5, 6]], echo=True
+        )
+        assert payloads(frames)[-1]["error"]["code"] == "task_failed"
+        assert frames[-1] != DONE
