@@ -42,8 +42,14 @@ def _verdict(attempt: Attempt, answers: Sequence[object]) -> Verdict:
     if Verdict.TAKEN in verdicts:
         return Verdict.TAKEN
     reasons = [str(answer) for answer in answers]
-    log.info("transaction_refused", extra={"tx_hash": attempt.hash, "reasons": reasons})
+    # Only the key's owner can mend this one; nobody is told of it otherwise.
+    level = logging.WARNING if _is_unpaid(reasons) else logging.INFO
+    log.log(level, "transaction_refused", extra={"tx_hash": attempt.hash, "reasons": reasons})
     return Verdict.UNDERPRICED if Verdict.UNDERPRICED in verdicts else Verdict.UNKNOWN
+
+
+def _is_unpaid(reasons: Sequence[str]) -> bool:
+    return any("insufficient funds" in reason.lower() for reason in reasons)
 
 
 def verdict_on(answer: object) -> Verdict:

@@ -14,6 +14,7 @@ from dvllm_gateway.market.answers import AnswerDesk
 from dvllm_gateway.market.documents import Documents
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.market.follower import Follower
+from dvllm_gateway.market.placement import Placement, PromptPlacer
 from dvllm_gateway.market.prompt_offers import PromptOffers
 from dvllm_gateway.market.relay import NodeEars
 from dvllm_gateway.market.submitter import Submitter
@@ -36,7 +37,13 @@ class _Behind:
     """What goes on behind one submission."""
 
     task_id: TaskId
+    placement: Placement
     tasks: tuple[asyncio.Task[None], ...]
+
+    def end(self) -> None:
+        self.placement.end()
+        for task in self.tasks:
+            task.cancel()
 
 
 class ChainMarket:
@@ -50,6 +57,7 @@ class ChainMarket:
         *,
         terms: TermsBook,
         till: Till,
+        placer: PromptPlacer,
         submitter: Submitter,
         follower: Follower,
         offers: PromptOffers,
@@ -63,6 +71,7 @@ class ChainMarket:
         self._me = me
         self._terms = terms
         self._till = till
+        self._placer = placer
         self._submitter = submitter
         self._follower = follower
         self._offers = offers
@@ -82,12 +91,18 @@ class ChainMarket:
         return quote
 
     async def submit(self, order: Order, watch: JobWatch) -> None:
-        await self._submitter.send(order, watch)
+        placement = self._placer.begin(order.document)
+        try:
+            await self._submitter.send(order, watch, placement)
+        except BaseException:
+            placement.end()
+            raise
         self._behind[watch] = _Behind(
             order.task_id,
+            placement,
             (
                 self._group.create_task(self._submitter.confirm(order, watch)),
-                self._group.create_task(self._offers.follow(order, watch)),
+                self._group.create_task(self._offers.follow(order, watch, placement)),
             ),
         )
 
@@ -119,8 +134,7 @@ class ChainMarket:
     def forget(self, watch: JobWatch) -> None:
         behind = self._behind.pop(watch, None)
         if behind is not None:
-            for task in behind.tasks:
-                task.cancel()
+            behind.end()
             self._till.settled(behind.task_id)  # its end may be known before its receipt
         self._follower.forget(watch)
 

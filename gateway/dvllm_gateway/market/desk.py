@@ -34,6 +34,7 @@ from dvllm_gateway.market.documents import Documents
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.market.follower import Follower
 from dvllm_gateway.market.node_streams import NodeStreams
+from dvllm_gateway.market.placement import PromptPlacer
 from dvllm_gateway.market.prompt_offers import PromptOffers
 from dvllm_gateway.market.relay import NodeEars
 from dvllm_gateway.market.submitter import Submitter
@@ -192,9 +193,8 @@ class _Trading:
             me,
             terms=desk.terms,
             till=self._till,
-            submitter=Submitter(
-                network, sender, desk.store, self._till, desk.terms, self._follower
-            ),
+            placer=PromptPlacer(desk.store),
+            submitter=Submitter(network, sender, self._till, desk.terms, self._follower),
             follower=self._follower,
             offers=PromptOffers(desk.nodes, desk.door),
             answers=AnswerDesk(network, documents),

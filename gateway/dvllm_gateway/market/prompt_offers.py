@@ -10,6 +10,7 @@ from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.requester.node_door import NodeDoor
 from decentralized_vllm.requester.node_sources import NodeSources
 from decentralized_vllm.requester.offers import offer_blocks
+from dvllm_gateway.market.placement import Placement
 from dvllm_gateway.services.task_jobs import Job, JobWatch, Lease
 from dvllm_gateway.services.task_market import Order
 
@@ -25,7 +26,7 @@ class PromptOffers:
 
     A node that had found the last prompt by itself gets the next one only if it still works on
     the job a little later: to hand over what nobody needs costs both sides the time of a request,
-    just when all jobs of a block begin.
+    just when all jobs of a block begin. What is not in the store yet is handed over at once.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class PromptOffers:
         # Held by whoever uses one; the others vanish.
         self._places: WeakValueDictionary[Address, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def follow(self, order: Order, watch: JobWatch) -> None:
+    async def follow(self, order: Order, watch: JobWatch, placement: Placement) -> None:
         """Until cancelled."""
         made = encode_file(order.document)  # while the block is waited for
 
@@ -51,12 +52,12 @@ class PromptOffers:
             seen, lease = watch.value, _lease_in(watch)
             if lease is not None and lease != offered:
                 offered = lease
-                await self._offer(lease, watch, car)
+                await self._offer(lease, watch, car, is_in_case=placement.is_there)
             await watch.after(seen)
 
-    async def _offer(self, lease: Lease, watch: JobWatch, car: Car) -> None:
+    async def _offer(self, lease: Lease, watch: JobWatch, car: Car, *, is_in_case: bool) -> None:
         job_id, node, _ = lease
-        if node in self._finders and await self._ends_soon(lease, watch):
+        if is_in_case and node in self._finders and await self._ends_soon(lease, watch):
             return
         async with self._places.setdefault(node, asyncio.Semaphore(OFFERS_AT_ONCE)):
             if _lease_in(watch) == lease:  # or else it has been answered meanwhile

@@ -1,6 +1,5 @@
 """Puts a task's prompt on chain, once for ever, and ties its job to the one who watches it."""
 
-import asyncio
 import logging
 
 from decentralized_vllm.chain.network import Network
@@ -18,11 +17,12 @@ from decentralized_vllm.protocol.errors import (
 from decentralized_vllm.protocol.events import InferenceRequested
 from decentralized_vllm.protocol.ids import ZERO_ADDRESS, TxHash
 from decentralized_vllm.protocol.transactions import Call
-from decentralized_vllm.requester.submission import AddsBytes
 from dvllm_gateway.errors import GatewayError, PermanentGatewayError, TransactionRejected
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.market.failures import as_gateway_errors, gateway_error
 from dvllm_gateway.market.follower import Follower
+from dvllm_gateway.market.placement import Placement
+from dvllm_gateway.market.simulations import Simulations
 from dvllm_gateway.market.terms import TermsBook
 from dvllm_gateway.market.till import Till
 from dvllm_gateway.services.own_time import working
@@ -38,14 +38,13 @@ class Submitter:
         self,
         network: Network,
         sender: OutboxSender,
-        store: AddsBytes,
         till: Till,
         terms: TermsBook,
         follower: Follower,
     ) -> None:
         self._network = network
         self._sender = sender
-        self._store = store
+        self._simulations = Simulations(sender)
         self._till = till
         self._terms = terms
         self._follower = follower
@@ -54,13 +53,15 @@ class Submitter:
         with as_gateway_errors():
             return await self._sender.knows(_key(task_id))
 
-    async def send(self, order: Order, watch: JobWatch) -> None:
+    async def send(self, order: Order, watch: JobWatch, placement: Placement) -> None:
         """Durable when it returns. Raises GatewayError, and nothing was sent then."""
         call, simulation = self._call(order), None
         with working():
             was_sent = not order.is_new and await self.is_sent(order.task_id)
             if not was_sent:
-                simulation = await self._prepared(order, call)
+                with as_gateway_errors():
+                    await placement.expected()
+                simulation = await self._simulations.of(order, call)
         if was_sent:
             self._till.promised_before(order.task_id, order.escrow_wei)
         else:
@@ -72,21 +73,6 @@ class Submitter:
             self._till.settled(order.task_id)
             raise
         self._follower.follow(tx_hash, watch)
-
-    async def _prepared(self, order: Order, call: Call) -> Simulation | None:
-        """Puts the prompt where nodes find it, and sees meanwhile how its request would go."""
-        with as_gateway_errors():
-            _, simulation = await asyncio.gather(
-                self._store.add_bytes(order.document), self._simulated(call)
-            )
-        return simulation
-
-    async def _simulated(self, call: Call) -> Simulation | None:
-        """None if it fails now: with credit that is still to be filled up it may not."""
-        try:
-            return await self._sender.simulate(call)
-        except DvllmError:
-            return None
 
     async def confirm(self, order: Order, watch: JobWatch) -> None:
         """Until cancelled: sees that the job, or why there is none, gets to `watch`.
@@ -108,6 +94,7 @@ class Submitter:
                 if watch.value is None:
                     await self._catch_up(receipt.tx_hash, watch)
             except TransactionFailed as error:
+                self._simulations.forget(order)
                 self._till.settled(order.task_id)
                 watch.set(Rejected(_rejection(error)))
             except DvllmError as error:
@@ -138,6 +125,7 @@ class Submitter:
 
     def _learn(self, order: Order, reason: BaseException | None) -> None:
         """What the chain refuses a submission for tells that something known is old."""
+        self._simulations.forget(order)
         match reason:
             case CeilingTooLow():
                 self._terms.forget(order.model_id)

@@ -1,13 +1,32 @@
 """What nodes answer to a broadcast and in error objects, in their many spellings."""
 
 import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from decentralized_vllm.chain.broadcast import Verdict, verdict_on
+from decentralized_vllm.chain.broadcast import Verdict, broadcast, verdict_on
+from decentralized_vllm.chain.fees import Fees
 from decentralized_vllm.chain.heads import HeadHints
+from decentralized_vllm.chain.outgoing import Attempt
 from decentralized_vllm.chain.rpc_errors import RpcError, rpc_error
 from decentralized_vllm.protocol.errors import ChainUnavailable
+from decentralized_vllm.protocol.ids import TxHash, Wei
+
+ATTEMPT = Attempt(TxHash("0x12"), b"raw", 0, Fees(Wei(2), Wei(1)))
+
+
+@dataclass
+class Refusing:
+    """An only endpoint that takes nothing."""
+
+    error: RpcError
+
+    async def broadcast(self, raw: Sequence[str]) -> list[list[RpcError]]:
+        return [[self.error]] * len(raw)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +49,19 @@ from decentralized_vllm.protocol.errors import ChainUnavailable
 )
 def test_verdict_on__answer__verdict(answer: object, verdict: Verdict) -> None:
     assert verdict_on(answer) is verdict
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_told"),
+    [("Insufficient funds for gas * price + value", True), ("nonce too low", False)],
+)
+async def test_broadcast__refused_for_want_of_money__whoever_reads_the_log_is_warned(
+    reason: str, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    rpc: Any = Refusing(RpcError(-32003, reason))
+    assert await broadcast(rpc, [ATTEMPT]) == {ATTEMPT.hash: Verdict.UNKNOWN}
+    warned = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert bool(warned) is is_told
 
 
 @pytest.mark.parametrize(

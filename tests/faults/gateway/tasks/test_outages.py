@@ -8,6 +8,7 @@ from decentralized_vllm.content.server.listeners import ContentServer
 from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.units import tokens
 from dvllm_gateway.errors import NetworkUnavailable, NoCapacity, TaskTimeout
+from dvllm_gateway.market.simulations import FRESH_S
 from dvllm_gateway.services.task_service import TaskLimits
 from dvllm_gateway.services.tasks import TaskRequest, TaskState
 from tests.faults.proxy import Fault, FaultProxy
@@ -187,6 +188,7 @@ async def test_gateway_without_gas__no_capacity_until_it_gets_some(
         first = await gateway.service.submit(ALICE, request())
         await gateway.service.wait_over(ALICE, first.id, WAIT_S)
         await net.anvil.acall("anvil_setBalance", gateway.desk.address, "0x1")
+        await asyncio.sleep(FRESH_S)  # for as long it goes by what it has seen
         kept = await gateway.service.submit(ALICE, request())
         await wait_until(
             lambda: "gateway_short_of_money" in caplog.text, what="a word to the operator"

@@ -10,6 +10,7 @@ from decentralized_vllm.protocol.jobs import JobStatus
 from decentralized_vllm.requester.node_door import NodeDoor
 from decentralized_vllm.requester.node_sources import NodeSources
 from dvllm_gateway.ids import TaskId
+from dvllm_gateway.market.placement import Placement
 from dvllm_gateway.market.prompt_offers import SPREAD_S, PromptOffers
 from dvllm_gateway.services.task_jobs import Job, JobWatch
 from dvllm_gateway.services.task_market import Order
@@ -50,10 +51,18 @@ def leased(job_id: int, node: Address = NODE) -> Job:
     return Job(request, JobStatus.LEASED, node, n_leases=1)
 
 
+class Placed:
+    def __init__(self, *, is_there: bool) -> None:
+        self.is_there = is_there
+
+
 @asynccontextmanager
-async def followed(offers: PromptOffers, job: Job) -> AsyncIterator[JobWatch]:
+async def followed(
+    offers: PromptOffers, job: Job, *, is_placed: bool = True
+) -> AsyncIterator[JobWatch]:
     watch = JobWatch(job)
-    following = asyncio.create_task(offers.follow(ORDER, watch))
+    placement: Placement = Placed(is_there=is_placed)  # type: ignore[assignment]
+    following = asyncio.create_task(offers.follow(ORDER, watch, placement))
     try:
         async with asyncio.timeout(10):
             yield watch
@@ -112,3 +121,11 @@ async def test_prompt_offers__needed_again__next_at_once() -> None:
         for _ in range(5):  # steps, which take no time
             await asyncio.sleep(0)
         assert door.offers.get_nowait() == 3
+
+
+async def test_prompt_offers__prompt_that_is_in_no_store_yet__at_once_to_whoever_it_is() -> None:
+    door = Door()
+    offers = offers_through(door, in_case_after_s=NEVER_S)
+    for job_id, is_placed in ((1, True), (2, False)):
+        async with followed(offers, leased(job_id), is_placed=is_placed):
+            assert await door.offers.get() == job_id
