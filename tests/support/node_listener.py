@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from eth_account import Account
@@ -15,7 +16,7 @@ from decentralized_vllm.content.car import encode_block, encode_header
 from decentralized_vllm.content.cid import parse_cid
 from decentralized_vllm.content.memory import MemoryStore
 from decentralized_vllm.content.server.gateway import gateway_routes
-from decentralized_vllm.protocol.errors import ChainUnavailable
+from decentralized_vllm.protocol.errors import ChainUnavailable, InsufficientFunds
 from decentralized_vllm.protocol.ids import Address, Cid, JobId
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
 from dvllm_worker.content.arrivals import Arrivals
@@ -26,10 +27,12 @@ from dvllm_worker.http.hub import JobHub
 from dvllm_worker.http.jobs import JobsSoonKnown
 from dvllm_worker.http.listener import Listener, worker_app
 from dvllm_worker.http.nonces import NonceBook
+from dvllm_worker.http.orders import OrderDoor
 from dvllm_worker.http.owners import Owners
 from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.resume import ResumeDoor
 from dvllm_worker.http.status import NodeStatus, StatusPage
+from dvllm_worker.orders import Order
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.resources.meter import Meter
@@ -90,6 +93,12 @@ async def node_door(tmp_path: Path) -> AsyncIterator[Door]:
             raise ChainUnavailable("out for lunch")
         return True
 
+    async def do(order: Order) -> dict[str, Any]:
+        asked.append(repr(order))
+        if order.path == "/unstake":
+            raise InsufficientFunds("too little", hint="stake more")
+        return {"node": "me"}
+
     app = worker_app(
         gateway_routes(own),
         BlockDoor(jobs, own, arrivals),
@@ -97,6 +106,7 @@ async def node_door(tmp_path: Path) -> AsyncIterator[Door]:
         StatusPage(lambda: status),
         ResourceDoor(allotment, meter, owners),
         ResumeDoor(resume, owners),
+        OrderDoor(do, owners),
     )
     async with (
         Listener(app, host="127.0.0.1", port=0, head_timeout_s=0.5) as listener,

@@ -49,6 +49,7 @@ from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.signing import KeySigner
 from dvllm_worker.sources import Sources, open_model_cache, open_sources, probes_of
 from dvllm_worker.suspension import Suspension
+from dvllm_worker.treasury import Treasury
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ class _Assembly:
             self._arrivals,
             self._outages,
             suspension,
+            Treasury(desk),
         )
 
     async def run(self, models: Sequence[ServedModel], duty: Duty, stops: StopSignals) -> None:

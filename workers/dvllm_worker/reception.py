@@ -14,6 +14,7 @@ from dvllm_worker.http.hub import JobHub
 from dvllm_worker.http.jobs import JobsSoonKnown
 from dvllm_worker.http.listener import Listener, worker_app
 from dvllm_worker.http.nonces import NonceBook
+from dvllm_worker.http.orders import OrderDoor
 from dvllm_worker.http.owners import Owners
 from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.resume import ResumeDoor
@@ -28,6 +29,7 @@ from dvllm_worker.resources.opening import NodeResources
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.sources import Sources
 from dvllm_worker.suspension import Suspension
+from dvllm_worker.treasury import Treasury
 
 # One gateway may be the requester of every lease: it listens, hands over the prompt, and reads.
 CONNECTIONS_PER_SLOT = 4
@@ -45,6 +47,7 @@ class Reception:
         arrivals: Arrivals,
         outages: Outages,
         suspension: Suspension,
+        treasury: Treasury,
     ) -> None:
         self._settings = settings
         self._identity = identity
@@ -55,6 +58,7 @@ class Reception:
         self._arrivals = arrivals
         self._outages = outages
         self._suspension = suspension
+        self._treasury = treasury
         self._started_s = time.monotonic()
 
     def open(self, journal: Journal, crew: Crew) -> Listener:
@@ -63,6 +67,7 @@ class Reception:
         callers = Callers(names, NonceBook())
         jobs = JobsSoonKnown(journal, self._hub)
         me, managers = self._identity.address, map(Address, self._settings.node.managers)
+        node_itself = Owners(callers, (me,))
         app = worker_app(
             gateway_routes(self._sources.offered),
             BlockDoor(jobs, self._sources.own, self._arrivals),
@@ -71,7 +76,8 @@ class Reception:
             ResourceDoor(
                 self._resources.allotment, self._resources.meter, Owners(callers, (me, *managers))
             ),
-            ResumeDoor(self._suspension.end, Owners(callers, (me,))),
+            ResumeDoor(self._suspension.end, node_itself),
+            OrderDoor(lambda order: order.done_by(self._treasury), node_itself),
         )
         return Listener(
             app,
@@ -84,7 +90,7 @@ class Reception:
     def _status(self, journal: Journal, crew: Crew) -> NodeStatus:
         rows = journal.open_rows()
         slots = self._suspension.left_of(self._resources.allotment.slots_on_offer)
-        reasons = [self._suspension.why_paused, self._outages.why_paused]
+        parts = (self._suspension, self._outages, self._resources.allotment)
         return NodeStatus(
             version=package_version("decentralized-vllm-worker"),
             node=self._identity.address,
@@ -94,7 +100,7 @@ class Reception:
             free_slots=max(0, slots - crew.n_running),
             queue=sum(row.stage is Stage.SEEN for row in rows),
             is_draining=crew.is_draining,
-            paused_because="; ".join(filter(None, reasons)) or None,
+            paused_because="; ".join(filter(None, [part.why_paused for part in parts])) or None,
             uptime_s=int(time.monotonic() - self._started_s),
             models=[model_status(bench) for bench in self._engines.benches],
         )

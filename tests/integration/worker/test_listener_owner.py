@@ -108,3 +108,39 @@ async def test_resume__of_a_stranger_unsigned_or_replayed__refused(door: Door) -
     assert (await post_signed(door, "/resume", b"", nonce="i" * 16))[0] == 200
     assert (await post_signed(door, "/resume", b"", nonce="i" * 16))[0] == 401
     assert door.asked == ["resume"]
+
+
+# ---------------------------------------------------------------- orders
+
+
+async def test_orders__by_the_operator__done_and_told(door: Door) -> None:
+    told = await post_signed(door, "/stake", b'{"amount_wei":"5"}', nonce="j" * 16)
+    assert told == (200, {"node": "me"})
+    told = await post_signed(door, "/withdraw", b'{"of_stake":true}', nonce="k" * 16)
+    assert told == (200, {"node": "me"})
+    assert door.asked == [
+        "StakeOrder(amount_wei=5)",
+        "WithdrawOrder(amount_wei=None, of_stake=True)",
+    ]
+    told = await post_signed(door, "/unstake", b'{"amount_wei":1}', nonce="l" * 16)
+    refused = {"error": "too little", "kind": "InsufficientFunds", "hint": "stake more"}
+    assert told == (422, refused)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"amount_wei":-1}', b'{"amount_wei":1,"to":"0x"}'])
+async def test_orders__that_are_none__refused(door: Door, body: bytes) -> None:
+    status, told = await post_signed(door, "/stake", body, nonce="m" * 16)
+    assert status == 400 and told["error"]
+    assert door.asked == []
+
+
+@pytest.mark.parametrize("path", ["/stake", "/unstake", "/withdraw"])
+async def test_orders__of_a_stranger_unsigned_or_replayed__refused(door: Door, path: str) -> None:
+    body = b'{"amount_wei":1}'
+    assert (await post_signed(door, path, body, STRANGER, nonce="n" * 16))[0] == 403
+    async with door.session.post(f"{door.url}{path}", data=body) as answer:
+        assert answer.status == 401
+    assert door.asked == []
+    await post_signed(door, path, body, nonce="o" * 16)
+    assert (await post_signed(door, path, body, nonce="o" * 16))[0] == 401
+    assert len(door.asked) == 1

@@ -6,9 +6,9 @@ import click
 
 from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.ids import Wei
-from decentralized_vllm.protocol.units import format_tokens
+from dvllm_worker.commands._orders import done
 from dvllm_worker.commands._shared import TokenAmount, node_command
-from dvllm_worker.onchain import open_desk
+from dvllm_worker.orders import UnstakeOrder
 from dvllm_worker.settings import WorkerSettings
 
 
@@ -26,7 +26,8 @@ def _say(result: Result) -> str:
     say=_say,
     help_text="""Start the cool-down of AMOUNT tokens of free stake.
 
-    A second request adds to the first and starts the clock again.
+    A second request adds to the first and starts the clock again. A worker that runs is asked to
+    do it.
 
     \b
     Example:
@@ -34,13 +35,4 @@ def _say(result: Result) -> str:
     """,
 )
 async def command(settings: WorkerSettings, amount: Wei) -> Result:
-    async with open_desk(settings) as desk:
-        receipt = await desk.do(desk.network.node_calls.request_unstake(amount))
-        node = await desk.node()
-        return {
-            "node": desk.address,
-            "stake_wei": node.stake_wei,
-            "cooling": format_tokens(node.cooling_wei),
-            "cooling_until_s": node.cooling_until_s,
-            "tx_hash": receipt.tx_hash,
-        }
+    return await done(UnstakeOrder(amount_wei=amount), settings)

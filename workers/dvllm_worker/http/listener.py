@@ -16,6 +16,7 @@ from decentralized_vllm.content.server.leavers import let_leave
 from decentralized_vllm.content.server.places import Place
 from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.events import EventStream
+from dvllm_worker.http.orders import OrderDoor
 from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.resume import ResumeDoor
 from dvllm_worker.http.status import StatusPage
@@ -31,6 +32,7 @@ def worker_app(
     status: StatusPage,
     resources: ResourceDoor,
     resume: ResumeDoor,
+    orders: OrderDoor,
 ) -> web.Application:
     """`reads` are the routes of `/ipfs/` over the node's own store."""
     app = web.Application(middlewares=[let_leave])
@@ -43,6 +45,7 @@ def worker_app(
     app.router.add_get("/resources", resources.get)
     app.router.add_post("/resources", resources.post)
     app.router.add_post("/resume", resume.post)
+    app.add_routes(orders.routes())
     return app
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dvllm_worker.http.errors import refusal
+from dvllm_worker.http.errors import first_problem, refusal
 from dvllm_worker.http.owners import Owners
 from dvllm_worker.resources.allotment import Allotment
 from dvllm_worker.resources.meter import Meter
@@ -57,7 +57,7 @@ class ResourceDoor:
             wish = Wish.model_validate_json(body).model_dump(exclude_none=True)
             await self._allotment.change(wish)
         except ValidationError as error:
-            return refusal(400, _first_problem(error))
+            return refusal(400, first_problem(error))
         except AboveLimits as error:
             return refusal(422, error.message)
         return await self.get(request)
@@ -74,8 +74,3 @@ class ResourceDoor:
 
 def _both(meter: Meter) -> tuple[Shares, Shares]:
     return meter.node(), meter.machine()
-
-
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"

@@ -75,6 +75,11 @@ class Allotment:
         """For jobs to come. What runs already keeps its slots in a pause."""
         return 0 if self._is_paused else self.slots
 
+    @property
+    def why_paused(self) -> str | None:
+        """One line for the operator; None while there are slots to offer."""
+        return None if self.slots else "a share of 0 percent is allotted -> POST /resources"
+
     def pause(self) -> None:
         """The chain hears of it a little later, as of `unpause`, from `follow`."""
         self._is_paused = True
