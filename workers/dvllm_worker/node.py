@@ -69,8 +69,7 @@ class Node:
         while True:
             try:
                 await self.allotment.offer()
-                for model in self.models:
-                    await self.duty.join(model.version)
+                await self._join()
                 is_suspended = await self.suspension.look()
                 break
             except DvllmError as error:
@@ -78,6 +77,12 @@ class Node:
                 await asyncio.sleep(RETRY_S)
         if not is_suspended:
             log.info("the node is on duty with %d slots", self.allotment.slots)
+
+    async def _join(self) -> None:
+        """More entries of its lists, for stake that was added; none are to be had without slots."""
+        if self.allotment.slots_on_offer:
+            for model in self.models:
+                await self.duty.join(model.version)
 
     async def _drain(self) -> None:
         log.info("stopping: %d jobs are finished or handed back first", self.crew.n_running)

@@ -61,3 +61,24 @@ async def test_resources__manager_halves_the_processor__slots_and_cores_follow(
         worker.kill()
         worker.start()
         await worker.logged("with 4 slots")
+
+
+async def test_resources__nothing_allotted__stays_paused_over_a_restart(net: WorkerNetwork) -> None:
+    with net.worker(node={"slots": 8}) as worker:
+        await net.enlist(worker, slots=8)
+        worker.start()
+        await worker.on_duty()
+        assert await post(worker, b'{"cpu":0}', worker.account) == 200
+        await chain_slots(net, worker, 0)
+
+        worker.kill()
+        worker.start()
+        await worker.logged("with 0 slots")
+        assert "not on duty yet" not in worker.log_text()
+        await chain_slots(net, worker, 0)
+        status = await asyncio.to_thread(worker.run, "status")
+        assert "paused     a share of 0 percent is allotted -> POST /resources" in status.stdout
+        assert await post(worker, b'{"cpu":100}', worker.account) == 200
+        await chain_slots(net, worker, 8)
+        job_id = await net.submit(node=worker.address)
+        await net.reaches(job_id, JobStatus.DELIVERED)
