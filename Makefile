@@ -171,7 +171,7 @@ node_modules/.stamp: package.json package-lock.json
 
 .venv-lm-eval/.stamp: requirements-lm-eval.txt
 	@$(PYTHON) scripts/_check_python.py
-	@echo "installing lm-eval into .venv-lm-eval (about 600 MB) ..." >&2
+	@echo "installing lm-eval into .venv-lm-eval (about 900 MB) ..." >&2
 	@test -x .venv-lm-eval/bin/python || $(PYTHON) -m venv .venv-lm-eval
 	@.venv-lm-eval/bin/pip install $(PIP_FLAGS) --no-deps -r requirements-lm-eval.txt
 	@touch $@

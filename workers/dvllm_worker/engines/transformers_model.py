@@ -207,20 +207,24 @@ class TransformersModel:
             return None
         return Rater(partial(self._decode, special=True), parameters.logprobs)
 
+    def _prompt_rater(self, parameters: SamplingParameters) -> PromptRater | None:
+        if not parameters.prompt_logprobs:
+            return None
+        return PromptRater(partial(self._decode, special=True), parameters.logprobs or 0)
+
     def _picks(
         self, prompt_ids: list[int], parameters: SamplingParameters, cancelled: threading.Event
     ) -> Iterator[_Pick | _ReadPart]:
         """The prompt, part by part, and then tokens for ever; ends on cancel."""
         sampler, rater = Sampler(parameters, self._model.device), self._rater(parameters)
-        of_prompt = self._rater(parameters) if parameters.prompt_logprobs else None
-        prompt_rater = PromptRater(of_prompt) if of_prompt else None
+        of_prompt = self._prompt_rater(parameters)
         cache: Any = None
         logits = torch.empty(0)
         for part in _parts(prompt_ids, N_RATED_PREFILL_TOKENS if of_prompt else N_PREFILL_TOKENS):
             if cancelled.is_set():
                 return
             logits, cache = self._forward(part, cache, len(part) if of_prompt else 1)
-            yield _ReadPart(tuple(prompt_rater.rate(part, logits)) if prompt_rater else ())
+            yield _ReadPart(tuple(of_prompt.rate(part, logits)) if of_prompt else ())
         while not cancelled.is_set():
             token_id = sampler.pick(logits[-1])
             yield _Pick(token_id, (rater.rate(logits[-1], token_id),) if rater else ())

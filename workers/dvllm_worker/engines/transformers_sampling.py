@@ -11,7 +11,7 @@ from decentralized_vllm.protocol.generation import (
     TokenLogprob,
 )
 from decentralized_vllm.protocol.logprobs import candidate
-from dvllm_worker.engines.token_text import REPLACEMENT
+from dvllm_worker.engines.token_text import REPLACEMENT, TokenText
 
 GREEDY_BELOW_TEMPERATURE = 1e-5  # vLLM's bound, so that both engines agree
 
@@ -88,11 +88,9 @@ class Rater:
         self._before = [token_id]
         return TokenLogprob(chosen.text, chosen.logprob, top)
 
-    def first(self, token_id: int) -> PromptTokenLogprob:
-        """What stands first of all is as it is: no scores are of it."""
-        text = candidate(self._text(token_id), 0).text
+    def skip(self, token_id: int) -> None:
+        """Of a token that no scores are of."""
         self._before = [token_id]
-        return PromptTokenLogprob(text, None)
 
     def _text(self, token_id: int) -> str:
         """Behind the token before it, since some tokenizers drop the space of a first token."""
@@ -104,10 +102,14 @@ class Rater:
 
 
 class PromptRater:
-    """Tells how likely each token of a prompt was, as the model reads it part by part."""
+    """Tells how likely each token of a prompt was, as the model reads it part by part.
 
-    def __init__(self, rater: Rater) -> None:
-        self._rater = rater
+    All their texts together are the prompt's: a character of several tokens is the last one's.
+    """
+
+    def __init__(self, decode: Callable[[Sequence[int]], str], n_top: int) -> None:
+        self._rater = Rater(decode, n_top)
+        self._text = TokenText(decode)
         self._expected: torch.Tensor | None = None  # scores of the token after those read
 
     def rate(self, token_ids: Sequence[int], logits: torch.Tensor) -> list[PromptTokenLogprob]:
@@ -118,10 +120,12 @@ class PromptRater:
         return [self._rated(token_id, row) for token_id, row in zip(token_ids, rows, strict=True)]
 
     def _rated(self, token_id: int, logits: torch.Tensor | None) -> PromptTokenLogprob:
+        text = candidate(self._text.feed(token_id), 0).text
         if logits is None:
-            return self._rater.first(token_id)
+            self._rater.skip(token_id)
+            return PromptTokenLogprob(text, None)
         told = self._rater.rate(logits, token_id)
-        return PromptTokenLogprob(told.text, told.logprob, told.top)
+        return PromptTokenLogprob(text, told.logprob, told.top)
 
 
 def _check_finite(logits: torch.Tensor) -> None:

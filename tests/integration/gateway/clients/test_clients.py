@@ -102,6 +102,24 @@ async def test_openai_for_python__tools__called_answered_streamed_and_forced(ser
 
 
 @pytest.mark.long
+async def test_openai_for_python__tokens_and_echo__whole_and_streamed(served: Served):
+    told = await told_by_python("openai_tokens.py", *served.arguments, "[504, 7]", "[1, 2, 3]")
+    assert [each["text"] for each in told["plain"]] == ["504 7 504 7", "1 2 3 1"]
+    assert (told["together"], told["prompt_tokens"]) == (["504 7 504 7", "1 2 3 1"], 5)
+    assert [each["text"] for each in told["rated"]] == ["504 7504 7 504 7", "1 2 31 2 3 1"]
+    assert told["rated"][0]["logprobs"] == {
+        "tokens": ["504", " 7", "504", " 7", " 504", " 7"],
+        "token_logprobs": [None, 0, 0, 0, 0, 0],
+        "top_logprobs": [None, {" 7": 0}, {"504": 0}, {" 7": 0}, {" 504": 0}, {" 7": 0}],
+        "text_offset": [0, 3, 5, 8, 10, 14],
+    }
+    assert told["streamed"] == told["rated"]
+    assert [each["text"] for each in told["echo_alone"]] == ["504 7", "1 2 3"]
+    assert told["too_long"] == ["BadRequestError", "context_length_exceeded"]
+    assert told["unknown"] is None  # to an engine without a vocabulary
+
+
+@pytest.mark.long
 async def test_langchain__tools__bound_called_answered_and_streamed(served: Served):
     told = await told_by_python("langchain_tools.py", *served.arguments)
     called = [["count", {"words": ["Hello", "there"]}]]

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,19 @@ from tests.support.clients.programs import told_by_python
 from tests.support.engines import Answer, ask, running, smollm2_model_path, vllm_python
 from tests.support.gateway_process import GatewayProcess, gateway_process
 from tests.support.known_nodes import node_is_known
-from tests.support.local_network import OWNER, sending
+from tests.support.real_model_network import (
+    ENGINE,
+    LONG_LEASE,
+    START_PATIENCE_S,
+    replace_model,
+)
 from tests.support.sentence_model import NORMALIZE, flags, make_sentence_model
 from tests.support.task_network import fund_gateway
-from tests.support.worker_network import MODEL_ID, TERMS, WorkerNetwork, worker_network
+from tests.support.worker_network import MODEL_ID, WorkerNetwork, worker_network
 from tests.support.worker_process import WorkerProcess
 
-LONG_LEASE = replace(TERMS, lease_s=240, open_s=60)
-START_PATIENCE_S = 300.0  # the model is fetched by its CID, then vLLM loads it
 N_GRANTED = 100
 INPUTS = ("The cat sleeps on the sofa.", "A kitten naps on the couch.", "Taxes rise.", "名前")
-ENGINE = {"kind": "vllm", "dtype": "float32", "threads": 1, "max_model_len": 512}
 
 
 async def make_it_smollm2(net: WorkerNetwork) -> None:
@@ -41,11 +42,7 @@ async def make_it_smollm2(net: WorkerNetwork) -> None:
     path = net.folder / "smollm2"
     shutil.copytree(smollm2_model_path(), path)
     make_sentence_model(path, flags(lasttoken=True), NORMALIZE)
-    cid = await net.store.add_path(path)
-    async with sending(net.network, OWNER, net.folder) as owner:
-        call = net.network.model_registry.update_model(MODEL_ID, cid, LONG_LEASE)
-        await owner.send(call, key="update")
-        await owner.wait("update")
+    await replace_model(net, path)
 
 
 async def by_transformers() -> Answer:
