@@ -131,9 +131,9 @@ class Serving:
         async with asyncio.TaskGroup() as group:
             stopping = [group.create_task(listener.stop()) for listener in listeners]
             await asyncio.wait(stopping, timeout=drain_s)
-            # Those with a key are sent again, so they break off: the key must keep no reply.
-            await self._options.background.drain(max(0.0, over_s - loop.time()))
+            await self._options.background.wait(max(0.0, over_s - loop.time()))
             self._leave()
+            await self._options.background.drain(LAST_WORDS_S)
 
     def _listener(self, app: web.Application, port: int, setting: str) -> Listener:
         allow_origins(app, self._settings.http.cors_origins)

@@ -20,10 +20,14 @@ class Background:
         task.add_done_callback(self._forget)
         return await asyncio.shield(task)
 
-    async def drain(self, timeout_s: float) -> None:
-        """Lets what runs end; what does not in time is cancelled."""
+    async def wait(self, timeout_s: float) -> None:
+        """Lets what runs end."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
+
+    async def drain(self, timeout_s: float) -> None:
+        """As `wait`; what does not end in time is cancelled."""
+        await self.wait(timeout_s)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

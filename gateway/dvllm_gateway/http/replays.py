@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
@@ -13,6 +14,7 @@ from dvllm_gateway.http.operation import AnyCall, Operation, Reply
 from dvllm_gateway.http.replies import REPLAYED, response, stored_reply
 from dvllm_gateway.services.counted_before import CountedBefore
 from dvllm_gateway.services.keyed_tasks import KeyedTasks
+from dvllm_gateway.services.placed_before import PlacedBefore
 from dvllm_gateway.services.ports import Attempt, Idempotency, StoredReply
 from dvllm_gateway.services.stores import KeyOf
 
@@ -43,8 +45,12 @@ class Replays:
         if isinstance(begun, StoredReply):
             return response(begun, further={REPLAYED: "true"})
         tasks = KeyedTasks(call.core.tasks, begun)
-        limits = call.core.limits if begun.is_new else CountedBefore(call.core.limits)
-        call = replace(call, core=replace(call.core, tasks=tasks, limits=limits))
+        core = replace(call.core, tasks=tasks)
+        if not begun.is_new:
+            limits = CountedBefore(core.limits)
+            network = PlacedBefore(core.network, partial(tasks.has_first, account))
+            core = replace(core, limits=limits, network=network)
+        call = replace(call, core=core)
         if not begun.is_mine:
             return _rendered(await operation.handler(call))
         keyed = _Keyed(self._kept, self._door, call, KeyOf(account, key), begun)

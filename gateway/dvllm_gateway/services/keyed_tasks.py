@@ -33,6 +33,10 @@ class KeyedTasks(Tasks):
     def has_begun(self) -> bool:
         return bool(self._begun)
 
+    async def has_first(self, account: AccountId) -> bool:
+        """Whether an attempt before this one has made it."""
+        return await self._known(account, self._attempt.first_task) is not None
+
     async def give_up(self) -> None:
         """As far as it can be: an answer under way is paid like any other."""
         for account, task_id in self._begun:

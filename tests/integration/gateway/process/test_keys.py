@@ -60,6 +60,12 @@ class Caller:
                         return seen
                     seen.append(response.status)
 
+    async def status(self, key: str) -> int:
+        """Of a call that not every node can answer."""
+        async with self.chat(key, logprobs=True) as response:
+            await asyncio.sleep(float(response.headers.get("Retry-After", 0)))
+            return response.status
+
     async def charged_wei(self, key: str) -> int:
         """What the credit is less by, once the newest task is over."""
         before_wei = await self.credit_wei()
@@ -181,3 +187,28 @@ async def test_key__of_a_call_that_waited_in_vain__gets_the_answer_of_its_one_jo
         assert await caller.answer("k1") == await caller.answer("k1")
         assert charged_wei == await caller.charged_wei("k2") > 0
         assert await net.network.coordinator.job_count() == len(await caller.tasks()) == 2
+
+
+async def test_key__of_an_answer_whose_node_is_gone__gets_it_all_the_same(
+    net: WorkerNetwork, session: aiohttp.ClientSession
+) -> None:
+    with (
+        net.worker(**{"engine.null": SLOW}) as worker,
+        gateway_process(net, tasks={"answer_wait_s": ANSWER_WAIT_S}) as gateway,
+    ):
+        await net.enlist(worker)
+        worker.start()
+        gateway.start()
+        await asyncio.gather(worker.on_duty(), gateway.ready())
+        caller = Caller(gateway, session, await gateway.make_key("alice", credit="50"))
+        async with asyncio.timeout(PATIENCE_S):
+            while (status := await caller.status("k1")) != 504:  # until the node was heard of
+                assert status == 503
+        await caller.task(lambda task: task["status"] == "completed")
+        worker.kill()
+        gateway.kill()
+        gateway.start()
+        await gateway.ready()
+
+        assert await caller.status("k1") == 200
+        assert await net.network.coordinator.job_count() == 1

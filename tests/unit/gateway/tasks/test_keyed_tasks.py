@@ -1,15 +1,19 @@
 """The tasks of a request with a key: each attempt finds those that an earlier one made."""
 
+from functools import partial
+
 import pytest
 
-from decentralized_vllm.protocol.generation import SamplingParameters
+from decentralized_vllm.protocol.generation import Feature, SamplingParameters
 from decentralized_vllm.protocol.prompts import chat_prompt
 from dvllm_gateway.errors import NoCapacity
 from dvllm_gateway.ids import new_task_id, task_id_after
 from dvllm_gateway.services.keyed_tasks import KeyedTasks
+from dvllm_gateway.services.node_choice import able_node, unserved, writing_node
+from dvllm_gateway.services.placed_before import PlacedBefore
 from dvllm_gateway.services.ports import Attempt
 from dvllm_gateway.services.tasks import TaskRequest, TaskState
-from tests.support.gateway_core import ASKER, MODEL, OTHER, MemoryTasks, completed
+from tests.support.gateway_core import ASKER, MODEL, OTHER, MemoryNetwork, MemoryTasks, completed
 
 REQUEST = TaskRequest(MODEL.id, chat_prompt("hi", SamplingParameters()), "hi")
 
@@ -58,3 +62,16 @@ async def test_submit__refused__has_begun_nothing(tasks: MemoryTasks) -> None:
     with pytest.raises(NoCapacity):
         await keyed.submit(OTHER, REQUEST)
     assert not keyed.has_begun
+
+
+async def test_nodes__of_a_request_that_has_its_task__need_not_be_there(tasks: MemoryTasks) -> None:
+    wanted = frozenset({Feature.LOGPROBS})
+    keyed = KeyedTasks(tasks, attempt(is_new=False))
+    network = PlacedBefore(MemoryNetwork(), partial(keyed.has_first, ASKER))
+    assert await network.serving(MODEL.id) == await MemoryNetwork().serving(MODEL.id)
+
+    await KeyedTasks(tasks, attempt(is_new=True)).submit(ASKER, REQUEST)
+    nodes = await network.serving(MODEL.id)
+    assert unserved(nodes, wanted) == frozenset()
+    assert able_node(nodes, wanted) is None
+    assert writing_node(nodes) is None
