@@ -46,7 +46,7 @@ def _check_there(keystore: Path) -> None:
 def _passphrase(key: KeySection, keystore: Path) -> str:
     if key.passphrase_file is not None:
         return read_passphrase(key.passphrase_file)
-    piped = _line_from_a_pipe()
+    piped = _line_from_a_pipe(keystore)
     if piped:
         return piped
     if not _has_terminal():
@@ -59,13 +59,15 @@ def _passphrase(key: KeySection, keystore: Path) -> str:
     return getpass.getpass(f"Passphrase of {keystore}: ")
 
 
-def _line_from_a_pipe() -> str:
+def _line_from_a_pipe(keystore: Path) -> str:
     """The first line of an input that nobody types; empty where there is none.
 
     Raises SettingError.
     """
     if sys.stdin is None or sys.stdin.isatty():
         return ""
+    # A pipe that nobody writes to keeps us waiting: say for what.
+    print(f"Passphrase of {keystore}: read from the standard input", file=sys.stderr)
     try:
         return sys.stdin.readline().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -51,13 +51,18 @@ def test_passphrase__without_a_terminal__names_the_variable_to_set(
 
 @pytest.mark.parametrize("line", ["open sesame\n", "open sesame\r\nand more\n", "open sesame"])
 def test_passphrase__piped_in__opens_the_keystore(
-    tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     account = new_key()
     save_keystore(account, "open sesame", tmp_path / "key.json")
     monkeypatch.setattr(sys, "stdin", io.StringIO(line))
 
     assert load_key(worker_settings.KeySection(keystore=tmp_path / "key.json")) == account
+    told = capsys.readouterr().err
+    assert "read from the standard input" in told and "sesame" not in told
 
 
 def test_passphrase__of_bytes_that_are_no_text__is_told(
