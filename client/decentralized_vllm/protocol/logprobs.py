@@ -18,8 +18,8 @@ from decentralized_vllm.protocol.generation import (
 )
 
 MAX_TOP_LOGPROBS = 5
-# They must find room in a response document, whatever the tokens are: of the prompt, and of the
-# output, as many.
+# They must find room in a response document, whatever the tokens are: the output's, and with them
+# the prompt's if it is rated.
 MAX_TOKENS_WITH_LOGPROBS = 4096
 MAX_TOKEN_CHARACTERS = 128
 LOWEST_LOGPROB = -9999.0  # stands for a probability of nothing, as JSON has no infinity

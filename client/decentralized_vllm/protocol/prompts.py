@@ -27,6 +27,7 @@ from decentralized_vllm.protocol.generation import (
     Message,
     SamplingParameters,
 )
+from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS
 from decentralized_vllm.protocol.parameters import ParametersSchema, parameters_json
 from decentralized_vllm.protocol.tool_documents import (
     CallId,
@@ -192,6 +193,10 @@ class _TokensSchema(Schema):
     parameters: ParametersSchema = ParametersSchema()
 
     def to_document(self) -> PromptDocument:
+        n_rated = len(self.token_ids) + self.parameters.max_tokens
+        if self.parameters.prompt_logprobs and n_rated > MAX_TOKENS_WITH_LOGPROBS:
+            limit = f"at most {MAX_TOKENS_WITH_LOGPROBS} tokens, max_tokens included"
+            raise InvalidPrompt(f"prompt_logprobs: of {limit}")
         return PromptDocument(
             token_ids=tuple(self.token_ids), parameters=self.parameters.to_parameters()
         )

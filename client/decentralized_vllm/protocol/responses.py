@@ -32,6 +32,7 @@ from decentralized_vllm.protocol.generation import (
 )
 from decentralized_vllm.protocol.ids import Address, Cid, JobId, ModelId
 from decentralized_vllm.protocol.logprobs import (
+    MAX_TOKENS_WITH_LOGPROBS,
     Logprobs,
     PromptLogprobs,
     check_prompt_logprobs,
@@ -139,6 +140,8 @@ class ResponseDocument:
             raise InvalidResponse(f"bills {n_billed} tokens and rates {len(self.logprobs)}")
         if self.prompt_logprobs is not None:
             check_prompt_logprobs(self.prompt_logprobs, self.usage.n_prompt_tokens)
+            if len(self.prompt_logprobs) + n_billed > MAX_TOKENS_WITH_LOGPROBS:
+                raise InvalidResponse(f"rates more than {MAX_TOKENS_WITH_LOGPROBS} tokens")
         is_expected = FinishReason.TOOL_CALLS if self.tool_calls else FinishReason.STOP
         if self.finish_reason not in (is_expected, FinishReason.LENGTH):
             raise InvalidResponse(f"ends by {self.finish_reason}, calls {len(self.tool_calls)}")

@@ -204,6 +204,6 @@ async def test_checked__prompt_rated_otherwise_than_asked__unavailable(
 
 
 async def test_checked__text_of_more_tokens_than_are_rated__too_long() -> None:
-    many = (SURE,) * MAX_TOKENS_WITH_LOGPROBS
+    many = (SURE,) * (MAX_TOKENS_WITH_LOGPROBS - RATED_PROMPT.parameters.max_tokens)
     with pytest.raises(PromptTooLong):
         await drained(RATED_PROMPT, len(many) + 1, many, (SURE,))

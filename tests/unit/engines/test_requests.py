@@ -1,6 +1,5 @@
 """Malformed requests reach no engine."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,10 +102,10 @@ def test_check__beyond_the_features__refused(
 
 
 def test_check__more_tokens_than_are_rated__too_long() -> None:
-    fits = GenerationRequest("r", RATED, token_ids=(1,) * MAX_TOKENS_WITH_LOGPROBS)
-    check_request(fits, ALL)
+    longest = (1,) * (MAX_TOKENS_WITH_LOGPROBS - RATED.max_tokens)
+    check_request(GenerationRequest("r", RATED, token_ids=longest), ALL)
     with pytest.raises(PromptTooLong):
-        check_request(replace(fits, token_ids=(1,) * (MAX_TOKENS_WITH_LOGPROBS + 1)), ALL)
+        check_request(GenerationRequest("r", RATED, token_ids=(*longest, 1)), ALL)
 
 
 @pytest.mark.parametrize("missing", [Feature.TOKEN_PROMPTS, Feature.PROMPT_LOGPROBS])

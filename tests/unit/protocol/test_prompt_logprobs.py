@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.errors import InvalidReceipt, InvalidResponse
 from decentralized_vllm.protocol.generation import Candidate, PromptTokenLogprob, Usage
-from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS
+from decentralized_vllm.protocol.logprobs import (
+    MAX_TOKEN_CHARACTERS,
+    MAX_TOKENS_WITH_LOGPROBS,
+    MAX_TOP_LOGPROBS,
+)
 from decentralized_vllm.protocol.responses import parse_response
 from tests.support import vectors
 
@@ -90,10 +94,13 @@ def test_rated_prompt__out_of_bounds__is_refused(token):
 
 
 def test_rated_prompt__as_long_as_there_may_be__finds_room():
-    many = (FIRST, *[replace(RATED, top=TOP)] * (MAX_TOKENS_WITH_LOGPROBS - 1))
+    long = "\n" * MAX_TOKEN_CHARACTERS  # each of two bytes in JSON
+    widest = PromptTokenLogprob(long, -1.234567, (Candidate(long, -1.234567),) * MAX_TOP_LOGPROBS)
+    n_output = len(parse_response(DATA).token_ids)
+    many = (FIRST, *[widest] * (MAX_TOKENS_WITH_LOGPROBS - n_output - 1))
     assert len(parse_response(with_prompt(*many).to_bytes()).prompt_logprobs or ()) == len(many)
-    with pytest.raises(InvalidResponse, match="prompt_logprobs"):
-        with_prompt(*many, RATED).to_bytes()
+    with pytest.raises(InvalidResponse, match="rates more than"):
+        with_prompt(*many, RATED)
 
 
 @pytest.mark.parametrize("missing", ["text", "logprob", "top"])

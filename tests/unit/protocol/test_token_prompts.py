@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
 from decentralized_vllm.protocol.errors import InvalidPrompt
 from decentralized_vllm.protocol.generation import Feature, Message, SamplingParameters
+from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS
 from decentralized_vllm.protocol.prompts import (
     MAX_PROMPT_TOKEN_IDS,
     MAX_TOKEN_ID,
@@ -74,9 +75,20 @@ def test_tokens__as_many_as_there_may_be__find_room():
         PromptDocument(token_ids=(MAX_TOKEN_ID + 1,)),
         PromptDocument(token_ids=(1,) * (MAX_PROMPT_TOKEN_IDS + 1)),
         PromptDocument(token_ids=(1,), parameters=replace(RATED, logprobs=None)),
+        PromptDocument(
+            token_ids=(1,) * (MAX_TOKENS_WITH_LOGPROBS - RATED.max_tokens + 1), parameters=RATED
+        ),
         PromptDocument(messages=(Message("user", "hi"),), parameters=RATED),
     ],
-    ids=["none", "negative", "too large", "too many", "nothing rated", "messages rated"],
+    ids=[
+        "none",
+        "negative",
+        "too large",
+        "too many",
+        "nothing rated",
+        "too many rated",
+        "messages rated",
+    ],
 )
 def test_to_bytes__document_nobody_would_read__is_refused(document):
     with pytest.raises(InvalidPrompt):

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from decentralized_vllm.protocol.embeddings import read_vectors
-from decentralized_vllm.protocol.errors import EngineUnavailable, InvalidResponse, PromptTooLong
+from decentralized_vllm.protocol.errors import EngineUnavailable, InvalidResponse
 from decentralized_vllm.protocol.generation import (
     Feature,
     FinishReason,
@@ -12,9 +12,9 @@ from decentralized_vllm.protocol.generation import (
     GenerationRequest,
     PromptTokenLogprob,
 )
-from decentralized_vllm.protocol.logprobs import MAX_TOKENS_WITH_LOGPROBS, check_prompt_logprobs
+from decentralized_vllm.protocol.logprobs import check_prompt_logprobs
 from decentralized_vllm.protocol.tools import check_calls
-from dvllm_worker.engines.requests import check_request
+from dvllm_worker.engines.requests import check_rated_length, check_request
 
 
 async def checked_answer(
@@ -61,8 +61,8 @@ class _Tally:
             raise EngineUnavailable("the engine did not rate each of its tokens")
         if self.n_output_tokens > parameters.max_tokens:
             raise EngineUnavailable(f"the engine made more than {parameters.max_tokens} tokens")
-        if len(self._rated_prompt) > MAX_TOKENS_WITH_LOGPROBS:
-            raise PromptTooLong(f"prompt_logprobs of more than {MAX_TOKENS_WITH_LOGPROBS} tokens")
+        if self._rated_prompt:
+            check_rated_length(self._request, len(self._rated_prompt))
 
     def check_prompt(self, n_prompt_tokens: int) -> None:
         given = self._request.token_ids

@@ -56,7 +56,12 @@ def _check_parameters(parameters: SamplingParameters) -> None:
 def _check_rates_prompt(request: GenerationRequest) -> None:
     if request.messages is not None or request.parameters.logprobs is None:
         raise EngineRefused("prompt_logprobs come with logprobs, of raw prompts only")
-    if len(request.token_ids or ()) > MAX_TOKENS_WITH_LOGPROBS:
+    check_rated_length(request, len(request.token_ids or ()))
+
+
+def check_rated_length(request: GenerationRequest, n_prompt_tokens: int) -> None:
+    """Prompt and answer are rated in one document. Raises PromptTooLong."""
+    if n_prompt_tokens + request.parameters.max_tokens > MAX_TOKENS_WITH_LOGPROBS:
         raise PromptTooLong(f"prompt_logprobs of more than {MAX_TOKENS_WITH_LOGPROBS} tokens")
 
 

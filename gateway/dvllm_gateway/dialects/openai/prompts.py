@@ -103,8 +103,8 @@ def _completion(
 
 def _shown(token_ids: list[int]) -> str:
     first = ", ".join(map(str, token_ids[:TOKENS_SHOWN]))
-    more = ", …" if len(token_ids) > TOKENS_SHOWN else ""
-    return f"{len(token_ids)} tokens: {first}{more}"
+    more = f", … ({len(token_ids)} in all)" if len(token_ids) > TOKENS_SHOWN else ""
+    return f"token ids: {first}{more}"
 
 
 def embedding_requests(body: EmbeddingBody) -> list[TaskRequest]:

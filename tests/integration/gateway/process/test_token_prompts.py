@@ -98,6 +98,15 @@ async def test_tokens__echo_and_logprobs__as_the_node_signed_and_no_token_billed
     assert prompt.features == {Feature.TOKEN_PROMPTS, Feature.LOGPROBS, Feature.PROMPT_LOGPROBS}
 
 
+async def test_tokens__as_many_as_the_terms_allow__are_rated_all(caller: Caller) -> None:
+    """More than a node tells in an event: the document is read where the node keeps it."""
+    ids = [*range(TERMS.max_input_tokens)]
+    told, _ = await completed(caller, ids, logprobs=5)
+    (choice,) = told["choices"]
+    assert choice["text"] == " ".join(map(str, ids)) + "0"
+    assert choice["logprobs"]["token_logprobs"] == [None, *[0] * len(ids)]
+
+
 async def test_tokens__several_prompts__are_a_job_each(caller: Caller) -> None:
     told, headers = await completed(caller, [[1, 2], [3]], echo=False, logprobs=None, max_tokens=2)
     assert [choice["text"] for choice in told["choices"]] == ["1 2", "3 3"]
@@ -134,7 +143,7 @@ async def test_tokens__as_a_task__are_shown_as_what_they_are(
     task_id = headers["X-Dvllm-Task-Id"]
     async with caller.http.get(f"{caller.gateway.unified_url}/api/tasks/{task_id}") as reply:
         assert reply.status == 200, await reply.text()
-        assert "3 tokens: 504, 7, 12" in await reply.text()
+        assert "token ids: 504, 7, 12" in await reply.text()
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ async def test_placed__no_node_does_both__is_refused():
 async def test_placed__tokens_or_an_echo_nobody_serves__the_field_is_refused(rates, missing, field):
     parameters = SamplingParameters(logprobs=1 if rates else None, prompt_logprobs=rates)
     document = PromptDocument(token_ids=(5,), parameters=parameters)
-    asked = [TaskRequest(ModelId("m"), document, "1 tokens: 5")]
+    asked = [TaskRequest(ModelId("m"), document, "token ids: 5")]
     with pytest.raises(InvalidRequest, match=f"^{field}: no node") as refusal:
         await placed(Nodes((node(FIRST, ALL - {missing}),)), asked)
     assert refusal.value.field == field

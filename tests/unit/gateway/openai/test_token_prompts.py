@@ -75,11 +75,11 @@ def test_prompt__whole_numbers__are_tokens_as_json_schema_has_it():
     assert body([1.0, 2]).prompt == [[1, 2]]
 
 
-def test_tokens__shown__are_counted_and_the_first_named():
-    assert completions([5, 6])[0].shown_prompt == "2 tokens: 5, 6"
+def test_tokens__shown__are_the_first_of_them():
+    assert completions([5, 6])[0].shown_prompt == "token ids: 5, 6"
     (long,) = completions([7] * 500)
-    assert long.shown_prompt.startswith("500 tokens: 7, 7, ")
-    assert long.shown_prompt.endswith(", 7, …")
+    assert long.shown_prompt.startswith("token ids: 7, 7, ")
+    assert long.shown_prompt.endswith(", 7, … (500 in all)")
     assert len(long.shown_prompt) < 500
 
 
