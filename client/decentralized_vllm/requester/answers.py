@@ -1,5 +1,6 @@
 """Fetches the answer of a delivered job and holds it against the chain before anyone sees it."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -20,6 +21,8 @@ from decentralized_vllm.protocol.prompts import PromptDocument, parse_prompt
 from decentralized_vllm.protocol.receipts import Deployment
 from decentralized_vllm.protocol.responses import RequestIdentity, ResponseDocument, parse_response
 from decentralized_vllm.protocol.tools import check_calls
+
+LONG_BYTES = 1 << 16  # to check this much takes some milliseconds, and a rated prompt has megabytes
 
 
 class ReadsFiles(Protocol):
@@ -68,7 +71,16 @@ async def read_answer(
     Raises ContentUnavailable (no source has it now), and InvalidResponse or InvalidReceipt for one
     that is not this node's answer to this request.
     """
-    return verified_answer(await _answer_bytes(sources, response_cid), request, worker)
+    return await checked_answer(await _answer_bytes(sources, response_cid), request, worker)
+
+
+async def checked_answer(
+    data: bytes, request: RequestIdentity, worker: Address
+) -> ResponseDocument:
+    """As `verified_answer`; for a long one in a thread, so that others are served meanwhile."""
+    if len(data) > LONG_BYTES:
+        return await asyncio.to_thread(verified_answer, data, request, worker)
+    return verified_answer(data, request, worker)
 
 
 def verified_answer(data: bytes, request: RequestIdentity, worker: Address) -> ResponseDocument:

@@ -9,9 +9,9 @@ from decentralized_vllm.protocol.ids import Address, Cid
 from decentralized_vllm.protocol.responses import RequestIdentity, ResponseDocument
 from decentralized_vllm.requester.answers import (
     ReadsFiles,
+    checked_answer,
     read_again,
     read_answer,
-    verified_answer,
 )
 
 MAX_KEPT_BYTES = 64 << 20  # in memory, as `_weight` guesses it: nodes decide how long these are
@@ -54,7 +54,7 @@ class Documents:
         """One step of the loop for each: a block's answers come at once, and checking one takes
         about a millisecond in which nobody else is served."""
         async with self._turn:
-            document = verified_answer(told, request, node)
+            document = await checked_answer(told, request, node)
             await asyncio.sleep(0)
         return document
 
