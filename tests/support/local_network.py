@@ -25,6 +25,7 @@ from decentralized_vllm.protocol.deployment_plan import (
 from decentralized_vllm.protocol.ids import Address, BlockNumber, Cid, JobId, ModelId
 from decentralized_vllm.protocol.models import ModelInfo
 from decentralized_vllm.protocol.nodes import Clocks
+from decentralized_vllm.protocol.transactions import Call
 from decentralized_vllm.protocol.units import tokens
 from tests.support.anvil import Anvil, development_account
 
@@ -149,8 +150,12 @@ async def open_market(network: Network, folder: Path) -> None:
             await sender.wait(call.label)
 
 
+def prompt_call(network: Network) -> Call:
+    return network.requester_calls.submit_prompt(PROMPT_CID, MODEL.model_id)
+
+
 async def submit(network: Network, sender: OutboxSender, key: str) -> JobId:
     """Submits one prompt, waits until it is mined, and tells the number of the newest job."""
-    await sender.send(network.requester_calls.submit_prompt(PROMPT_CID, MODEL.model_id), key=key)
+    await sender.send(prompt_call(network), key=key)
     await sender.wait(key)
     return JobId(await network.coordinator.job_count())

@@ -1,6 +1,5 @@
 """A task from the reservation to its end, step by step."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,26 +8,20 @@ from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
 from decentralized_vllm.protocol.responses import parse_response
 from dvllm_gateway.errors import (
-    Conflict,
-    InsufficientBalance,
     InvalidRequest,
     Kind,
     NetworkUnavailable,
     NoCapacity,
     NotFound,
-    RateLimited,
     TaskFailed,
-    TaskTimeout,
     TransactionRejected,
 )
-from dvllm_gateway.ids import AccountId, new_task_id
 from dvllm_gateway.services.events import EventName
 from dvllm_gateway.services.task_jobs import Rejected
 from dvllm_gateway.services.task_market import Delivery
 from dvllm_gateway.services.task_runner import TaskPatience
-from dvllm_gateway.services.task_service import TaskLimits
-from dvllm_gateway.services.tasks import TaskFilter, TaskState
-from dvllm_gateway.state.memory import MemoryLeaseStore, MemoryTaskStore
+from dvllm_gateway.services.tasks import TaskState
+from dvllm_gateway.state.memory import MemoryTaskStore
 from tests.support.scripted_market import (
     ESCROW_WEI,
     NODE,
@@ -43,21 +36,6 @@ from tests.support.scripted_market import (
 )
 from tests.support.task_desk import ALICE, GRANT_WEI, Desk, eventually, running
 from tests.support.vectors import load
-
-BOB = AccountId("bob")
-
-
-async def test_submit__reserves_and_returns_before_anything_is_sent(
-    desk: Desk, store: MemoryTaskStore
-) -> None:
-    record = await desk.submit()
-    assert (record.state, record.job_id, record.reserved_wei) == (
-        TaskState.PENDING,
-        None,
-        ESCROW_WEI,
-    )
-    assert store.balances[ALICE].reserved_wei == ESCROW_WEI
-    assert desk.market.sent == {}
 
 
 async def test_life__leased_and_delivered__costs_what_the_chain_took(
@@ -193,9 +171,6 @@ async def test_life__answer_is_never_read__given_up_in_the_end(
     assert done.failure is not None and done.failure.kind is Kind.NETWORK_UNAVAILABLE
 
 
-# ---------------------------------------------------------------- sending
-
-
 async def test_send__outages_and_lack_of_money__tried_again(desk: Desk) -> None:
     desk.market.refusals.extend([NetworkUnavailable("chain"), NoCapacity("money")])
     task_id, watch = await desk.submitted()
@@ -249,214 +224,6 @@ async def test_runner__has_a_defect__is_logged_and_the_task_goes_on(
     watch.set(delivered_job())
     assert (await desk.over(task_id)).state is TaskState.COMPLETED
     assert "task_broke_off" in caplog.text
-
-
-# ---------------------------------------------------------------- refusals and limits
-
-
-async def test_submit__no_credit__refused_and_not_counted(
-    store: MemoryTaskStore, market: ScriptedMarket
-) -> None:
-    async with running(store, market, limits=TaskLimits(live_per_account=1)) as desk:
-        with pytest.raises(InsufficientBalance):
-            await desk.service.submit(BOB, await _request(desk))
-        store.grant(BOB, ESCROW_WEI)
-        await desk.service.submit(BOB, await _request(desk))
-
-
-async def _request(desk: Desk):  # type: ignore[no-untyped-def]
-    from decentralized_vllm.protocol.ids import ModelId
-    from decentralized_vllm.protocol.prompts import PromptDocument
-    from dvllm_gateway.services.tasks import TaskRequest
-
-    return TaskRequest(ModelId("tiny"), PromptDocument(prompt="hello"), "hello")
-
-
-async def test_submit__too_many_at_once__refused_until_one_is_over(
-    store: MemoryTaskStore, market: ScriptedMarket
-) -> None:
-    async with running(store, market, limits=TaskLimits(live_per_account=2)) as desk:
-        task_id, watch = await desk.submitted()
-        await desk.submit()
-        with pytest.raises(RateLimited):
-            await desk.submit()
-        watch.set(delivered_job())
-        await desk.over(task_id)
-        await desk.submit()
-
-
-async def test_submit__a_hundred_at_once__never_more_than_the_credit(
-    store: MemoryTaskStore, market: ScriptedMarket
-) -> None:
-    async with running(store, market, limits=TaskLimits(live_per_account=100)) as desk:
-        results = await asyncio.gather(*(desk.submit() for _ in range(100)), return_exceptions=True)
-        refused = [error for error in results if isinstance(error, InsufficientBalance)]
-    assert len(refused) == 100 - GRANT_WEI // ESCROW_WEI
-    assert store.balances[ALICE].available_wei == 0
-
-
-async def test_reads__of_somebody_else__not_found(desk: Desk) -> None:
-    record = await desk.submit()
-    for call in (
-        desk.service.get(BOB, record.id),
-        desk.service.wait_over(BOB, record.id, 1),
-        desk.service.cancel(BOB, record.id),
-        desk.service.get(ALICE, new_task_id()),
-    ):
-        with pytest.raises(NotFound):
-            await call
-    assert (await desk.service.list(BOB, TaskFilter())).total == 0
-
-
-async def test_get__ended_task__needs_no_database(desk: Desk, store: MemoryTaskStore) -> None:
-    task_id, watch = await desk.submitted()
-    watch.set(delivered_job())
-    done = await desk.over(task_id)
-    store._tasks.clear()
-    assert await desk.service.get(ALICE, task_id) == done
-
-
-async def test_wait__time_is_up__tells_that_the_task_goes_on(desk: Desk) -> None:
-    task_id, _ = await desk.submitted()
-    assert (await desk.service.wait_submitted(ALICE, task_id, 0.01)).job_id is None
-    with pytest.raises(TaskTimeout) as timeout:
-        await desk.service.wait_over(ALICE, task_id, 0.01)
-    assert timeout.value.task_created
-
-
-# ---------------------------------------------------------------- cancelling
-
-
-async def test_submit__id_that_runs__is_that_task_and_reserved_once(
-    desk: Desk, store: MemoryTaskStore
-) -> None:
-    first = await desk.submit()
-    again = await desk.submit(task_id=first.id)
-    assert again.id == first.id
-    assert store.balances[ALICE].reserved_wei == ESCROW_WEI
-
-
-async def test_submit__id_that_another_process_was_quicker_with__is_that_task(
-    store: MemoryTaskStore, market: ScriptedMarket
-) -> None:
-    async with running(store, market) as desk:
-        task_id, watch = await desk.submitted()
-        watch.set(delivered_job())
-        ended = await desk.over(task_id)
-    before = store.balances[ALICE]
-    async with running(store, ScriptedMarket()) as desk:
-        assert await desk.submit(task_id=task_id) == ended
-        assert desk.market.sent == {}
-    assert store.balances[ALICE] == before
-
-
-async def test_submit__id_of_somebody_else_s_task__is_not_found(
-    desk: Desk, store: MemoryTaskStore
-) -> None:
-    store.grant(BOB, GRANT_WEI)
-    record = await desk.submit()
-    with pytest.raises(NotFound):
-        await desk.submit(task_id=record.id, account=BOB)
-    assert store.balances[BOB].reserved_wei == 0
-
-
-async def test_cancel__not_sent_yet__cancelled_and_never_sent(
-    desk: Desk, store: MemoryTaskStore
-) -> None:
-    desk.market.refusals.extend(NetworkUnavailable("chain") for _ in range(3))
-    record = await desk.submit()
-    cancelled = await desk.service.cancel(ALICE, record.id)
-    assert cancelled.state is TaskState.CANCELLED
-    assert desk.market.sent == {}
-    assert store.balances[ALICE].available_wei == GRANT_WEI
-    with pytest.raises(Conflict):
-        await desk.service.cancel(ALICE, record.id)
-
-
-async def test_cancel__open_job__asked_of_the_chain_which_has_the_last_word(desk: Desk) -> None:
-    task_id, watch = await desk.submitted()
-    watch.set(open_job())
-    await desk.service.wait_submitted(ALICE, task_id, 10)
-    cancelling = asyncio.create_task(desk.service.cancel(ALICE, task_id))
-    await eventually(lambda: desk.market.cancelled == [1])
-    assert not cancelling.done()
-    watch.set(replace(open_job(), status=JobStatus.CANCELLED))
-    assert (await cancelling).state is TaskState.CANCELLED
-
-
-async def test_cancel__leased_job__runs_on_and_is_taken_back_when_it_opens(desk: Desk) -> None:
-    task_id, watch = await desk.submitted()
-    watch.set(leased_job())
-    await desk.service.wait_submitted(ALICE, task_id, 10)
-    assert (await desk.service.cancel(ALICE, task_id)).state is TaskState.RUNNING
-    assert desk.market.cancelled == []
-    watch.set(open_job())
-    await eventually(lambda: desk.market.cancelled == [1])
-
-
-async def test_cancel__leased_job__is_taken_back_when_it_opens_after_a_restart(
-    store: MemoryTaskStore, market: ScriptedMarket
-) -> None:
-    async with running(store, market) as desk:
-        task_id, watch = await desk.submitted()
-        watch.set(leased_job())
-        await desk.service.wait_submitted(ALICE, task_id, 10)
-        await desk.service.cancel(ALICE, task_id)
-    again = ScriptedMarket()
-    again.sent.update(market.sent)
-    async with running(store, again):
-        watch = await again.watch_of(task_id)
-        watch.set(leased_job())
-        watch.set(open_job())
-        await eventually(lambda: again.cancelled == [1])
-
-
-# ---------------------------------------------------------------- restarts and leases
-
-
-async def test_restart__unfinished_tasks__go_on(
-    store: MemoryTaskStore, market: ScriptedMarket
-) -> None:
-    async with running(store, market) as desk:
-        task_id, watch = await desk.submitted()
-        watch.set(leased_job())
-        await desk.service.wait_submitted(ALICE, task_id, 10)
-    again = ScriptedMarket()
-    async with running(store, again) as desk:
-        record = await desk.service.get(ALICE, task_id)
-        assert (record.state, record.job_id) == (TaskState.RUNNING, 1)
-        watch = await again.watch_of(task_id)
-        waiting = asyncio.create_task(desk.over(task_id))
-        watch.set(delivered_job())
-        assert (await waiting).state is TaskState.COMPLETED
-    assert again.sent[task_id] == replace(market.sent[task_id], is_new=False)
-
-
-async def test_key_is_held_elsewhere__no_tasks_are_taken_until_it_is_free(
-    store: MemoryTaskStore, market: ScriptedMarket
-) -> None:
-    leases = MemoryLeaseStore()
-    async with running(store, market, leases=leases) as first:
-        record = await first.submit()
-        standing_by = asyncio.create_task(_take_over(store, leases, record.id))
-        await asyncio.sleep(0.2)
-        assert not standing_by.done()
-        (name,) = leases._holders
-        leases._holders[name] = "nobody any more"  # lost to a third
-        waiting = asyncio.create_task(first.service.wait_over(ALICE, record.id, 10))
-        await eventually(lambda: not first.crew.is_on_duty)
-        with pytest.raises(NoCapacity):
-            await first.submit()
-        await leases.release(name, "nobody any more")
-        assert await standing_by == record.id
-        assert (await waiting).state is TaskState.COMPLETED
-
-
-async def _take_over(store: MemoryTaskStore, leases: MemoryLeaseStore, task_id: object) -> object:
-    async with running(store, ScriptedMarket(), leases=leases) as second:
-        watch = await second.market.watch_of(task_id)  # type: ignore[arg-type]
-        watch.set(delivered_job())
-        return (await second.over(task_id)).id  # type: ignore[arg-type]
 
 
 async def test_document__of_an_answer__is_what_the_node_signed(desk: Desk) -> None:
