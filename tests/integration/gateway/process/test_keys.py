@@ -66,6 +66,15 @@ class Caller:
             await asyncio.sleep(float(response.headers.get("Retry-After", 0)))
             return response.status
 
+    async def until_served(self) -> None:
+        """A gateway that holds its key has still to open its market with it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                async with self._session.get(f"{self._gateway.admin_url}/readyz") as response:
+                    if response.status == 200:
+                        return
+                await asyncio.sleep(0.1)
+
     async def charged_wei(self, key: str) -> int:
         """What the credit is less by, once the newest task is over."""
         before_wei = await self.credit_wei()
@@ -209,6 +218,7 @@ async def test_key__of_an_answer_whose_node_is_gone__gets_it_all_the_same(
         gateway.kill()
         gateway.start()
         await gateway.ready()
+        await caller.until_served()
 
         assert await caller.status("k1") == 200
         assert await net.network.coordinator.job_count() == 1
