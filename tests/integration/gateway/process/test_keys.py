@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -129,6 +129,20 @@ async def late(net: WorkerNetwork) -> AsyncIterator[WorkerProcess]:
         yield worker
 
 
+@asynccontextmanager
+async def too_slow(net: WorkerNetwork) -> AsyncIterator[tuple[GatewayProcess, WorkerProcess]]:
+    """A gateway that waits for no answer as long as its only node takes."""
+    with (
+        net.worker(**{"engine.null": SLOW}) as worker,
+        gateway_process(net, tasks={"answer_wait_s": ANSWER_WAIT_S}) as gateway,
+    ):
+        await net.enlist(worker)
+        worker.start()
+        gateway.start()
+        await asyncio.gather(worker.on_duty(), gateway.ready())
+        yield gateway, worker
+
+
 async def test_key__gateway_killed_in_the_middle__is_answered_by_the_same_job(
     gateway: GatewayProcess, late: WorkerProcess, session: aiohttp.ClientSession
 ) -> None:
@@ -181,14 +195,7 @@ async def test_key__of_a_stream_broken_off__gets_the_whole_answer_of_that_job(
 async def test_key__of_a_call_that_waited_in_vain__gets_the_answer_of_its_one_job_later(
     net: WorkerNetwork, session: aiohttp.ClientSession
 ) -> None:
-    with (
-        net.worker(**{"engine.null": SLOW}) as worker,
-        gateway_process(net, tasks={"answer_wait_s": ANSWER_WAIT_S}) as gateway,
-    ):
-        await net.enlist(worker)
-        worker.start()
-        gateway.start()
-        await asyncio.gather(worker.on_duty(), gateway.ready())
+    async with too_slow(net) as (gateway, _):
         caller = Caller(gateway, session, await gateway.make_key("alice", credit="50"))
         charged_wei = await caller.charged_wei("k1")
 
@@ -201,14 +208,7 @@ async def test_key__of_a_call_that_waited_in_vain__gets_the_answer_of_its_one_jo
 async def test_key__of_an_answer_whose_node_is_gone__gets_it_all_the_same(
     net: WorkerNetwork, session: aiohttp.ClientSession
 ) -> None:
-    with (
-        net.worker(**{"engine.null": SLOW}) as worker,
-        gateway_process(net, tasks={"answer_wait_s": ANSWER_WAIT_S}) as gateway,
-    ):
-        await net.enlist(worker)
-        worker.start()
-        gateway.start()
-        await asyncio.gather(worker.on_duty(), gateway.ready())
+    async with too_slow(net) as (gateway, worker):
         caller = Caller(gateway, session, await gateway.make_key("alice", credit="50"))
         async with asyncio.timeout(PATIENCE_S):
             while (status := await caller.status("k1")) != 504:  # until the node was heard of
