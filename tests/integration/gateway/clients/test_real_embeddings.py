@@ -19,17 +19,15 @@ from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.engines.transformers_engine import TransformersEngine
 from tests.support.anvil import running_anvil
 from tests.support.clients.programs import told_by_python
-from tests.support.engines import Answer, ask, running, smollm2_model_path, vllm_python
-from tests.support.gateway_process import GatewayProcess, gateway_process
-from tests.support.known_nodes import node_is_known
+from tests.support.engines import Answer, ask, running, smollm2_model_path
+from tests.support.gateway_process import GatewayProcess
 from tests.support.real_model_network import (
     ENGINE,
     LONG_LEASE,
-    START_PATIENCE_S,
+    gateway_before,
     replace_model,
 )
 from tests.support.sentence_model import NORMALIZE, flags, make_sentence_model
-from tests.support.task_network import fund_gateway
 from tests.support.worker_network import MODEL_ID, WorkerNetwork, worker_network
 from tests.support.worker_process import WorkerProcess
 
@@ -106,18 +104,10 @@ def check_vectors(told: dict[str, Any], expected: Answer) -> None:
 @pytest.mark.vllm
 @pytest.mark.timeout(900)
 async def test_openai_for_python__vectors_of_a_real_model__right_and_paid(tmp_path: Path) -> None:
-    engine = {**ENGINE, "python": str(vllm_python())}
     with running_anvil() as anvil:
         async with worker_network(anvil, tmp_path, LONG_LEASE) as net:
             await make_it_smollm2(net)
-            await fund_gateway(net)
-            with net.worker(engine=engine) as worker, gateway_process(net) as gateway:
-                await net.enlist(worker)
-                worker.start()
-                await worker.logged("on duty", patience_s=START_PATIENCE_S)
-                gateway.start()
-                await gateway.ready()
-                await node_is_known(gateway)
+            async with gateway_before(net, ENGINE) as (gateway, worker):
                 key = await gateway.make_key("client", credit=str(N_GRANTED))
                 v1 = f"{gateway.unified_url}/v1"
                 told = await told_by_python("openai_embedding.py", v1, key, str(MODEL_ID), *INPUTS)
