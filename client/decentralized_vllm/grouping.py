@@ -31,10 +31,14 @@ class Grouped(Generic[T, R]):
         self._runner: asyncio.Task[None] | None = None
 
     async def __call__(self, item: T) -> R:
+        return await self.add(item)
+
+    def add(self, item: T) -> asyncio.Future[R]:
+        """For whoever wants its answer later."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         self.nudge()
-        return await answer
+        return answer
 
     def nudge(self) -> None:
         if self._runner is None and self._waiting and self._room() > 0:

@@ -4,6 +4,7 @@ simulate → store → offer. One request, one commit, one broadcast for a group
 it; and a group is simulated while the one before it is stored.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from decentralized_vllm.chain.outbox import Outbox
 from decentralized_vllm.chain.outgoing import Outgoing
 from decentralized_vllm.chain.preparation import Simulation, gas_limit, simulated_gas
 from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.chain.store.database import Along
 from decentralized_vllm.chain.submission import Draft, Submission
 from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import DvllmError, InsufficientGas, TransactionFailed
@@ -25,13 +27,22 @@ from decentralized_vllm.protocol.units import format_tokens
 class Order:
     """What a caller wants sent, under a key that is its alone.
 
-    `simulation` was just made; None if none was.
+    `simulation` was just made; None if none was. `along` is stored with it, or neither is.
     """
 
     call: Call
     key: str
     deadline_s: float | None
     simulation: Simulation | None = None
+    along: Along | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A transaction that is durable. `offered` when the endpoints have been asked to take it."""
+
+    outgoing: Outgoing
+    offered: asyncio.Future[Outgoing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +86,13 @@ class Intake:
         """At the latest block. Raises what the call reverts with."""
         return await self._simulations(call)
 
-    async def accept(self, order: Order) -> Outgoing:
-        """Raises what the simulation raises, InsufficientGas, TransactionFailed, StorageFull."""
+    async def accept(self, order: Order) -> Sending:
+        """Returns when it is durable. Raises what the simulation and `along` raise,
+        InsufficientGas, TransactionFailed, StorageFull."""
         while order.simulation is None or not self.has_room:  # it ages while room is waited for
             order = replace(order, simulation=await self.simulate(order.call))
-        return await self._offers(await self._orders(order))
+        stored = await self._orders(order)
+        return Sending(stored.outgoing, self._offers.add(stored))
 
     def nudge(self) -> None:
         self._simulations.nudge()
@@ -106,12 +119,13 @@ class Intake:
             for estimate in estimates
         ]
 
-    async def _stored(self, orders: Sequence[Order]) -> list[_Stored | DvllmError]:
+    async def _stored(self, orders: Sequence[Order]) -> list[_Stored | Exception]:
         view = await self._recent_view()
         drafts = self._drafts(orders, view)
         made = [draft for draft in drafts if isinstance(draft, Draft)]
-        stored = iter([_Stored(o, view) for o in await self._submission.store(made, view)])
-        return [next(stored) if isinstance(draft, Draft) else draft for draft in drafts]
+        stored = iter(await self._submission.store(made, view))
+        outcomes = [next(stored) if isinstance(draft, Draft) else draft for draft in drafts]
+        return [_Stored(o, view) if isinstance(o, Outgoing) else o for o in outcomes]
 
     async def _offered(self, stored: Sequence[_Stored]) -> list[Outgoing]:
         outgoings = [each.outgoing for each in stored]
@@ -140,7 +154,8 @@ class Intake:
         limit = gas_limit(gas, most=self._settings.max_gas, label=call.label)
         if deadline_s is not None and view.block_time_s > deadline_s:
             raise TransactionFailed(f"{call.label}: its deadline has passed")
-        return Draft(call, order.key, None if deadline_s is None else int(deadline_s), limit)
+        whole_s = None if deadline_s is None else int(deadline_s)
+        return Draft(call, order.key, whole_s, limit, order.along)
 
     def _check_balance(self, call: Call, balance: Wei, needed: int) -> None:
         if balance < needed:

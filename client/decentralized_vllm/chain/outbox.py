@@ -1,21 +1,22 @@
 """What a key has sent and not yet settled: in the database first, then in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
 from decentralized_vllm.chain.confirmation import Sent
 from decentralized_vllm.chain.outgoing import Attempt, Outgoing, State
-from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.chain.store.database import Transactions
 from decentralized_vllm.chain.store.outbox import NewTransaction, OutboxTable
 from decentralized_vllm.chain.waiters import Waiters
 from decentralized_vllm.grouping import Grouped
+from decentralized_vllm.protocol.errors import StorageBusy
 
 
 class Outbox:
     """Every change is durable before it can be seen here. `changed` wakes who waits for one."""
 
-    def __init__(self, database: Database, table: OutboxTable) -> None:
+    def __init__(self, database: Transactions, table: OutboxTable) -> None:
         self.changed = Waiters()
         self._database = database
         self._table = table
@@ -24,6 +25,14 @@ class Outbox:
         self._sent: dict[str, Sent] = {}
         self._settled = Grouped(self._find_settled)
         self._highest_nonce = -1
+        self._is_unsure = False
+
+    async def be_sure(self) -> None:
+        """Looks up what the database may have kept without saying so: its nonce is taken then, and
+        it has to be sent. Before nonces are given out."""
+        if self._is_unsure:
+            await self.load()
+            self._is_unsure = False
 
     async def load(self) -> None:
         for outgoing in await self._database.transaction(self._table.open):
@@ -60,10 +69,25 @@ class Outbox:
         found = await self._database.transaction(lambda tx: self._table.find(tx, keys))
         return [found.get(key) for key in keys]
 
-    async def add(self, new: Sequence[NewTransaction]) -> list[Outgoing]:
-        added = await self._database.transaction(lambda tx: self._table.insert(tx, new))
+    async def add(
+        self, make: Callable[[Connection], Sequence[NewTransaction | Exception]]
+    ) -> list[Outgoing | Exception]:
+        """What `make` makes inside the transaction; the errors in it stay where they are."""
+
+        def insert(tx: Connection) -> list[Outgoing | Exception]:
+            made = make(tx)
+            new = [each for each in made if isinstance(each, NewTransaction)]
+            added = iter(self._table.insert(tx, new) if new else ())
+            return [each if isinstance(each, Exception) else next(added) for each in made]
+
+        try:
+            added = await self._database.transaction(insert)
+        except StorageBusy:
+            self._is_unsure = True
+            raise
         for outgoing in added:
-            self._show(outgoing)
+            if isinstance(outgoing, Outgoing):
+                self._show(outgoing)
         return added
 
     async def add_attempt(self, outgoing: Outgoing, attempt: Attempt) -> Outgoing:

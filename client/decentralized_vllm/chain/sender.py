@@ -15,7 +15,7 @@ from decentralized_vllm.chain.confirmation import View
 from decentralized_vllm.chain.confirmer import Confirmer, SenderSettings
 from decentralized_vllm.chain.heads import HeadHints
 from decentralized_vllm.chain.identity import ChainIdentity
-from decentralized_vllm.chain.intake import Intake, Order
+from decentralized_vllm.chain.intake import Intake, Order, Sending
 from decentralized_vllm.chain.outbox import Outbox
 from decentralized_vllm.chain.outgoing import Outgoing, State
 from decentralized_vllm.chain.preparation import Simulation
@@ -23,8 +23,9 @@ from decentralized_vllm.chain.reverts import revert_error
 from decentralized_vllm.chain.rpc import Rpc, jittered_backoff_s
 from decentralized_vllm.chain.signing import TransactionSigner
 from decentralized_vllm.chain.store import tables
-from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.chain.store.database import Along, Transactions
 from decentralized_vllm.chain.store.outbox import OutboxTable
+from decentralized_vllm.chain.store.schema import apply_schema
 from decentralized_vllm.chain.submission import Submission
 from decentralized_vllm.protocol.errors import (
     ChainUnavailable,
@@ -55,7 +56,7 @@ class OutboxSender:
         *,
         rpc: Rpc,
         hints: HeadHints,
-        database: Database,
+        database: Transactions,
         identity: ChainIdentity,
         account: LocalAccount,
         lock_dir: Path,
@@ -87,8 +88,10 @@ class OutboxSender:
     async def __aenter__(self) -> Self:
         _acquire(self._lock, self.address)
         try:
-            await self._database.add_tables(
-                tables.COMPONENT, tables.SCHEMA_VERSION, tables.metadata
+            await self._database.transaction(
+                lambda tx: apply_schema(
+                    tx, tables.COMPONENT, tables.SCHEMA_VERSION, tables.metadata
+                )
             )
             await self._outbox.load()
         except BaseException:
@@ -113,20 +116,31 @@ class OutboxSender:
         async with self._locks.setdefault(key, asyncio.Lock()):
             known = await self._outbox.find(key)
             if known is None:
-                known = await self._accepted(Order(call, key, deadline_s))
+                sending = await self._accepted(Order(call, key, deadline_s))
+                known = await sending.offered
         return known.latest.hash
 
-    async def send_new(self, call: Call, *, key: str, simulation: Simulation) -> TxHash:
-        """As `send`, for a key that nobody can have used and a call that was just simulated:
-        neither is looked at again."""
-        return (await self._accepted(Order(call, key, None, simulation))).latest.hash
+    async def store_new(
+        self, call: Call, *, key: str, simulation: Simulation, along: Along | None = None
+    ) -> Sending:
+        """Makes durable what `send` would send, and `along` with it, and begins to offer it.
+
+        For a key that nobody can have used and a call that was just simulated: neither is looked
+        at again. Raises what `along` raises, and neither was stored then.
+        """
+        return await self._accepted(Order(call, key, None, simulation, along))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next transaction waits for no other to be mined, and not for the chain."""
+        return self._intake.has_room and self._seen_lately() is not None
 
     async def simulate(self, call: Call) -> Simulation:
         """At the latest block. Raises what `send` would for a call that reverts."""
         self._refuse_if_room_never_comes()
         return await self._intake.simulate(call)
 
-    async def _accepted(self, order: Order) -> Outgoing:
+    async def _accepted(self, order: Order) -> Sending:
         self._refuse_if_room_never_comes()
         return await self._intake.accept(order)
 
@@ -177,6 +191,7 @@ class OutboxSender:
         return Wei(int(await self._rpc.call("eth_getBalance", self.address, "latest"), 16))
 
     async def _tick(self) -> None:
+        await self._outbox.be_sure()
         if self._outbox.is_empty:
             return
         self._view = await read_view(self._rpc, self.address)
@@ -189,10 +204,16 @@ class OutboxSender:
         return self._settings.poll_s * (1 if self._outbox.n_waiting else 5)
 
     async def _recent_view(self) -> View:
-        age_s = asyncio.get_running_loop().time() - (self._view.seen_at_s if self._view else 0.0)
-        if self._view is None or age_s > RECENT_S:
-            self._view = await read_view(self._rpc, self.address)
-        return self._view
+        seen = self._seen_lately()
+        if seen is None:
+            seen = self._view = await read_view(self._rpc, self.address)
+        return seen
+
+    def _seen_lately(self) -> View | None:
+        if self._view is None:
+            return None
+        age_s = asyncio.get_running_loop().time() - self._view.seen_at_s
+        return self._view if age_s <= RECENT_S else None
 
     def _is_over(self, key: str) -> bool:
         """Nothing more to wait for; what is not open is settled, or was never sent."""

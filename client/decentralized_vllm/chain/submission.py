@@ -2,8 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from decentralized_vllm.chain.broadcast import Verdict, broadcast
 from decentralized_vllm.chain.confirmation import Sent, View
@@ -13,18 +16,20 @@ from decentralized_vllm.chain.outbox import Outbox
 from decentralized_vllm.chain.outgoing import Outgoing
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.signing import CANCELLATION_GAS, TransactionSigner
+from decentralized_vllm.chain.store.database import Along, storage_error
 from decentralized_vllm.chain.store.outbox import NewTransaction
 from decentralized_vllm.protocol.transactions import Call
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A transaction before it has a nonce."""
+    """A transaction before it has a nonce, and what is to be durable with it or not at all."""
 
     call: Call
     key: str
     deadline_s: int | None
     gas_limit: int
+    along: Along | None = None
 
 
 class Submission:
@@ -39,16 +44,28 @@ class Submission:
         self._policy = policy
         self._nonce_lock = asyncio.Lock()
 
-    async def store(self, drafts: Sequence[Draft], view: View) -> list[Outgoing]:
-        """Signs them in order, and makes all durable or none."""
+    async def store(self, drafts: Sequence[Draft], view: View) -> list[Outgoing | Exception]:
+        """Signs them in order, and makes all durable or none: but for those whose `along` raises.
+
+        What that raised stands in their place, and nothing of them is stored.
+        """
         if not drafts:
             return []
         fees = self.fees(view)
         async with self._nonce_lock:
-            nonces = itertools.count(self._next_nonce(view))
-            return await self._outbox.add(
-                [self._signed(draft, next(nonces), fees) for draft in drafts]
-            )
+            await self._outbox.be_sure()
+            nonce = self._next_nonce(view)
+            return await self._outbox.add(lambda tx: self._made(tx, drafts, nonce, fees))
+
+    def _made(
+        self, tx: Connection, drafts: Sequence[Draft], nonce: int, fees: Fees
+    ) -> list[NewTransaction | Exception]:
+        """From `nonce` on, without gaps: signed in the transaction, when it is known which are."""
+        nonces = itertools.count(nonce)
+        return [
+            failure or self._signed(draft, next(nonces), fees)
+            for draft, failure in zip(drafts, _went_along(tx, drafts), strict=True)
+        ]
 
     def _signed(self, draft: Draft, nonce: int, fees: Fees) -> NewTransaction:
         call, limit = draft.call, draft.gas_limit
@@ -91,7 +108,9 @@ class Submission:
         call = Call(to=self._signer.address, data=b"", label=f"fill nonce {nonce}")
         key = f"fill-nonce:{nonce}:{view.block_number}"
         new = NewTransaction(key, call, None, CANCELLATION_GAS, attempt)
-        return (await self._outbox.add([new]))[0]
+        (added,) = await self._outbox.add(lambda _: [new])
+        assert isinstance(added, Outgoing)  # nothing goes along that could fail
+        return added
 
     async def offer(self, outgoings: Sequence[Outgoing], view: View) -> None:
         """Never fails: what no endpoint took is offered again later."""
@@ -106,3 +125,31 @@ class Submission:
 
     def _next_nonce(self, view: View) -> int:
         return next_nonce(view.nonce, view.pending_nonce, self._outbox.highest_nonce)
+
+
+def _went_along(tx: Connection, drafts: Sequence[Draft]) -> Iterator[Exception | None]:
+    """What each draft's `along` raised. Raised itself for a draft that is alone: all is undone."""
+    for draft in drafts:
+        if draft.along is None:
+            yield None
+        elif len(drafts) == 1:
+            draft.along(tx)
+            yield None
+        else:
+            yield _failure_of(draft.along, tx)
+
+
+def _failure_of(along: Along, tx: Connection) -> Exception | None:
+    savepoint = tx.begin_nested()
+    failure: Exception | None = None
+    try:
+        along(tx)
+    except DBAPIError as error:
+        failure = storage_error(error)
+    except Exception as error:
+        failure = error
+    if failure is None:
+        savepoint.commit()
+    else:
+        savepoint.rollback()
+    return failure

@@ -114,10 +114,12 @@ async def test_feed__silent_rollback__is_noticed_when_patience_ends(
 ) -> None:
     async with following(network, tmp_path) as follower:
         async with sending(network, REQUESTER, tmp_path) as sender:
+            await submit(network, sender, "stays")
+            await follower.until([1])  # the feed has been at the block it will go back to
             await submit(network, sender, "vanishes")
-        await follower.until([1])
+        await follower.until([1, 2])
         anvil.call("anvil_rollback", 1)
-        await follower.until([])
+        await follower.until([1])
         assert follower.rewinds == [anvil.block_number()]
 
 

@@ -125,12 +125,13 @@ async def test_send__no_gas_money__insufficient_gas(
         await sender.send(prompt_call(network), key="poor")  # seen at once
 
 
-async def test_send_new__just_simulated__mined_and_known_by_its_key(
+async def test_store_new__just_simulated__mined_and_known_by_its_key(
     network: Network, tmp_path: Path
 ) -> None:
     async with sending(network, REQUESTER, tmp_path) as sender:
         call = prompt_call(network)
-        sent = await sender.send_new(call, key="new", simulation=await sender.simulate(call))
+        new = await sender.store_new(call, key="new", simulation=await sender.simulate(call))
+        sent = (await new.offered).latest.hash
         assert (await sender.wait("new")).tx_hash == sent
         assert await sender.send(call, key="new") == sent
         assert await network.coordinator.job_count() == 1

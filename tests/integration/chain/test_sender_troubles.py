@@ -1,15 +1,19 @@
 """The sender where the chain gets in its way: dropped, outbid, late, overtaken, rolled back."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from decentralized_vllm.chain.confirmation import Patience
 from decentralized_vllm.chain.fees import FeePolicy
 from decentralized_vllm.chain.network import Network
-from decentralized_vllm.protocol.errors import TransactionFailed
+from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.protocol.errors import StorageBusy, TransactionFailed
 from decentralized_vllm.protocol.units import gwei
 from tests.support.anvil import Anvil
 from tests.support.local_network import REQUESTER, prompt_call, quick_settings, sending, submit
@@ -183,3 +187,29 @@ async def test_send__rolled_back_without_new_blocks__mined_again(
             what="the transaction on the shorter chain",
         )
         assert await network.coordinator.job_count() == 1
+
+
+async def test_send__database_does_not_say_whether_it_kept_it__mined_once_and_no_nonce_twice(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction = Database.transaction
+    is_silent = False
+
+    async def kept_and_not_said(self: Database, work: Callable[[Connection], Any]) -> Any:
+        nonlocal is_silent
+        result = await transaction(self, work)
+        if is_silent and work.__name__ == "insert":
+            is_silent = False
+            raise StorageBusy("the connection was lost")
+        return result
+
+    monkeypatch.setattr(Database, "transaction", kept_and_not_said)
+    async with sending(network, REQUESTER, tmp_path) as sender:
+        await submit(network, sender, "first")
+        is_silent = True
+        with pytest.raises(StorageBusy):
+            await sender.send(prompt_call(network), key="unsure")
+        await sender.send(prompt_call(network), key="next")
+        receipts = [await asyncio.wait_for(sender.wait(key), 30) for key in ("unsure", "next")]
+        assert len({receipt.tx_hash for receipt in receipts}) == 2
+        assert await network.coordinator.job_count() == 3

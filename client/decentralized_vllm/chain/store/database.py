@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
@@ -30,8 +30,12 @@ BUSY_TIMEOUT_MS = 5000
 T = TypeVar("T")
 
 
+# Work that somebody does as a part of another's transaction: both are durable, or neither is.
+Along: TypeAlias = Callable[[Connection], None]
+
+
 class Transactions(Protocol):
-    """What runs `work` in one transaction, as `Database` does."""
+    """What runs `work` in one transaction, as `Database` does, and raises what that raises."""
 
     async def transaction(self, work: Callable[[Connection], T]) -> T: ...
 

@@ -21,7 +21,6 @@ _OURS = (
     transactions.c.sender == bindparam("our_sender"),
 )
 _BY_KEYS = transactions.c.key.in_(bindparam("keys", expanding=True))
-_ROW_IDS = select(transactions.c.key, transactions.c.id).where(*_OURS, _BY_KEYS)
 _WHOLE = select(transactions).where(*_OURS).order_by(transactions.c.nonce, transactions.c.id)
 _OPEN = _WHOLE.where(transactions.c.state != State.SETTLED)
 _FOUND = _WHOLE.where(_BY_KEYS)
@@ -35,7 +34,7 @@ _ATTEMPTS = (
     .where(attempts.c.transaction_id == bindparam("row_id"))
     .order_by(attempts.c.nonce, attempts.c.max_fee_wei)
 )
-_INSERT = insert(transactions)
+_INSERT = insert(transactions).returning(transactions.c.key, transactions.c.id)
 _INSERT_ATTEMPT = insert(attempts)
 
 
@@ -66,8 +65,8 @@ class OutboxTable:
         return {outgoing.key: outgoing for outgoing in self._load(tx, _FOUND, keys=keys)}
 
     def insert(self, tx: Connection, new: Sequence[NewTransaction]) -> list[Outgoing]:
-        tx.execute(_INSERT, [self._new_values(each) for each in new])
-        row_ids = self._row_ids(tx, [each.key for each in new])
+        rows = tx.execute(_INSERT, [self._new_values(each) for each in new]).all()
+        row_ids = {row.key: row.id for row in rows}
         added = [_added(row_ids[each.key], each) for each in new]
         tx.execute(_INSERT_ATTEMPT, [_attempt_values(each.id, each.latest) for each in added])
         return added
@@ -85,10 +84,6 @@ class OutboxTable:
             "nonce": new.attempt.nonce,
             "gas_limit": new.gas_limit,
         }
-
-    def _row_ids(self, tx: Connection, keys: Sequence[str]) -> dict[str, int]:
-        found = tx.execute(_ROW_IDS, {**self._ours, "keys": keys})
-        return {row.key: row.id for row in found}
 
     def add_attempt(self, tx: Connection, outgoing: Outgoing) -> None:
         """Stores the latest attempt and the row it changed."""
