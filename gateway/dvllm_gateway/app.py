@@ -139,7 +139,7 @@ async def open_gateway(settings: GatewaySettings, metrics: Metrics) -> AsyncIter
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database_location))
         desk = await stack.enter_async_context(
-            open_desk(client_settings(settings), account, trade_settings(settings))
+            open_desk(client_settings(settings), account, trade_settings(settings, database))
         )
         check_key_may_be_raw(settings.key, desk.network.identity.chain_id)
         bus = Bus(SqlEventStore(database), bus_settings(settings))

@@ -22,7 +22,7 @@ from dvllm_gateway.http.visit import SERVER_NAME
 from dvllm_gateway.server_secret import server_secret
 from dvllm_gateway.settings import GatewaySettings
 from dvllm_gateway.state import open_database
-from dvllm_gateway.trading import client_settings, trade_settings
+from dvllm_gateway.trading import client_settings, till_settings
 
 ANSWER_TIMEOUT_S = 5.0
 
@@ -130,7 +130,7 @@ async def _chain(settings: GatewaySettings) -> Check:
 
 async def _key(settings: GatewaySettings) -> Check:
     account = load_key(settings.key)
-    low_wei = trade_settings(settings).till.low_wei
+    low_wei = till_settings(settings.key).low_wei
     async with _network(settings) as network:
         check_key_may_be_raw(settings.key, network.identity.chain_id)
         balance = await balance_of(network, Address(account.address))

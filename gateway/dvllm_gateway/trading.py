@@ -1,7 +1,5 @@
 """The settings in the words of those parts that trade on the network."""
 
-from pathlib import Path
-
 from decentralized_vllm import ClientSettings
 from decentralized_vllm.chain.verification import checked_address
 from decentralized_vllm.protocol.errors import InvalidAmount, SettingError
@@ -15,7 +13,7 @@ from dvllm_gateway.services.event_bus import BusSettings
 from dvllm_gateway.services.retention import Kept
 from dvllm_gateway.services.task_service import TaskLimits
 from dvllm_gateway.settings import GatewaySettings, KeySection
-from dvllm_gateway.state import Database, database_url
+from dvllm_gateway.state import Database, LibraryTransactions
 from dvllm_gateway.takings import Takings
 
 # Events of gateways with the same database are looked for so often.
@@ -51,18 +49,18 @@ def client_settings(settings: GatewaySettings) -> ClientSettings:
     )
 
 
-def trade_settings(settings: GatewaySettings) -> TradeSettings:
+def trade_settings(settings: GatewaySettings, database: Database) -> TradeSettings:
     """Raises SettingError."""
     key = settings.key
     return TradeSettings(
-        outbox=_outbox(settings),
+        outbox=LibraryTransactions(database),
         lock_dir=key.lock_dir,
         confirmations=settings.chain.confirmations,
-        till=_till(settings.key),
+        till=till_settings(settings.key),
     )
 
 
-def _till(key: KeySection) -> TillSettings:
+def till_settings(key: KeySection) -> TillSettings:
     low_wei = _tokens(key.credit_low, "key.credit_low")
     full_wei = _tokens(key.credit_full, "key.credit_full")
     if full_wei < low_wei:
@@ -94,13 +92,6 @@ def task_limits(settings: GatewaySettings) -> TaskLimits:
         live_per_account=settings.tasks.at_once_per_account,
         quote_wait_s=settings.tasks.submit_wait_s,
     )
-
-
-def _outbox(settings: GatewaySettings) -> Path | str:
-    """Gateways that take turns with a key share its unsent transactions."""
-    if not settings.is_shared:
-        return settings.data_dir / "outbox.sqlite"
-    return database_url(settings.database_location).render_as_string(hide_password=False)
 
 
 def _tokens(text: str, setting: str) -> Wei:

@@ -21,6 +21,7 @@ from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
 from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.errors import GatewayError
 from dvllm_gateway.ids import TaskId
+from dvllm_gateway.services.stores import Along
 from dvllm_gateway.services.task_jobs import Job, JobWatch
 from dvllm_gateway.services.task_market import (
     Answer,
@@ -30,6 +31,7 @@ from dvllm_gateway.services.task_market import (
     NodeWord,
     Order,
     Quote,
+    Stored,
 )
 from dvllm_gateway.services.tasks import TaskRequest
 
@@ -71,6 +73,12 @@ def answer(text: str = "hi there", *, n_tokens: int = 2, worker: Address = NODE)
     return Answer(RESPONSE_CID, worker, text, FinishReason.STOP, usage, receipt, STARTED_AT_MS)
 
 
+class ScriptedSubmission:
+    async def sent(self) -> TxHash:
+        await asyncio.sleep(0)
+        return TxHash(f"0x{1:064x}")
+
+
 class ScriptedMarket:
     """The port Market. Tests feed it: `refusals`, `deliveries`, `answers`, streams of nodes."""
 
@@ -85,6 +93,7 @@ class ScriptedMarket:
         self.forgotten: list[JobWatch] = []
         self._streams: dict[Address, asyncio.Queue[NodeWord | GatewayError | None]] = {}
         self.n_listens = 0
+        self.stores_at_once = False  # together with the task
         self.is_silent = False  # takes submissions and does nothing with them
 
     @property
@@ -93,6 +102,13 @@ class ScriptedMarket:
 
     async def quote(self, request: TaskRequest) -> Quote:
         return Quote(request.document.to_bytes(), PROMPT_CID, Wei(2_000), 7, ESCROW_WEI)
+
+    async def store_with(self, order: Order, along: Along) -> Stored | None:
+        if not self.stores_at_once:
+            return None
+        await asyncio.sleep(0)
+        along(None)
+        return ScriptedSubmission()
 
     async def submit(self, order: Order, watch: JobWatch) -> None:
         while self.is_silent:  # noqa: ASYNC110 - a test ends it at any time

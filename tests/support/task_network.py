@@ -24,11 +24,12 @@ from dvllm_gateway.services.task_runner import TaskPatience
 from dvllm_gateway.services.task_service import TaskLimits, TaskService
 from dvllm_gateway.services.tasks import TaskRequest
 from dvllm_gateway.state import (
+    Database,
+    LibraryTransactions,
     SqlAccountStore,
     SqlEventStore,
     SqlLeaseStore,
     SqlTaskStore,
-    database_url,
     open_database,
 )
 from tests.support.anvil import development_account
@@ -61,17 +62,9 @@ class Where:
             poll_s=0.2,
         )
 
-    @property
-    def _outbox(self) -> Path | str:
-        """Beside the tasks, where processes on several machines would share both."""
-        if "://" not in self.database:
-            return self.folder / "outbox.sqlite"
-        return database_url(self.database).render_as_string(hide_password=False)
-
-    @property
-    def trade(self) -> TradeSettings:
+    def trade(self, database: Database) -> TradeSettings:
         return TradeSettings(
-            outbox=self._outbox,
+            outbox=LibraryTransactions(database),
             lock_dir=self.folder / "locks",
             sweep_every_s=0.5,
             till=TillSettings(look_every_s=0.5),
@@ -113,13 +106,12 @@ async def task_gateway(
     account: LocalAccount = GATEWAY,
     limits: TaskLimits | None = None,
     patience: TaskPatience | None = None,
-    trade: TradeSettings | None = None,
     waits: bool = True,
 ) -> AsyncIterator[TaskGateway]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(place.database))
         desk = await stack.enter_async_context(
-            open_desk(place.client, account, trade or place.trade)
+            open_desk(place.client, account, place.trade(database))
         )
         bus = Bus(SqlEventStore(database))
         live, store = LiveTasks(), SqlTaskStore(database)

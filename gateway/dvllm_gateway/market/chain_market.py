@@ -20,6 +20,7 @@ from dvllm_gateway.market.relay import NodeEars
 from dvllm_gateway.market.submitter import Submitter
 from dvllm_gateway.market.terms import TermsBook
 from dvllm_gateway.market.till import Till
+from dvllm_gateway.services.stores import Along
 from dvllm_gateway.services.task_jobs import Job, JobWatch
 from dvllm_gateway.services.task_market import (
     Answer,
@@ -28,6 +29,7 @@ from dvllm_gateway.services.task_market import (
     NodeWord,
     Order,
     Quote,
+    Stored,
 )
 from dvllm_gateway.services.tasks import TaskRequest
 
@@ -89,6 +91,9 @@ class ChainMarket:
         quote = await self._terms.quote(request)
         self._till.require(quote.escrow_wei)
         return quote
+
+    async def store_with(self, order: Order, along: Along) -> Stored | None:
+        return await self._submitter.store_with(order, along) if self._placer.is_trusted else None
 
     async def submit(self, order: Order, watch: JobWatch) -> None:
         placement = self._placer.begin(order.document)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -23,12 +23,11 @@ from dvllm_gateway.services.retries import Retries
 from dvllm_gateway.services.stores import Deposit
 from dvllm_gateway.state.database import Database
 from dvllm_gateway.state.deposits import SqlDepositStore
+from dvllm_gateway.state.transactions import LibraryTransactions
 
 log = logging.getLogger(__name__)
 
 FEED_NAME = "deposits"
-
-T = TypeVar("T")
 
 
 class DepositFeed(Protocol):
@@ -129,7 +128,7 @@ async def watch_deposits(
     feed = LogFeed(
         rpc=network.rpc,
         hints=HeadHints(),  # it polls: a deposit has time, and what a block tells of jobs has not
-        database=_Transactions(database),
+        database=LibraryTransactions(database),
         chain=chain,
         source=tokens_received(network.token.address, address),
         name=f"{FEED_NAME} {address[2:10]}",
@@ -138,13 +137,3 @@ async def watch_deposits(
     )
     own = {address, network.coordinator.address}  # withdrawn credit is no deposit
     return DepositWatch(feed, SqlDepositStore(database, chain), ignored | own)
-
-
-class _Transactions:
-    """The gateway's database as the library asks for one."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def transaction(self, work: Callable[[Connection], T]) -> T:
-        return await self._database.write(work)

@@ -15,7 +15,7 @@ from decentralized_vllm.chain.log_source import coordinator_logs
 from decentralized_vllm.chain.network import Network, connect
 from decentralized_vllm.chain.sender import OutboxSender
 from decentralized_vllm.chain.store import tables
-from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.chain.store.database import Database, Transactions
 from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts
 from decentralized_vllm.protocol.errors import ChainUnavailable
 from decentralized_vllm.protocol.ids import Address, TxHash
@@ -50,14 +50,15 @@ AFTER_BLOCK_S = 0.1  # by then what the block says of jobs is dealt with
 
 @dataclass(frozen=True, slots=True)
 class TradeSettings:
-    """`outbox` is the database of unmined transactions: shared by gateways that share a key.
+    """`outbox` is the database of unmined transactions, which is that of the tasks they are for:
+    both are durable together. Gateways that share a key share it.
 
     `lock_dir` keeps two processes of one machine from sending with one key. What a block tells
     counts after `confirmations`. `max_in_flight` is how many unmined transactions the chain's
     nodes take from one key; None is a cautious number.
     """
 
-    outbox: Path | str
+    outbox: Transactions
     lock_dir: Path
     confirmations: int = 1
     max_in_flight: int | None = None
@@ -134,7 +135,7 @@ class Desk:
             OutboxSender(
                 rpc=network.rpc,
                 hints=network.hints,
-                database=await stack.enter_async_context(Database(self.trade.outbox)),
+                database=self.trade.outbox,
                 identity=network.identity,
                 account=self.account,
                 lock_dir=self.trade.lock_dir,

@@ -37,9 +37,9 @@ class Simulations:
 
     async def of(self, order: Order, call: Call) -> Simulation | None:
         """None if it fails now: with credit that is still to be filled up it may not."""
-        known = self._known.get(_kind(order))
-        if known is not None and self._clock_s() < known.at_s + FRESH_S:
-            return known.simulation
+        known = self.known(order)
+        if known is not None:
+            return known
         self._drop_old()
         try:
             simulation = await self._sender.simulate(call)
@@ -47,6 +47,12 @@ class Simulations:
             return None
         self._known[_kind(order)] = _Known(simulation, self._clock_s())
         return simulation
+
+    def known(self, order: Order) -> Simulation | None:
+        """Of one of its kind, a moment ago."""
+        known = self._known.get(_kind(order))
+        is_fresh = known is not None and self._clock_s() < known.at_s + FRESH_S
+        return known.simulation if known is not None and is_fresh else None
 
     def forget(self, order: Order) -> None:
         """One of its kind was refused."""

@@ -23,12 +23,14 @@ from dvllm_gateway.market.failures import as_gateway_errors, gateway_error
 from dvllm_gateway.market.follower import Follower
 from dvllm_gateway.market.placement import Placement
 from dvllm_gateway.market.simulations import Simulations
+from dvllm_gateway.market.stored import AtOnce, NewSubmission, NotStored, StoredSubmission
 from dvllm_gateway.market.terms import TermsBook
 from dvllm_gateway.market.till import Till
 from dvllm_gateway.services.own_time import working
 from dvllm_gateway.services.retries import Retries
+from dvllm_gateway.services.stores import Along
 from dvllm_gateway.services.task_jobs import JobWatch, Rejected
-from dvllm_gateway.services.task_market import Order
+from dvllm_gateway.services.task_market import Order, Stored
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +50,30 @@ class Submitter:
         self._till = till
         self._terms = terms
         self._follower = follower
+        self._at_once = AtOnce(sender, till)
 
     async def is_sent(self, task_id: TaskId) -> bool:
         with as_gateway_errors():
             return await self._sender.knows(_key(task_id))
 
+    async def store_with(self, order: Order, along: Along) -> Stored | None:
+        """See the port."""
+        simulation = self._simulations.known(order)
+        if simulation is None:
+            return None
+        submission = NewSubmission(_key(order.task_id), self._call(order), simulation, along)
+        try:
+            return await self._at_once.store(order, submission)
+        except NotStored as error:
+            self._learn(order, error.__cause__)
+            return None
+
     async def send(self, order: Order, watch: JobWatch, placement: Placement) -> None:
         """Durable when it returns. Raises GatewayError, and nothing was sent then."""
+        if order.stored is not None:
+            with working():
+                self._follower.follow(await order.stored.sent(), watch)
+            return
         call, simulation = self._call(order), None
         with working():
             was_sent = not order.is_new and await self.is_sent(order.task_id)
@@ -117,7 +136,8 @@ class Submitter:
         try:
             with as_gateway_errors():
                 if order.is_new and simulation is not None:
-                    return await self._sender.send_new(call, key=key, simulation=simulation)
+                    new = await self._sender.store_new(call, key=key, simulation=simulation)
+                    return await StoredSubmission(new).sent()
                 return await self._sender.send(call, key=key)
         except GatewayError as error:
             self._learn(order, error.__cause__)

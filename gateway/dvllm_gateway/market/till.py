@@ -90,6 +90,16 @@ class Till:
         self.require(escrow_wei)
         if self.free_wei < escrow_wei:
             await self._until_free(escrow_wei)
+        self._note_promise(task_id, escrow_wei)
+
+    def promise_now(self, task_id: TaskId, escrow_wei: Wei) -> bool:
+        """As `promise` where that waits for nothing; False, and no promise, where it would."""
+        if self._balance is None or self._no_gas is not None or self.free_wei < escrow_wei:
+            return False
+        self._note_promise(task_id, escrow_wei)
+        return True
+
+    def _note_promise(self, task_id: TaskId, escrow_wei: Wei) -> None:
         self._promises[task_id] = escrow_wei
         if self.free_wei < self._settings.low_wei:
             self._is_wanted.set()

@@ -10,7 +10,7 @@ from dvllm_gateway.ids import AccountId, TaskId
 from dvllm_gateway.services.latest import Latest
 from dvllm_gateway.services.stores import Assignment
 from dvllm_gateway.services.task_jobs import JobWatch
-from dvllm_gateway.services.task_market import Order
+from dvllm_gateway.services.task_market import Order, Stored
 from dvllm_gateway.services.task_relay import Relay
 from dvllm_gateway.services.tasks import TaskRecord
 
@@ -23,7 +23,8 @@ UNSENT = "the network does not answer"
 class LiveTask:
     """A task that runs in this process.
 
-    `is_new` until it is begun for the first time, `is_heard` once somebody listens to its answer,
+    `is_new` until it is begun for the first time; `stored` if its submission was made durable with
+    it, until that is begun. `is_heard` once somebody listens to its answer,
     `is_unwanted` once its owner has cancelled it, `is_left` once it goes on elsewhere, if at all:
     whoever waits for it has to look again. `unsent` tells why nothing of it is on its way to the
     chain yet: None once it is, and when nobody here tries any more.
@@ -34,6 +35,7 @@ class LiveTask:
     watch: JobWatch = field(default_factory=lambda: JobWatch(None))
     relay: Relay = field(default_factory=Relay)
     is_new: bool = False
+    stored: Stored | None = None
     is_heard: Latest[bool] = field(default_factory=lambda: Latest(False))
     unsent: Latest[str | None] = field(default_factory=lambda: Latest(UNSENT))
     is_unwanted: bool = False
@@ -56,7 +58,14 @@ class LiveTask:
             escrow_wei=record.reserved_wei,
             node=assignment.node,
             is_new=self.is_new,
+            stored=self.stored,
         )
+
+    def begin(self) -> Order:
+        """What to send now. Should that fail, somebody has to look next time."""
+        order = self.order
+        self.is_new, self.stored = False, None
+        return order
 
     async def until_sent(self, timeout_s: float) -> None:
         """Raises TaskTimeout: for so long there was nothing to be told. The task goes on."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 from dvllm_gateway.errors import RetryableGatewayError
@@ -13,6 +14,7 @@ from dvllm_gateway.services.tasks import TaskRecord
 log = logging.getLogger(__name__)
 
 GATHER_S = 1.0
+AT_ONCE = 64  # in one transaction: others wait for it
 
 
 class ProgressNotes:
@@ -58,11 +60,17 @@ class ProgressNotes:
 
     async def _write_all(self) -> None:
         self._is_due.clear()
-        for record in tuple(self._newest.values()):
-            try:
-                await self._store.update(record)
-            except BaseException:
-                self._is_due.set()
-                raise
+        try:
+            newest = tuple(self._newest.values())
+            for start in range(0, len(newest), AT_ONCE):
+                some = newest[start : start + AT_ONCE]
+                await self._store.update(some)
+                self._are_kept(some)
+        except BaseException:
+            self._is_due.set()
+            raise
+
+    def _are_kept(self, records: Sequence[TaskRecord]) -> None:
+        for record in records:
             if self._newest.get(record.id) is record:
                 del self._newest[record.id]

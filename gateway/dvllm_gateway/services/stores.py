@@ -1,9 +1,9 @@
 """What the services keep. One call is one database transaction, durable when it returns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from decentralized_vllm.protocol.events import LogPosition
 from decentralized_vllm.protocol.ids import Address, JobId, Wei
@@ -12,6 +12,9 @@ from dvllm_gateway.services.events import Event, EventName, Payload
 from dvllm_gateway.services.identity import ApiKey
 from dvllm_gateway.services.ports import Balance, StoredReply
 from dvllm_gateway.services.tasks import TaskFilter, TaskPage, TaskRecord
+
+# A part of a transaction that somebody else makes: only the database knows what it is given.
+Along: TypeAlias = Callable[[Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,11 @@ class TaskStore(Protocol):
         Raises InsufficientBalance, and nothing was written then.
         """
 
-    async def update(self, record: TaskRecord) -> None:
-        """Progress of a task that is not over; an ended one stays as it is."""
+    def creating(self, record: TaskRecord, assignment: Assignment) -> Along:
+        """`create` as a part of another transaction."""
+
+    async def update(self, records: Sequence[TaskRecord]) -> None:
+        """Progress of tasks that are not over; an ended one stays as it is."""
 
     async def finish(self, record: TaskRecord) -> bool:
         """The end: charges `cost_wei`, frees the rest of the reservation, notes both in the ledger.

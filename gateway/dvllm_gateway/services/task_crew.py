@@ -14,7 +14,7 @@ from dvllm_gateway.services.latest import Latest
 from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
 from dvllm_gateway.services.progress_notes import ProgressNotes
 from dvllm_gateway.services.retries import Retries
-from dvllm_gateway.services.stores import LeaseStore, TaskStore
+from dvllm_gateway.services.stores import Along, LeaseStore, TaskStore
 from dvllm_gateway.services.task_book import TaskBook
 from dvllm_gateway.services.task_jobs import Job
 from dvllm_gateway.services.task_market import Market
@@ -74,6 +74,14 @@ class TaskCrew:
     async def on_duty(self) -> None:
         """Returns when tasks are taken."""
         await self._market.until(lambda market: market is not None)
+
+    async def store(self, task: LiveTask, along: Along) -> bool:
+        """Whether a new task is durable now, by `along`, and its submission with it: else neither.
+
+        Raises as the market's `store_with`.
+        """
+        task.stored = await self.market().store_with(task.order, along)
+        return task.stored is not None
 
     def start(self, task: LiveTask) -> None:
         """Runs a task that is durable. Not if it was taken up from the database before."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from decentralized_vllm.protocol.generation import FinishReason, Usage
-from decentralized_vllm.protocol.ids import Address, Cid, ModelId, Wei
+from decentralized_vllm.protocol.ids import Address, Cid, ModelId, TxHash, Wei
 from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.ids import TaskId
+from dvllm_gateway.services.stores import Along
 from dvllm_gateway.services.task_jobs import Job, JobWatch
 from dvllm_gateway.services.tasks import TaskRequest
 
@@ -23,11 +24,19 @@ class Quote:
     escrow_wei: Wei
 
 
+class Stored(Protocol):
+    """A submission that this process has just made durable, and sends."""
+
+    async def sent(self) -> TxHash:
+        """Returns when the chain's nodes were asked to take it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One submission. Its `task_id` names it for ever: it is never sent twice.
 
-    `is_new`: nobody can have sent it yet, so that nobody needs to look.
+    `is_new`: nobody can have sent it yet, so that nobody needs to look. `stored`: it is durable
+    already, and on its way.
     """
 
     task_id: TaskId
@@ -39,6 +48,7 @@ class Order:
     escrow_wei: Wei
     node: Address | None
     is_new: bool = False
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,13 @@ class Market(Protocol):
 
     async def quote(self, request: TaskRequest) -> Quote:
         """Raises ModelNotFound, InvalidRequest, NoCapacity, NetworkUnavailable."""
+
+    async def store_with(self, order: Order, along: Along) -> Stored | None:
+        """Makes a new submission durable together with `along`; `submit` it then.
+
+        None, and nothing happened, where something has to be waited for or looked at first.
+        Raises what `along` raises; NetworkUnavailable, where both may be durable or neither.
+        """
 
     async def submit(self, order: Order, watch: JobWatch) -> None:
         """Returns when the submission will be mined whatever happens; `watch` tells the rest.

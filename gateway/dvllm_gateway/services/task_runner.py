@@ -78,7 +78,7 @@ class TaskRunner:
         """False if its owner cancelled it before it was sent. Raises what stops it for good."""
         retries = Retries(limit_s=self._patience.submit_s)
         while True:
-            order, self._task.is_new = self._task.order, False
+            order = self._task.begin()
             try:
                 if self._task.is_unwanted and not await self._market.is_submitted(order.task_id):
                     return False

@@ -9,6 +9,7 @@ from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.errors import (
     Conflict,
     GatewayError,
+    InsufficientBalance,
     NetworkUnavailable,
     NotFound,
     RateLimited,
@@ -92,19 +93,22 @@ class TaskService:
         task.is_new = True
         self._live.add(task)  # counts at once: many may be on their way to the database
         try:
-            await self._store.create(record, assignment)
+            if not await self._crew.store(task, self._store.creating(record, assignment)):
+                await self._store.create(record, assignment)
         except BaseException as error:
             self._live.drop(task, error)
-            stored = await self._made_before(task_id, error)
+            stored = await self._made_all_the_same(record.id, error)
             if stored is None:
                 raise
-            return _owned(account, stored)
+            if stored != record:  # another process made it: that one sends it, by a key of its own
+                return _owned(account, stored)
+            task = LiveTask.of(record, assignment)
         self._crew.start(task)
         return record
 
-    async def _made_before(self, task_id: TaskId | None, error: BaseException) -> TaskRecord | None:
+    async def _made_all_the_same(self, task_id: TaskId, error: BaseException) -> TaskRecord | None:
         """Another process was quicker, or the database said nothing of what it did."""
-        if task_id is None or not isinstance(error, GatewayError):
+        if not isinstance(error, GatewayError) or isinstance(error, InsufficientBalance):
             return None
         return await self._store.get(task_id)
 

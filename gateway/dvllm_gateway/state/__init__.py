@@ -10,9 +10,11 @@ from dvllm_gateway.state.migrate import migrate
 from dvllm_gateway.state.nonces import SqlLoginNonceStore, SqlRequestNonceStore
 from dvllm_gateway.state.old_tasks import SqlOldTasks
 from dvllm_gateway.state.tasks import SqlTaskStore
+from dvllm_gateway.state.transactions import LibraryTransactions
 
 __all__ = [
     "Database",
+    "LibraryTransactions",
     "SqlAccountStore",
     "SqlApiKeyStore",
     "SqlEventStore",

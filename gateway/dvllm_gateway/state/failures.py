@@ -18,9 +18,13 @@ _LOST_A_RACE = {"40P01", "40001"}
 def as_gateway_error(error: DBAPIError) -> GatewayError:
     """NetworkUnavailable where trying again may help. The driver's words go to the log only."""
     log.error("database_failed", extra={"reason": str(error.orig)})
+    known: GatewayError
     if _is_passing(error):
-        return NetworkUnavailable("the gateway's database does not answer")
-    return InternalError(f"the database refused: {type(error.orig).__name__}")
+        known = NetworkUnavailable("the gateway's database does not answer")
+    else:
+        known = InternalError(f"the database refused: {type(error.orig).__name__}")
+    known.__cause__ = error
+    return known
 
 
 def has_lost_a_race(error: DBAPIError) -> bool:

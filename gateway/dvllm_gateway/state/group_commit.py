@@ -18,6 +18,7 @@ from decentralized_vllm.ending import Ending
 from dvllm_gateway.state.failures import as_gateway_error
 
 MAX_GROUP = 16
+MAX_UNHURRIED = 4  # of a group: whoever is in a hurry comes after them
 
 T = TypeVar("T")
 Work = Callable[[Connection], Any]
@@ -76,9 +77,10 @@ class GroupCommit:
         loop.call_soon_threadsafe(self._end, group, outcomes)
 
     def _next_group(self) -> list[_Waiting]:
-        """One place is kept for what is not hurried: it must get its turn some time."""
-        group = [self._waiting.popleft() for _ in range(min(MAX_GROUP - 1, len(self._waiting)))]
-        room = min(MAX_GROUP - len(group), len(self._unhurried))
+        """Some places are kept for what is not hurried: it must get its turn some time."""
+        room = min(MAX_UNHURRIED, len(self._unhurried))
+        most = min(MAX_GROUP - room, len(self._waiting))
+        group = [self._waiting.popleft() for _ in range(most)]
         return group + [self._unhurried.popleft() for _ in range(room)]
 
     def _end(self, group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
@@ -95,13 +97,20 @@ class GroupCommit:
     def _commit(self, works: Sequence[Work]) -> list[_Outcome]:
         try:
             with self._engine.begin() as connection:
-                if len(works) == 1:  # it needs no savepoint, and most groups are of one
-                    return [_Outcome(works[0](connection))]
+                return [_Outcome(work(connection)) for work in works]
+        except DBAPIError as error:
+            outcome = _Outcome(error=as_gateway_error(error))
+        except Exception as error:
+            outcome = _Outcome(error=error)
+        return [outcome] if len(works) == 1 else self._commit_each(works)
+
+    def _commit_each(self, works: Sequence[Work]) -> list[_Outcome]:
+        """Again, after one of them failed and all were undone. They rarely do."""
+        try:
+            with self._engine.begin() as connection:
                 return [_attempt(connection, work) for work in works]
         except DBAPIError as error:  # the whole group is undone
             return [_Outcome(error=as_gateway_error(error))] * len(works)
-        except Exception as error:  # of the only one: others are caught where they are raised
-            return [_Outcome(error=error)] * len(works)
 
 
 def _attempt(connection: Connection, work: Work) -> _Outcome:

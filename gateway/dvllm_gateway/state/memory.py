@@ -8,7 +8,7 @@ from dvllm_gateway.errors import InsufficientBalance, InternalError
 from dvllm_gateway.ids import AccountId, TaskId
 from dvllm_gateway.services.events import Event
 from dvllm_gateway.services.ports import Balance
-from dvllm_gateway.services.stores import Assignment, NewEvent
+from dvllm_gateway.services.stores import Along, Assignment, NewEvent
 from dvllm_gateway.services.tasks import TaskFilter, TaskPage, TaskRecord
 
 NOTHING = Balance(Wei(0), Wei(0))
@@ -25,6 +25,12 @@ class MemoryTaskStore:
         self._move(account, available_wei=amount_wei, reserved_wei=0)
 
     async def create(self, record: TaskRecord, assignment: Assignment) -> None:
+        self.creating(record, assignment)(None)
+
+    def creating(self, record: TaskRecord, assignment: Assignment) -> Along:
+        return lambda _: self._create(record, assignment)
+
+    def _create(self, record: TaskRecord, assignment: Assignment) -> None:
         if record.id in self._tasks:
             raise InternalError("there is such a task")
         balance = self.balances.get(record.account, NOTHING)
@@ -40,8 +46,9 @@ class MemoryTaskStore:
         )
         self._tasks[record.id] = record, assignment
 
-    async def update(self, record: TaskRecord) -> None:
-        self._put_unless_over(record)
+    async def update(self, records: Sequence[TaskRecord]) -> None:
+        for record in records:
+            self._put_unless_over(record)
 
     async def finish(self, record: TaskRecord) -> bool:
         if not self._put_unless_over(record):

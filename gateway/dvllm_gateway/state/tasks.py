@@ -1,6 +1,6 @@
 """Tasks, and the money that each of them holds until it is over."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -47,13 +47,18 @@ class SqlTaskStore:
         self._database = database
 
     async def create(self, record: TaskRecord, assignment: Assignment) -> None:
-        await self._database.write(lambda tx: _create(tx, record, assignment))
+        await self._database.write(self.creating(record, assignment))
 
-    async def update(self, record: TaskRecord) -> None:
+    def creating(self, record: TaskRecord, assignment: Assignment) -> Callable[[Connection], None]:
+        return lambda tx: _create(tx, record, assignment)
+
+    async def update(self, records: Sequence[TaskRecord]) -> None:
         """Raises ValueError for a record that is over: that is `finish`."""
-        if record.state.is_over:
-            raise ValueError(f"task {record.id} is over")
-        await self._database.write(lambda tx: _change(tx, record), is_hurried=False)
+        for record in records:
+            if record.state.is_over:
+                raise ValueError(f"task {record.id} is over")
+        changes = [_changes(record) for record in records]
+        await self._database.write(lambda tx: tx.execute(_CHANGE, changes), is_hurried=False)
 
     async def finish(self, record: TaskRecord) -> bool:
         """Raises ValueError for a record that is not over or costs more than was reserved."""
@@ -116,7 +121,11 @@ def _create(tx: Connection, record: TaskRecord, assignment: Assignment) -> None:
 
 def _change(tx: Connection, record: TaskRecord) -> bool:
     """Whether it was not over before."""
-    return tx.execute(_CHANGE, {"its_id": record.id, **changing_values(record)}).rowcount == 1
+    return tx.execute(_CHANGE, _changes(record)).rowcount == 1
+
+
+def _changes(record: TaskRecord) -> dict[str, Any]:
+    return {"its_id": record.id, **changing_values(record)}
 
 
 def _finish(tx: Connection, record: TaskRecord) -> bool:

@@ -6,7 +6,7 @@ from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.apis import check_default
 from dvllm_gateway.settings import GatewaySettings, HttpSection, KeySection
 from dvllm_gateway.surroundings import checked_node_url
-from dvllm_gateway.trading import trade_settings
+from dvllm_gateway.trading import till_settings
 
 
 def test_default_dialect__that_nobody_serves__is_named() -> None:
@@ -19,7 +19,7 @@ def test_default_dialect__that_nobody_serves__is_named() -> None:
 
 def test_credit__full_before_it_is_low__is_named() -> None:
     with pytest.raises(SettingError, match=r"^key\.credit_full: "):
-        trade_settings(GatewaySettings(key=KeySection(credit_low="200")))
+        till_settings(KeySection(credit_low="200"))
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8700", "ftp://a.example", "http://", "http://[a"])

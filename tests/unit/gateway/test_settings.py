@@ -8,7 +8,7 @@ from dvllm_gateway.apis import _rates
 from dvllm_gateway.services.ports import Rate
 from dvllm_gateway.serving import own_origins
 from dvllm_gateway.settings import GatewaySettings, KeySection, load_settings
-from dvllm_gateway.trading import client_settings, trade_settings
+from dvllm_gateway.trading import client_settings, till_settings
 
 KEY = "0x" + "11" * 32
 
@@ -111,25 +111,14 @@ def test_contract__that_is_missing__is_named() -> None:
 
 def test_amount__that_is_none__is_named() -> None:
     with pytest.raises(SettingError) as refused:
-        trade_settings(GatewaySettings(key=KeySection(credit_low="much")))
+        till_settings(KeySection(credit_low="much"))
 
     assert refused.value.setting == "key.credit_low"
 
 
-@pytest.mark.parametrize(
-    ("database", "outbox", "is_shared"),
-    [
-        (None, "outbox.sqlite", False),
-        ("postgresql://u:p@h/d", "postgresql+psycopg://u:p@h/d", True),
-    ],
-)
-def test_outbox__is_shared_like_the_database(
-    tmp_path: Path, database: str | None, outbox: str, is_shared: bool
-) -> None:
-    settings = GatewaySettings(data_dir=tmp_path, database=database)  # type: ignore[arg-type]
-
-    assert settings.is_shared is is_shared
-    assert str(trade_settings(settings).outbox).endswith(outbox)
+@pytest.mark.parametrize(("database", "is_shared"), [(None, False), ("postgresql://h/d", True)])
+def test_gateways__share_what_is_on_a_server(database: str | None, is_shared: bool) -> None:
+    assert GatewaySettings(database=database).is_shared is is_shared  # type: ignore[arg-type]
 
 
 def test_origins__unless_set__are_the_machines_own() -> None:

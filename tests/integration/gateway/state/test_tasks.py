@@ -122,7 +122,7 @@ async def test_update__open_task__changes_and_moves_no_money(
     tasks: SqlTaskStore, accounts: SqlAccountStore
 ) -> None:
     record = submitted(await made(tasks, new_task()))
-    await tasks.update(record)
+    await tasks.update([record])
     assert await tasks.get(record.id) == record
     assert await accounts.balance(ALICE) == Balance(Wei(9_000), Wei(1_000))
 
@@ -131,14 +131,14 @@ async def test_update__ended_task__stays_ended(tasks: SqlTaskStore) -> None:
     record = await made(tasks, new_task())
     ended = completed(record)
     await tasks.finish(ended)
-    await tasks.update(submitted(record))
+    await tasks.update([submitted(record)])
     assert await tasks.get(record.id) == ended
 
 
 async def test_update__ended_record__is_refused(tasks: SqlTaskStore) -> None:
     record = await made(tasks, new_task())
     with pytest.raises(ValueError, match="is over"):
-        await tasks.update(completed(record))
+        await tasks.update([completed(record)])
 
 
 async def test_finish__completed__charges_the_cost_and_frees_the_rest(
@@ -202,7 +202,7 @@ async def test_finish__unknown_task__changes_nothing(
 
 async def test_of_job__number_of_one_sender__finds_its_task(tasks: SqlTaskStore) -> None:
     record = submitted(await made(tasks, new_task()), job_id=2**200)
-    await tasks.update(record)
+    await tasks.update([record])
     assert await tasks.of_job(SENDER, JobId(2**200)) == record
     assert await tasks.of_job(SENDER, JobId(1)) is None
     assert await tasks.of_job(NODE, JobId(2**200)) is None
@@ -213,7 +213,7 @@ async def test_of_job__number_given_again_by_a_reorganisation__finds_the_newer(
 ) -> None:
     for number in range(2):
         record = submitted(await made(tasks, new_task(prompt=f"prompt {number}")))
-        await tasks.update(record)
+        await tasks.update([record])
     found = await tasks.of_job(SENDER, JobId(7))
     assert found is not None
     assert found.prompt == "prompt 1"

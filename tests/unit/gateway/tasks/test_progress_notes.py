@@ -1,6 +1,7 @@
 """Progress is written behind those who wait: the newest of each task, and nothing after its end."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dvllm_gateway.errors import NetworkUnavailable
@@ -23,12 +24,12 @@ class Store(MemoryTaskStore):
         self.written: list[TaskRecord] = []
         self._n_failures = n_failures
 
-    async def update(self, record: TaskRecord) -> None:
+    async def update(self, records: Sequence[TaskRecord]) -> None:
         await asyncio.sleep(0)
         if self._n_failures:
             self._n_failures -= 1
             raise NetworkUnavailable("the database is away")
-        self.written.append(record)
+        self.written.extend(records)
 
 
 async def test_notes__several_of_one_task__newest_alone_is_written() -> None:
