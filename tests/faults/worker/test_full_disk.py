@@ -54,27 +54,36 @@ async def assert_goes_on(net: WorkerNetwork, worker: WorkerProcess, job_id: int)
     state = await net.reaches(job_id, JobStatus.DELIVERED)
     assert state.node == worker.address
     await worker.logged('"stage": "final"')
+    assert_well(worker)
+    assert (await net.answer(job_id)).request.job_id == job_id
+
+
+def assert_well(worker: WorkerProcess) -> None:
     assert worker.process is not None
     assert worker.process.poll() is None
-    document = await net.answer(job_id)
-    assert document.request.job_id == job_id
     assert "Traceback" not in worker.log_text()
 
 
-async def test_full__job_comes_meanwhile__said_and_answered_once_there_is_space(
+async def test_full__job_comes_meanwhile__said_and_answered_here_or_by_whom_it_is_handed_to(
     net: WorkerNetwork, disk: SmallDisk
 ) -> None:
-    with net.worker(top=on(disk)) as worker:
+    """It is handed back if space comes just before the node would have waited for it."""
+    with net.worker(top=on(disk)) as worker, net.worker(SECOND_WORKER) as other:
         await net.enlist(worker)
+        await net.enlist(other)
         n_before = await net.sent_by(FIRST_WORKER)
-        worker.start()
-        await worker.on_duty()
+        for each in (worker, other):
+            each.start()
+            await each.on_duty()
         disk.fill()
-        job_id = await net.submit()
+        job_id = await net.submit(node=worker.address)
         await worker.logged(NO_SPACE)
-        assert (await net.state(job_id)).status is JobStatus.LEASED
         disk.make_room()
-        await assert_goes_on(net, worker, job_id)
+        state = await net.reaches(job_id, JobStatus.DELIVERED)
+        end = "final" if state.node == worker.address else "failed"
+        await worker.logged(f'"stage": "{end}"')
+        assert_well(worker)
+        assert (await net.answer(job_id)).request.job_id == job_id
         assert await net.sent_by(FIRST_WORKER) == n_before + 1
 
 
