@@ -39,18 +39,21 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A transaction that is durable. `offered` when the endpoints have been asked to take it."""
+    """A transaction that is durable. `asked` when the endpoints are asked to take it, `offered`
+    when they have answered; both are cancelled when this process stops sending before that."""
 
     outgoing: Outgoing
+    asked: asyncio.Future[None]
     offered: asyncio.Future[Outgoing]
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """`view` is how the chain looked when it was signed."""
+    """`view` is how the chain looked when it was signed; `asked` as a Sending tells it."""
 
     outgoing: Outgoing
     view: View
+    asked: asyncio.Future[None]
 
 
 class Intake:
@@ -92,7 +95,9 @@ class Intake:
         while order.simulation is None or not self.has_room:  # it ages while room is waited for
             order = replace(order, simulation=await self.simulate(order.call))
         stored = await self._orders(order)
-        return Sending(stored.outgoing, self._offers.add(stored))
+        offered = self._offers.add(stored)
+        offered.add_done_callback(lambda _: stored.asked.cancel())
+        return Sending(stored.outgoing, stored.asked, offered)
 
     def nudge(self) -> None:
         self._simulations.nudge()
@@ -125,10 +130,13 @@ class Intake:
         made = [draft for draft in drafts if isinstance(draft, Draft)]
         stored = iter(await self._submission.store(made, view))
         outcomes = [next(stored) if isinstance(draft, Draft) else draft for draft in drafts]
-        return [_Stored(o, view) if isinstance(o, Outgoing) else o for o in outcomes]
+        new_future = asyncio.get_running_loop().create_future
+        return [_Stored(o, view, new_future()) if isinstance(o, Outgoing) else o for o in outcomes]
 
     async def _offered(self, stored: Sequence[_Stored]) -> list[Outgoing]:
         outgoings = [each.outgoing for each in stored]
+        for asked in (each.asked for each in stored if not each.asked.done()):
+            asked.set_result(None)  # seen in the loop's next step: it is on the wire by then
         await self._submission.offer(outgoings, stored[-1].view)
         return outgoings
 

@@ -37,6 +37,7 @@ from dvllm_gateway.market.node_streams import NodeStreams
 from dvllm_gateway.market.placement import PromptPlacer
 from dvllm_gateway.market.prompt_offers import PromptOffers
 from dvllm_gateway.market.relay import NodeEars
+from dvllm_gateway.market.simulations import Simulations
 from dvllm_gateway.market.submitter import Submitter
 from dvllm_gateway.market.sweep import EVERY_S, Sweep
 from dvllm_gateway.market.terms import TermsBook
@@ -188,6 +189,7 @@ class _Trading:
             every_s=desk.trade.sweep_every_s,
         )
         documents = Documents(desk.nodes, desk.store)
+        simulations = Simulations(sender)
         self._market = ChainMarket(
             network,
             sender,
@@ -195,7 +197,9 @@ class _Trading:
             terms=desk.terms,
             till=self._till,
             placer=PromptPlacer(desk.store),
-            submitter=Submitter(network, sender, self._till, desk.terms, self._follower),
+            submitter=Submitter(
+                network, sender, simulations, self._till, desk.terms, self._follower
+            ),
             follower=self._follower,
             offers=PromptOffers(desk.nodes, desk.door),
             answers=AnswerDesk(network, documents),
@@ -204,7 +208,13 @@ class _Trading:
             group=group,
         )
         self._group = group
-        self._loops = (sender.run, self._follower.run, self._till.run, sweep.run)
+        self._loops = (
+            sender.run,
+            self._follower.run,
+            self._till.run,
+            sweep.run,
+            simulations.run,
+        )
         self._running: list[asyncio.Task[None]] = []
 
     async def market(self) -> ChainMarket:

@@ -53,7 +53,8 @@ class StoredSubmission:
     async def sent(self) -> TxHash:
         """Raises NetworkUnavailable when the market is closed: whoever has the key sends it."""
         with until_closed():
-            return (await self.sending.offered).latest.hash
+            await self.sending.asked
+        return self.sending.outgoing.latest.hash
 
 
 class NotStored(Exception):

@@ -40,13 +40,14 @@ class Submitter:
         self,
         network: Network,
         sender: OutboxSender,
+        simulations: Simulations,
         till: Till,
         terms: TermsBook,
         follower: Follower,
     ) -> None:
         self._network = network
         self._sender = sender
-        self._simulations = Simulations(sender)
+        self._simulations = simulations
         self._till = till
         self._terms = terms
         self._follower = follower
@@ -80,10 +81,10 @@ class Submitter:
             if not was_sent:
                 with as_gateway_errors():
                     await placement.expected()
-                simulation = await self._simulations.of(order, call)
         if was_sent:
             self._till.promised_before(order.task_id, order.escrow_wei)
         else:
+            simulation = await self._simulations.of(order, call)  # that is to wait for the chain
             await self._till.promise(order.task_id, order.escrow_wei)
         try:
             with working():

@@ -42,7 +42,8 @@ class Sender:
         if self._failure is not None:
             raise self._failure
         self.stored.append(key)
-        return Sending(None, asyncio.get_running_loop().create_future())  # type: ignore[arg-type]
+        new_future = asyncio.get_running_loop().create_future
+        return Sending(None, new_future(), new_future())  # type: ignore[arg-type]
 
 
 async def till_with(credit_wei: Wei = CREDIT_WEI) -> Till:
