@@ -3,17 +3,21 @@
 import json
 import logging
 import sys
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, WrappedLogger
 
 MASK = "***"
 MIN_SECRET_CHARACTERS = 6
 
 _CHATTY = ("aiohttp", "asyncio", "urllib3", "sqlalchemy", "alembic")
+_NO_EXTRAS = frozenset(logging.makeLogRecord({}).__dict__)
+
+_Mask: TypeAlias = Callable[[str], str]
 
 
 def set_up_logging(
@@ -21,22 +25,8 @@ def set_up_logging(
 ) -> None:
     """`secrets` are cut out of every line, tracebacks of libraries included."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.stdlib.ExtraAdder(),
-                structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            ],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                *_rendered(log_format),
-                _masked(secrets),
-            ],
-        )
-    )
+    mask = _mask_of(secrets)
+    handler.setFormatter(JsonLines(mask) if log_format == "json" else _text_lines(mask))
     _spare_what_is_not_shown()
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -53,21 +43,61 @@ def _spare_what_is_not_shown() -> None:
     logging._srcfile = None
 
 
-def _rendered(log_format: Literal["text", "json"]) -> tuple[Processor, ...]:
-    if log_format == "json":
-        return (structlog.processors.JSONRenderer(serializer=_json),)
-    return (structlog.dev.ConsoleRenderer(colors=False, timestamp_key="time", pad_event_to=0),)
+def _text_lines(mask: _Mask) -> logging.Formatter:
+    def masked(_: WrappedLogger, __: str, line: EventDict | str) -> str:
+        return mask(str(line))
+
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=False, timestamp_key="time", pad_event_to=0),
+            masked,
+        ],
+    )
 
 
-def _json(line: EventDict, **_: object) -> str:
+class JsonLines(logging.Formatter):
+    """What structlog's chain for such lines would make, field by field.
+
+    By hand, since each request writes one: the chain costs it three times the processor.
+    """
+
+    def __init__(self, mask: _Mask) -> None:
+        super().__init__()
+        self._mask = mask
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: EventDict = {"event": record.getMessage()}
+        if record.stack_info:
+            line["stack_info"] = record.stack_info
+        line["level"] = record.levelname.lower()
+        line["logger"] = record.name
+        for name, value in record.__dict__.items():
+            if name not in _NO_EXTRAS:
+                line[name] = value
+        line["time"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        if record.exc_info:
+            line["exc_info"] = record.exc_info
+            line = structlog.processors.format_exc_info(None, "", line)
+        return self._mask(_json(line))
+
+
+def _json(line: EventDict) -> str:
     try:
         return orjson.dumps(line, default=str).decode()
     except TypeError:  # a number beyond 64 bits, or half a character
         return json.dumps(line, default=str)
 
 
-def _masked(secrets: Collection[str]) -> Processor:
-    """After rendering, when there is nothing but text."""
+def _mask_of(secrets: Collection[str]) -> _Mask:
+    """For rendered lines, when there is nothing but text."""
     known = {
         form
         for secret in secrets
@@ -75,8 +105,7 @@ def _masked(secrets: Collection[str]) -> Processor:
         if len(form) >= MIN_SECRET_CHARACTERS
     }
 
-    def mask(_: WrappedLogger, __: str, line: EventDict | str) -> str:
-        text = str(line)
+    def mask(text: str) -> str:
         for secret in known:
             text = text.replace(secret, MASK)
         return text
