@@ -69,8 +69,12 @@ class RateLimits:
     async def count(
         self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
     ) -> LimitState:
+        """All are looked at before any is counted, so that a refused call costs nothing."""
         counted = self._counted(dialect, rate_class, rate, caller, spends=spends)
-        return await self._take(counted, 1)
+        taken = await self._windows.take(counted, 1)
+        if not taken.is_counted:
+            raise _refusal(taken.windows, 1)
+        return _tightest([window.state(1) for window in taken.windows])
 
     async def state(
         self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
@@ -80,35 +84,27 @@ class RateLimits:
 
     async def count_tokens(self, caller: str, n_tokens: int) -> LimitState:
         counted = self._tokens(caller)
-        (window,) = await self._windows.read(counted)
-        n_taken = window.room(n_tokens)
-        while n_taken and not await self._windows.take(counted, n_taken):
-            (window,) = await self._windows.read(counted)  # other gateways were quicker
-            n_taken = window.room(n_tokens)
-        return window.state(n_taken)
+        n_taken = n_tokens
+        while n_taken:
+            taken = await self._windows.take(counted, n_taken)
+            if taken.is_counted:
+                return taken.windows[0].state(n_taken)
+            n_taken = taken.windows[0].room(n_taken)
+        return await self.token_state(caller)
 
     async def token_state(self, caller: str) -> LimitState:
         return _tightest(
             [window.state() for window in await self._windows.read(self._tokens(caller))]
         )
 
-    async def _take(self, counted: Sequence[Counted], n: int) -> LimitState:
-        """All are looked at before any is counted, so that a refused call costs nothing."""
-        windows = await self._windows.read(counted)
-        if not all(window.allows(n) for window in windows):
-            raise _refusal(windows, n)
-        if not await self._windows.take(counted, n):  # other gateways were quicker
-            raise _refusal(await self._windows.read(counted), n)
-        return _tightest([window.state(n) for window in windows])
-
     def _counted(
         self, dialect: str, rate_class: str, rate: Rate, caller: str, *, spends: bool
     ) -> list[Counted]:
         budget, rates = self._budgets.of(rate_class, spends=spends)
-        return [
-            Counted(f"dialect/{dialect}/{rate_class}/{caller}", rate),
-            *(Counted(f"budget/{budget}/{caller}", rate) for rate in rates),
-        ]
+        counted = [Counted(f"dialect/{dialect}/{rate_class}/{caller}", rate)]
+        for each in rates:
+            counted.append(Counted(f"budget/{budget}/{caller}", each))
+        return counted
 
     def _tokens(self, caller: str) -> list[Counted]:
         return [Counted(f"tokens/{caller}", self._budgets.tokens)]

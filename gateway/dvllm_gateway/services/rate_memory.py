@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dvllm_gateway.services.rate_windows import Counted, Window
+from dvllm_gateway.services.rate_windows import Counted, Taken, Window
 
 MAX_COUNTERS = 1_000_000
 
@@ -46,20 +46,28 @@ class MemoryWindows:
         now_s = self._clock()
         return [self._window(one, now_s) for one in counted]
 
-    async def take(self, counted: Sequence[Counted], n_calls: int) -> bool:
+    def knows(self, one: Counted) -> bool:
+        """False if nothing of it was ever counted, or all of that is forgotten."""
+        return _name(one) in self._counters
+
+    async def take(self, counted: Sequence[Counted], n_calls: int) -> Taken:
         now_s = self._clock()
+        windows = [self._window(one, now_s) for one in counted]
+        for window in windows:
+            if not window.allows(n_calls):
+                return Taken(False, windows)
         for one in counted:
-            if not self._window(one, now_s).allows(n_calls):
-                return False
             self._count(one, n_calls, now_s)
-        return True
+        return Taken(True, windows)
 
     def _window(self, one: Counted, now_s: float) -> Window:
         window_s = one.rate.window_s
         rest_s = window_s - now_s % window_s
         counter = self._counters.get(_name(one))
-        age = 2 if counter is None else int(now_s // window_s) - counter.number
-        if counter is None or age > 1:
+        if counter is None:
+            return Window(one.rate, 0, 0, rest_s)
+        age = int(now_s // window_s) - counter.number
+        if age > 1:
             return Window(one.rate, 0, 0, rest_s)
         if age == 1:
             return Window(one.rate, counter.current, 0, rest_s)

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from limits.aio.storage.redis import RedisStorage
 from limits.errors import StorageError
@@ -13,13 +14,15 @@ from redis.asyncio import BlockingConnectionPool
 
 from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.services.rate_memory import MemoryWindows
-from dvllm_gateway.services.rate_windows import Counted, Window, Windows
+from dvllm_gateway.services.rate_windows import Counted, Taken, Window, Windows
 
 log = logging.getLogger("dvllm_gateway.limits")
 
 TIMEOUT_S = 2.0
 RETRY_S = 5.0
 MAX_CONNECTIONS = 64
+
+Answer = TypeVar("Answer")
 
 
 @asynccontextmanager
@@ -89,8 +92,14 @@ class RedisWindows:
     async def read(self, counted: Sequence[Counted]) -> list[Window]:
         return await asyncio.gather(*(self._window.read(one) for one in counted))
 
-    async def take(self, counted: Sequence[Counted], n_calls: int) -> bool:
-        return all(await asyncio.gather(*(self._window.take(one, n_calls) for one in counted)))
+    async def take(self, counted: Sequence[Counted], n_calls: int) -> Taken:
+        windows = await self.read(counted)
+        if not all(window.allows(n_calls) for window in windows):
+            return Taken(False, windows)
+        taken = await asyncio.gather(*(self._window.take(one, n_calls) for one in counted))
+        if all(taken):
+            return Taken(True, windows)
+        return Taken(False, await self.read(counted))  # other gateways were quicker
 
 
 class SturdyWindows:
@@ -115,23 +124,24 @@ class SturdyWindows:
         self._away_until_s: float | None = None
 
     async def read(self, counted: Sequence[Counted]) -> list[Window]:
-        if self._is_worth_asking():
-            try:
-                windows = await self._shared.read(counted)
-            except StorageError as error:
-                self._note_away(error)
-            else:
-                self._note_back()
-                return windows
-        return await self._own.read(counted)
+        windows = await self._asked(partial(self._shared.read, counted))
+        return await self._own.read(counted) if windows is None else windows
 
-    async def take(self, counted: Sequence[Counted], n_calls: int) -> bool:
-        if self._is_worth_asking():
-            try:
-                return await self._shared.take(counted, n_calls)
-            except StorageError as error:
-                self._note_away(error)
-        return await self._own.take(counted, n_calls)
+    async def take(self, counted: Sequence[Counted], n_calls: int) -> Taken:
+        taken = await self._asked(partial(self._shared.take, counted, n_calls))
+        return await self._own.take(counted, n_calls) if taken is None else taken
+
+    async def _asked(self, ask: Callable[[], Awaitable[Answer]]) -> Answer | None:
+        """None while the shared ones do not answer."""
+        if not self._is_worth_asking():
+            return None
+        try:
+            answer = await ask()
+        except StorageError as error:
+            self._note_away(error)
+            return None
+        self._note_back()
+        return answer
 
     def _is_worth_asking(self) -> bool:
         return self._away_until_s is None or self._clock() >= self._away_until_s

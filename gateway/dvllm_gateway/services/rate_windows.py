@@ -1,15 +1,13 @@
 """Sliding window counters, as figures: how much of a rate is used, and when there is room again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import floor
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dvllm_gateway.services.ports import LimitState, Rate
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """What counts of a rate: this window's calls, and the share of the last one's still in sight.
 
     `rest_s` is what is left of this window, or of the last one where this one has no calls.
@@ -56,25 +54,35 @@ class Window:
     def state(self, n_calls: int = 0) -> LimitState:
         """As it is once `n_calls` more are counted. It resets with the window, or when it allows
         a call again, whichever is later."""
-        after = Window(self.rate, self.previous, self.current + n_calls, self.rest_s)
-        remaining = max(0, self.rate.n_calls - after.used())
+        n_most = self.rate.n_calls
+        remaining = max(0, n_most - n_calls - self.used())
         reset_s = floor(self.rest_s or self.rate.window_s) + 1
-        return LimitState(self.rate.n_calls, remaining, max(reset_s, after.wait_s(1)))
+        if not remaining:
+            after = Window(self.rate, self.previous, self.current + n_calls, self.rest_s)
+            reset_s = max(reset_s, after.wait_s(1))
+        return LimitState(n_most, remaining, reset_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """One of the rates that a call is counted by; `key` names the counter."""
 
     key: str
     rate: Rate
 
 
+class Taken(NamedTuple):
+    """Whether calls were counted, and the windows as they were just before."""
+
+    is_counted: bool
+    windows: Sequence[Window]
+
+
 class Windows(Protocol):
     async def read(self, counted: Sequence[Counted]) -> list[Window]: ...
 
-    async def take(self, counted: Sequence[Counted], n_calls: int) -> bool:
-        """Counts them by each. False if one of them does not allow it any more.
+    async def take(self, counted: Sequence[Counted], n_calls: int) -> Taken:
+        """Counts them by each, if all allow it: all are looked at before any is counted.
 
-        That one is not counted then, but others may be: whoever takes has read before.
+        Where others count at the same time, one may refuse after that look. That one is not
+        counted then, but others may be.
         """

@@ -1,5 +1,7 @@
 """The arithmetic of sliding windows: what is left, and how long to wait for more."""
 
+from math import floor
+
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -67,3 +69,12 @@ def test_state__remaining__is_how_many_are_allowed(window: Window) -> None:
     assert 0 <= remaining <= window.rate.n_calls
     assert window.allows(remaining) or remaining == 0
     assert not window.allows(remaining + 1)
+
+
+@given(WINDOWS, st.integers(0, 500))
+def test_state__of_calls_to_come__is_the_state_when_they_are_counted(
+    window: Window, n_calls: int
+) -> None:
+    after = window._replace(current=window.current + n_calls)
+    assert window.state(n_calls) == after.state()
+    assert after.state().reset_s == max(floor(window.rest_s) + 1, after.wait_s(1))
