@@ -17,11 +17,22 @@ def counted_address(
 
     An IPv6 address is counted by its /64: whoever has one has them all.
     """
+    if forwarded_for is None:
+        return _counted(peer or "")
     client = _parse(peer or "")
+    if client is not None and _is_trusted(client, trusted_proxies):
+        client = _last_untrusted(client, forwarded_for, trusted_proxies)
+    return _written(client)
+
+
+@lru_cache(maxsize=4096)  # most requests come from where the last ones came from
+def _counted(peer: str) -> str:
+    return _written(_parse(peer))
+
+
+def _written(client: Address | None) -> str:
     if client is None:
         return "unknown"
-    if forwarded_for is not None and _is_trusted(client, trusted_proxies):
-        client = _last_untrusted(client, forwarded_for, trusted_proxies)
     if isinstance(client, IPv6Address):
         return str(IPv6Network((client, IPV6_COUNTED_BITS), strict=False))
     return str(client)
@@ -39,7 +50,7 @@ def _last_untrusted(nearest: Address, hops: str, trusted_proxies: Collection[Net
     return nearest
 
 
-@lru_cache(maxsize=4096)  # most requests come from where the last ones came from
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> Address | None:
     try:
         address = ip_address(text.partition("%")[0])

@@ -1,5 +1,6 @@
 """API keys: `dvk_<8 public characters>_<43 secret ones>`, of which only a keyed hash is kept."""
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -44,6 +45,7 @@ class ApiKeyService:
         self._store = store
         self._policy = policy
         self._server_secret = server_secret
+        self._mark_key = secrets.token_bytes(hashlib.blake2b.MAX_KEY_SIZE)
         self._cache = cache or PrincipalCache()
         self._clock = clock
 
@@ -70,19 +72,20 @@ class ApiKeyService:
         form = _FORM.fullmatch(secret)
         if form is None:
             return None
-        key_id, claimed = KeyId(form[1]), self._hash(secret)
+        key_id = KeyId(form[1])
         cached = self._cache.get(key_id)
-        if cached is not None:
-            return cached.principal if hmac.compare_digest(cached.hash, claimed) else None
-        return await self._read(key_id, claimed)
+        if cached is None:
+            return await self._read(key_id, secret)
+        is_right = hmac.compare_digest(cached.mark, self._mark(secret))
+        return cached.principal if is_right else None
 
-    async def _read(self, key_id: KeyId, claimed: bytes) -> Principal | None:
+    async def _read(self, key_id: KeyId, secret: str) -> Principal | None:
         stored = await self._store.find(key_id)
         kept = _NO_HASH if stored is None else stored.hash  # unknown ones take as long
-        if not hmac.compare_digest(kept, claimed) or stored is None:
+        if not hmac.compare_digest(kept, self._hash(secret)) or stored is None:
             return None
         principal = self._principal(stored.key)
-        self._cache.put(key_id, stored.hash, principal)
+        self._cache.put(key_id, self._mark(secret), principal)
         await self._note_use(stored.key)
         return principal
 
@@ -104,6 +107,10 @@ class ApiKeyService:
 
     def _hash(self, secret: str) -> bytes:
         return hmac.digest(self._server_secret, secret.encode(), "sha256")
+
+    def _mark(self, secret: str) -> bytes:
+        """Also keyed, but for this process only: each call makes one, in a third of the time."""
+        return hashlib.blake2b(secret.encode(), key=self._mark_key, digest_size=32).digest()
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

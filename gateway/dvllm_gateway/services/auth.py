@@ -2,9 +2,9 @@
 
 import hmac
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from decentralized_vllm.protocol.errors import InvalidDocument, InvalidSignature
 from decentralized_vllm.protocol.ids import Address, Cid
@@ -57,29 +57,30 @@ class Authentication:
         authorization = credentials.headers.get("Authorization")
         if authorization is None:
             return None
-        async with self._counted(credentials.address):
-            scheme, _, value = authorization.partition(" ")
-            if scheme.lower() == "bearer":
-                return await self._holder_of(value.strip())
-            if scheme.lower() == "signature":
-                return await self._signer_of(credentials)
-            raise _refusal("an unknown scheme")
+        look = partial(self._claimed, authorization, credentials)
+        return await self._looked_at(credentials.address, look)
 
     async def identify_key(self, secret: str, *, address: str = "") -> Principal:
-        async with self._counted(address):
-            return await self._holder_of(secret)
+        return await self._looked_at(address, partial(self._holder_of, secret))
 
-    @asynccontextmanager
-    async def _counted(self, address: str) -> AsyncIterator[None]:
+    async def _looked_at(self, address: str, look: Callable[[], Awaitable[Principal]]) -> Principal:
         """The address first: a flood of wrong credentials must not reach the database."""
         if address:
             await self._guesses.check(address)
         try:
-            yield
+            return await look()
         except Unauthenticated:
             if address:
                 await self._guesses.note(address)
             raise
+
+    async def _claimed(self, authorization: str, credentials: Credentials) -> Principal:
+        scheme, _, value = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return await self._holder_of(value.strip())
+        if scheme.lower() == "signature":
+            return await self._signer_of(credentials)
+        raise _refusal("an unknown scheme")
 
     async def _holder_of(self, secret: str) -> Principal:
         principal = await self._keys.principal_of(secret)

@@ -13,9 +13,9 @@ MAX_KEYS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CachedPrincipal:
-    """`hash` is of the key's secret, and is still to be compared."""
+    """`mark` is a keyed hash of the key's secret, and is still to be compared."""
 
-    hash: bytes
+    mark: bytes
     principal: Principal
     until_s: float
 
@@ -36,11 +36,11 @@ class PrincipalCache:
             return None
         return kept
 
-    def put(self, key_id: KeyId, key_hash: bytes, principal: Principal) -> None:
+    def put(self, key_id: KeyId, mark: bytes, principal: Principal) -> None:
         self._kept.pop(key_id, None)  # the newest one stands last
         if len(self._kept) >= MAX_KEYS:
             del self._kept[next(iter(self._kept))]
-        self._kept[key_id] = CachedPrincipal(key_hash, principal, self._clock() + self._kept_s)
+        self._kept[key_id] = CachedPrincipal(mark, principal, self._clock() + self._kept_s)
 
     def drop(self, key_id: KeyId) -> None:
         self._kept.pop(key_id, None)
