@@ -32,8 +32,10 @@ class Replays:
 
     async def answer(self, operation: Operation, call: AnyCall, raw: bytes) -> web.StreamResponse:
         """Raises Conflict: the key is in use, or was used with another body."""
+        if not operation.spends or call.principal is None:
+            return _rendered(await operation.handler(call))
         key = call.request.headers.get(KEY_HEADER)
-        if key is None or not operation.spends or call.principal is None:
+        if key is None:
             return _rendered(await operation.handler(call))
         if not 0 < len(key) <= MAX_KEY_CHARACTERS or not key.isascii():
             raise InvalidRequest(

@@ -1,6 +1,7 @@
 """What handlers and errors say, as bytes and headers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 import orjson
 from aiohttp import web
@@ -14,12 +15,35 @@ SHOULD_RETRY = "x-should-retry"
 REPLAYED = "Idempotent-Replayed"
 DEFAULT_RETRY_S = 1
 
+Shown = TypeVar("Shown")
+
 _JSON = "application/json"
 _WITH_RETRY_AFTER = frozenset({429, 503})
 
 
 def json_bytes(body: BaseModel) -> bytes:
     return orjson.dumps(body.model_dump(mode="json", by_alias=True))
+
+
+def json_response(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type=_JSON)
+
+
+class LastRendered(Generic[Shown]):
+    """Renders once what is shown many times: a value that can not change, until there is another.
+
+    As bytes, since a reply's headers are its own.
+    """
+
+    def __init__(self, render: Callable[[Shown], BaseModel]) -> None:
+        self._render = render
+        self._last: tuple[Shown, bytes] | None = None
+
+    def reply(self, shown: Shown) -> web.Response:
+        last = self._last
+        if last is None or (last[0] is not shown and last[0] != shown):
+            last = self._last = shown, json_bytes(self._render(shown))
+        return json_response(last[1])
 
 
 def stored_reply(reply: Reply) -> StoredReply:

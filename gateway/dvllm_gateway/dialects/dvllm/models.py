@@ -10,7 +10,7 @@ from dvllm_gateway.dialects.dvllm.wire import Wire
 from dvllm_gateway.errors import Forbidden, InvalidRequest
 from dvllm_gateway.http.multipart import FormField, FormFile, form_parts
 from dvllm_gateway.http.operation import Call, Reply
-from dvllm_gateway.http.replies import json_bytes
+from dvllm_gateway.http.replies import LastRendered
 from dvllm_gateway.http.routing import CONTENT_DIGEST
 from dvllm_gateway.http.validation import first_problem
 from dvllm_gateway.services.network import Model
@@ -26,15 +26,11 @@ class ModelHandlers:
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
         self.max_body_bytes = uploads.max_bytes + FORM_BYTES
-        self._rendered: tuple[tuple[Model, ...], bytes] = ((), b'{"models":[]}')
+        self._rendered = LastRendered(_models_reply)
 
     async def list(self, call: Call[None, None]) -> web.Response:
         """Rendered once for each list that the core has, which lives for seconds."""
-        models = await call.core.models.list(active_only=False)
-        if self._rendered[0] is not models:
-            items = [rendering.model_item(model) for model in models]
-            self._rendered = models, json_bytes(schemas.ModelsReply(models=items))
-        return web.Response(body=self._rendered[1], content_type="application/json")
+        return self._rendered.reply(await call.core.models.list(active_only=False))
 
     async def upload(self, call: Call[None, None]) -> Reply:
         """The signature covers a digest of the form, which is checked when all of it is here."""
@@ -70,6 +66,10 @@ class ModelHandlers:
                 case _:
                     raise InvalidRequest(f"{part.name[:100]!r} is not expected here")
         return texts
+
+
+def _models_reply(models: tuple[Model, ...]) -> schemas.ModelsReply:
+    return schemas.ModelsReply(models=[rendering.model_item(model) for model in models])
 
 
 class _Texts(Wire):

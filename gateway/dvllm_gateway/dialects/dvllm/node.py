@@ -1,12 +1,21 @@
 """Handlers of /api/status, /api/peers and /api/resources."""
 
+from aiohttp import web
+
 from dvllm_gateway.dialects.dvllm import rendering, schemas
 from dvllm_gateway.http.operation import Call, Reply
+from dvllm_gateway.http.replies import LastRendered
 from dvllm_gateway.services.resources import Allocation
 
 
-async def get_status(call: Call[None, None]) -> Reply:
-    return Reply(rendering.status_reply(await call.core.network.status()))
+class StatusHandler:
+    """Balancers and clients ask all the time, and the answer is the same for up to a second."""
+
+    def __init__(self) -> None:
+        self._rendered = LastRendered(rendering.status_reply)
+
+    async def get(self, call: Call[None, None]) -> web.Response:
+        return self._rendered.reply(await call.core.network.status())
 
 
 async def get_peers(call: Call[None, None]) -> Reply:

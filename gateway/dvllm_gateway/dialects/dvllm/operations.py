@@ -48,7 +48,7 @@ def dvllm_dialect(options: DvllmOptions) -> Dialect:
         name=NAME,
         title="decentralized-vllm",
         operations=(
-            *_node_operations(),
+            *_node_operations(node.StatusHandler()),
             *_resource_operations(),
             *_task_operations(tasks),
             *_model_operations(ModelHandlers(options.uploads)),
@@ -62,13 +62,13 @@ def dvllm_dialect(options: DvllmOptions) -> Dialect:
     )
 
 
-def _node_operations() -> tuple[Operation, ...]:
+def _node_operations(status: node.StatusHandler) -> tuple[Operation, ...]:
     return (
         Operation(
             name="getStatus",
             method="GET",
             path="/api/status",
-            handler=node.get_status,
+            handler=status.get,
             rate_class="status",
             summary="Health of gateway and network, and what of the machine is in use",
             replies={200: schemas.StatusReply},

@@ -1,5 +1,9 @@
 """Handlers of /api/tasks."""
 
+from collections import OrderedDict
+
+from aiohttp import web
+
 from decentralized_vllm.protocol.generation import SamplingParameters
 from decentralized_vllm.protocol.ids import Address, ModelId
 from decentralized_vllm.protocol.prompts import chat_prompt
@@ -7,13 +11,16 @@ from dvllm_gateway.dialects.dvllm import rendering, schemas
 from dvllm_gateway.dialects.dvllm.callers import caller_of
 from dvllm_gateway.errors import InvalidRequest, TaskFailed
 from dvllm_gateway.http.operation import Call, Reply
-from dvllm_gateway.ids import read_task_id
+from dvllm_gateway.http.replies import json_bytes, json_response
+from dvllm_gateway.ids import TaskId, read_task_id
 from dvllm_gateway.services.durations import Durations
 from dvllm_gateway.services.network import Model
 from dvllm_gateway.services.node_choice import writing_node
 from dvllm_gateway.services.tasks import TaskRecord, TaskRequest, TaskState
 
 DEFAULT_MAX_TOKENS = 100
+MAX_KEPT = 256
+MAX_KEPT_BYTES = 16_384  # a large one costs more to keep, and its reader more to send it
 
 
 class TaskHandlers:
@@ -22,6 +29,7 @@ class TaskHandlers:
     def __init__(self, durations: Durations, *, submit_wait_s: float) -> None:
         self._durations = durations
         self._submit_wait_s = submit_wait_s
+        self._rendered = _RenderedTasks()
 
     async def submit(self, call: Call[schemas.SubmitBody, None]) -> Reply:
         account = caller_of(call).account
@@ -34,16 +42,39 @@ class TaskHandlers:
         reply = rendering.submit_reply(record, self._durations.estimate_s(model))
         return Reply(reply, status=200 if record.job_id is not None else 202)
 
-    async def get(self, call: Call[None, None]) -> Reply:
+    async def get(self, call: Call[None, None]) -> web.Response:
         task_id = read_task_id(call.path["taskId"])
         record = await call.core.tasks.get(caller_of(call).account, task_id)
-        return Reply(rendering.task_reply(record))
+        return self._rendered.reply(record)
 
     async def list(self, call: Call[None, schemas.TasksQuery]) -> Reply:
         chosen = rendering.task_filter(call.query)
         page = await call.core.tasks.list(caller_of(call).account, chosen)
         items = [rendering.task_item(record) for record in page.tasks]
         return Reply(schemas.TasksReply(tasks=items, total=page.total))
+
+
+class _RenderedTasks:
+    """Replies for the tasks that were read last, each as its record was then: who waits for a task
+    reads it again and again. A record never changes; another one is rendered anew.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[TaskId, tuple[TaskRecord, bytes]] = OrderedDict()
+
+    def reply(self, record: TaskRecord) -> web.Response:
+        kept = self._kept.get(record.id)
+        body = kept[1] if kept is not None and kept[0] is record else self._render(record)
+        return json_response(body)
+
+    def _render(self, record: TaskRecord) -> bytes:
+        body = json_bytes(rendering.task_reply(record))
+        self._kept.pop(record.id, None)  # the newest one stands last
+        if len(body) <= MAX_KEPT_BYTES:
+            self._kept[record.id] = record, body
+        if len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+        return body
 
 
 def _request(body: schemas.SubmitBody, model: Model, node: Address | None) -> TaskRequest:
