@@ -10,6 +10,7 @@ from decentralized_vllm.process.supervision import keep_running
 from decentralized_vllm.protocol.errors import DvllmError, RetryableError
 from dvllm_worker.clock import ChainClock
 from dvllm_worker.duty import Duty
+from dvllm_worker.garbage import keep_what_is_built
 from dvllm_worker.models.engine_room import EngineRoom
 from dvllm_worker.models.served import ServedModel
 from dvllm_worker.pipeline.crew import Crew
@@ -66,6 +67,7 @@ class Node:
     async def _open_for_business(self) -> None:
         """Takes duty on chain once the engines answer."""
         await self.engines.first_started()
+        keep_what_is_built()
         while True:
             try:
                 await self.allotment.offer()
