@@ -7,6 +7,8 @@ import time
 from collections.abc import Collection
 from typing import Any, Literal
 
+from pydantic_core import to_json
+
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.ids import Cid, JobId
 from dvllm_worker.pipeline.ports import Onlooker
@@ -53,7 +55,14 @@ class JsonFormatter(MaskingFormatter):
         }
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return _json(entry)
+
+
+def _json(entry: dict[str, Any]) -> str:
+    try:
+        return to_json(entry, fallback=str).decode()
+    except ValueError:  # half a character
+        return json.dumps(entry, default=str)
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -67,11 +76,20 @@ def set_up_logging(
     handler = logging.StreamHandler(sys.stderr)
     formatter = JsonFormatter if log_format == "json" else MaskingFormatter
     handler.setFormatter(formatter(secrets))
+    _spare_what_is_not_shown()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for chatty in ("asyncio", "aiohttp", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _spare_what_is_not_shown() -> None:
+    """As the library's documentation advises: no line tells these, and each costs time."""
+    logging.logThreads = False
+    logging.logProcesses = False
+    logging.logMultiprocessing = False
+    logging._srcfile = None
 
 
 class JobLog:

@@ -228,6 +228,13 @@ def test_json_formatter__one_object_with_its_fields() -> None:
     assert (entry["event"], entry["job_id"], entry["level"]) == ("job 7 leased", 7, "info")
 
 
+@pytest.mark.parametrize("value", [2**80, "half \ud800 a character", b"\xff", ValueError("x")])
+def test_json_formatter__a_field_that_json_does_not_know__still_one_line(value: object) -> None:
+    line = JsonFormatter([]).format(record("odd", value=value))
+    assert json.loads(line)["event"] == "odd"
+    assert "\n" not in line and line.encode()
+
+
 @pytest.mark.parametrize("stage", list(Stage))
 def test_stage_fields__any_stage__no_prompt_and_no_answer(stage: Stage) -> None:
     assert {"prompt", "text"}.isdisjoint(stage_fields(row(1, stage)))
