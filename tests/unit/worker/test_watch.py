@@ -49,6 +49,13 @@ def test_changes__handed_back_then_opened__open_without_holder() -> None:
     assert (change.holder, change.is_over) == (None, False)
 
 
+def test_changes__over_in_the_batch_that_asked__is_over_with_its_request() -> None:
+    done = InferenceCompleted(position(11), J1, ME, RESPONSE_CID)
+    change = change_of(requested(), leased(until_s=300), done)
+    assert (change.request, change.holder, change.until_s) == (requested(), ME, 300)
+    assert change.is_over and change.as_of == Marker(11, done.position.log_index)
+
+
 def test_changes__events_of_no_job__ignored() -> None:
     announced = VersionAnnounced(
         position(), VersionNumber(2), ModelId("m"), Cid("c"), serves_from_s=0
