@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,28 @@ def test_encode__any_tree__reads_back_equal_and_encodes_the_same(tree):
     data = canonical_json.encode(tree)
     assert json.loads(data) == tree
     assert canonical_json.encode(json.loads(data)) == data
+
+
+WHOLE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**54), 2**54) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+        | st.dictionaries(st.text("aé\ud83d\ufb33\U0001f600", max_size=2), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(TREES | WHOLE)
+def test_encode__any_tree__as_the_library_of_the_standard_does(tree):
+    try:
+        expected = rfc8785.dumps(tree)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        with pytest.raises(InvalidDocument):
+            canonical_json.encode(tree)
+    else:
+        assert canonical_json.encode(tree) == expected
 
 
 @pytest.mark.parametrize(
