@@ -4,7 +4,7 @@
 was read against the job as the chain tells it.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from eth_account.signers.base import BaseAccount
@@ -222,8 +222,8 @@ class _ResponseSchema(Schema):
             token_ids=tuple(self.token_ids),
             finish_reason=FinishReason(self.finish_reason),
             usage=Usage(self.usage.prompt_tokens, self.usage.output_tokens),
-            timing=ResponseTiming(**self.timing.model_dump()),
-            engine=EngineIdentity(**self.engine.model_dump()),
+            timing=ResponseTiming(**dict(self.timing)),
+            engine=EngineIdentity(**dict(self.engine)),
             seed=self.seed,
             parts={name: Cid(cid) for name, cid in self.parts.items()},
             logprobs=read_logprobs(self.logprobs),
@@ -266,13 +266,18 @@ def _body(document: ResponseDocument) -> dict[str, Any]:
             "prompt_tokens": document.usage.n_prompt_tokens,
             "output_tokens": document.usage.n_output_tokens,
         },
-        "timing": asdict(document.timing),
-        "engine": asdict(document.engine),
+        "timing": _members(document.timing, _TimingSchema),
+        "engine": _members(document.engine, _EngineSchema),
         "seed": document.seed,
         "parts": dict(document.parts),
         **_logprobs_body(document),
         **calls_json(document.tool_calls),
     }
+
+
+def _members(part: ResponseTiming | EngineIdentity, schema: type[Schema]) -> dict[str, Any]:
+    """As `asdict`, which copies what can not change."""
+    return {name: getattr(part, name) for name in schema.model_fields}
 
 
 def _logprobs_body(document: ResponseDocument) -> dict[str, Any]:

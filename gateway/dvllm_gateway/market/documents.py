@@ -13,6 +13,7 @@ from decentralized_vllm.requester.answers import (
     read_again,
     read_answer,
 )
+from dvllm_gateway.services.own_time import working
 
 MAX_KEPT_BYTES = 64 << 20  # in memory, as `_weight` guesses it: nodes decide how long these are
 
@@ -53,9 +54,10 @@ class Documents:
     ) -> ResponseDocument:
         """One step of the loop for each: a block's answers come at once, and checking one takes
         about a millisecond in which nobody else is served."""
-        async with self._turn:
-            document = await checked_answer(told, request, node)
-            await asyncio.sleep(0)
+        with working():  # for its turn it waits because of the gateway alone
+            async with self._turn:
+                document = await checked_answer(told, request, node)
+                await asyncio.sleep(0)
         return document
 
     async def again(self, cid: Cid, node: Address) -> ResponseDocument:
