@@ -7,8 +7,6 @@ import time
 from collections.abc import Collection
 from typing import Any, Literal
 
-from pydantic_core import to_json
-
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.ids import Cid, JobId
 from dvllm_worker.pipeline.ports import Onlooker
@@ -55,14 +53,10 @@ class JsonFormatter(MaskingFormatter):
         }
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
-        return _json(entry)
+        return _LINE.encode(entry)
 
 
-def _json(entry: dict[str, Any]) -> str:
-    try:
-        return to_json(entry, fallback=str).decode()
-    except ValueError:  # half a character
-        return json.dumps(entry, default=str)
+_LINE = json.JSONEncoder(ensure_ascii=False, default=str)  # `dumps` would build one per line
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
