@@ -183,9 +183,15 @@ class _Assembly:
 
     def _workshop(self, journal: Journal, admit: Admit) -> Workshop:
         sources, me, onlooker = self._sources, self._desk.address, self._onlooker
-        shelf = LocalShelf(sources.own, [sources.mirror] if sources.mirror else [], self._outages)
+        shelf = LocalShelf(
+            sources.own,
+            sources.writer,
+            [sources.mirror] if sources.mirror else [],
+            self._outages,
+        )
         prompts = PromptReader(
             sources.own,
+            sources.writer,
             [sources.gateways],
             sources.gateways.answers,
             self._arrivals,

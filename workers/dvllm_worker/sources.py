@@ -8,10 +8,11 @@ from random import SystemRandom
 from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.content.gateway import GatewayStore
 from decentralized_vllm.content.kubo import KuboStore
-from decentralized_vllm.content.local import LocalStore
 from decentralized_vllm.content.model_files import check_model_directory
 from decentralized_vllm.content.reads import ContentReads
 from decentralized_vllm.content.sources import OrderedReads
+from dvllm_worker.content.own_store import OwnStore
+from dvllm_worker.content.writing import TreeWriter
 from dvllm_worker.models.cache import ModelCache
 from dvllm_worker.models.origins import ModelOrigins
 from dvllm_worker.models.peers import ModelPeers
@@ -24,7 +25,8 @@ from dvllm_worker.settings import WorkerSettings
 class Sources:
     """`offered` is what others get."""
 
-    own: LocalStore
+    own: OwnStore
+    writer: TreeWriter
     gateways: GatewayStore
     models: FileBlocks
     offered: ContentReads
@@ -35,16 +37,26 @@ class Sources:
 async def open_sources(settings: WorkerSettings) -> AsyncIterator[Sources]:
     """Raises KeyInUse (another process holds the store), SettingError, StorageFull."""
     content = settings.content
-    own = LocalStore(settings.store_dir, max_bytes=content.store_max_bytes, setting="data_dir")
+    own = OwnStore(settings.store_dir, max_bytes=content.store_max_bytes, setting="data_dir")
     mirror = _mirror(settings)
     async with open_gateways(settings) as gateways:
         try:
             async with own, FileBlocks(settings.models_dir) as models:
                 offered = OrderedReads([own, models] if settings.models.serve_to_peers else [own])
-                yield Sources(own, gateways, models, offered, mirror)
+                async with _writer_into(own) as writer:
+                    yield Sources(own, writer, gateways, models, offered, mirror)
         finally:
             if mirror is not None:
                 await mirror.close()
+
+
+@asynccontextmanager
+async def _writer_into(own: OwnStore) -> AsyncIterator[TreeWriter]:
+    writer = TreeWriter(own)
+    try:
+        yield writer
+    finally:
+        await writer.close()
 
 
 def probes_of(sources: Sources) -> dict[str, Probe]:

@@ -18,6 +18,7 @@ from decentralized_vllm.protocol.errors import (
 from decentralized_vllm.protocol.ids import Cid
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.content.prompts import PromptReader
+from dvllm_worker.content.writing import TreeWriter
 from dvllm_worker.outages import GATEWAYS, Outages
 from dvllm_worker.pipeline.failures import OutOfReach
 from tests.support.node_resources import Told, allotment_in
@@ -58,6 +59,7 @@ class Scene:
         self.outages = Outages({GATEWAYS: gateways.answers}, allotment_in(folder, Told()))
         self.reader = PromptReader(
             self.own,
+            TreeWriter(self.own),
             [source],
             gateways.answers,
             self.arrivals,
@@ -99,6 +101,31 @@ async def test_read_prompt__from_another_source__found_and_kept(tmp_path: Path) 
     scene = Scene(tmp_path, remote)
     assert await scene.read(timeout_s=30, longest_s=30) == PROMPT
     assert await scene.own.has_block(await MemoryStore().add_bytes(PROMPT))
+
+
+async def test_read_prompt__given_up_before_its_answer__nothing_is_kept(tmp_path: Path) -> None:
+    remote = MemoryStore()
+    cid = await remote.add_bytes(PROMPT)
+    scene = Scene(tmp_path, remote)
+    async with scene.reader.searching(cid, max_bytes=100) as search:
+        await search.found(timeout_s=30, longest_s=30)
+    assert not await scene.own.has_block(cid)
+
+
+async def test_read_prompt__part_of_it_was_here_and_is_dropped_meanwhile__kept_whole(
+    tmp_path: Path,
+) -> None:
+    remote = MemoryStore()
+    prompt = bytes(range(256)) * 5000  # of several blocks
+    cid = await remote.add_bytes(prompt)
+    blocks = [block async for block in remote.blocks_below(cid)]
+    scene = Scene(tmp_path, remote)
+    await scene.own.put_block(blocks[0][0].text(), blocks[0][1])
+    async with scene.reader.searching(cid, max_bytes=len(prompt)) as search:
+        await search.found(timeout_s=30, longest_s=30)
+        assert len(blocks) > 1 and await scene.own.collect_garbage()
+        await search.kept()
+    assert await scene.own.read_bytes(cid, max_bytes=len(prompt)) == prompt
 
 
 @pytest.mark.parametrize("answer", [True, False])

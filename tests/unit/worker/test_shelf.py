@@ -11,6 +11,7 @@ from decentralized_vllm.protocol.generation import Usage
 from decentralized_vllm.protocol.ids import Cid
 from dvllm_worker.content import shelf as shelf_module
 from dvllm_worker.content.shelf import LocalShelf, Mirror
+from dvllm_worker.content.writing import TreeWriter
 from dvllm_worker.outages import MIRROR, Outages
 from dvllm_worker.pipeline.failures import NotPublished
 from dvllm_worker.pipeline.publish import Publish
@@ -47,7 +48,7 @@ def outages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outages:
 async def publish(outages: Outages, *mirrors: Mirror, has_prompt: bool = True) -> None:
     own = MemoryStore()
     prompt_cid = await (own if has_prompt else MemoryStore()).add_bytes(b"a prompt")
-    shelf = LocalShelf(own, mirrors, outages)
+    shelf = LocalShelf(own, TreeWriter(own), mirrors, outages)
     answer_cid = await shelf.keep(b"an answer")
     held = replace(row(), request=replace(requested(), prompt_cid=prompt_cid))
     job = AdmittedJob(held, state(), terms(), deadline_s=200)

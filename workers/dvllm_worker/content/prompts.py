@@ -12,7 +12,8 @@ from decentralized_vllm.content.store import PinningStore
 from decentralized_vllm.protocol.errors import ContentMismatch, ContentUnavailable, RetryableError
 from decentralized_vllm.protocol.ids import Cid
 from dvllm_worker.content.arrivals import Arrivals
-from dvllm_worker.content.recording import RecordingReads
+from dvllm_worker.content.recording import Block, RecordingReads
+from dvllm_worker.content.writing import TreeWriter
 from dvllm_worker.outages import GATEWAYS, Outages, Probe
 from dvllm_worker.pipeline.failures import OutOfReach
 
@@ -41,6 +42,7 @@ class PromptReader:
     """`own` is this node's store, `others` are asked for what it does not have."""
 
     own: PinningStore
+    writer: TreeWriter
     others: Sequence[ContentReads]
     gateways_answer: Probe
     arrivals: Arrivals
@@ -59,7 +61,7 @@ class Search:
     """Looks for one prompt from the moment it is made.
 
     Sources are asked and the requester is waited for at the same time: what comes first wins.
-    What came from afar is kept while the answer is made, which does not wait for it.
+    What came from afar is kept when the answer is: both go to the disk together.
     A prompt is missing by the word of a gateway, never for want of one that answers.
     """
 
@@ -68,7 +70,8 @@ class Search:
         self._cid = cid
         self._max_bytes = max_bytes
         self._look = Look()
-        self._keeping: asyncio.Task[None] | None = None
+        self._to_keep: Sequence[Block] = ()
+        self._keeping: asyncio.Future[Cid] | None = None
         self._tasks = (
             asyncio.create_task(self._from_sources()),
             asyncio.create_task(self._from_requester()),
@@ -89,8 +92,14 @@ class Search:
                 raise ContentUnavailable(f"nobody had {self._cid} within {wait_s:.0f} s")
         raise OutOfReach(f"{GATEWAYS}: nobody could be asked for {self._cid}")
 
+    def keep(self) -> None:
+        """Begins to put what was found into this node's store."""
+        if self._to_keep and self._keeping is None:
+            self._keeping = self._reader.writer.add_tree(self._cid, self._to_keep)
+
     async def kept(self) -> None:
         """Returns when what was found is in this node's store. Raises StorageFull."""
+        self.keep()
         if self._keeping is not None:
             await self._keeping
 
@@ -129,5 +138,5 @@ class Search:
                 self._look.failure = error
                 await asyncio.sleep(RETRY_S)
                 continue
-            self._keeping = asyncio.create_task(reads.keep())
+            self._to_keep = reads.to_keep
             return data

@@ -8,6 +8,7 @@ from decentralized_vllm.content.store import PinningStore
 from decentralized_vllm.protocol.documents import MAX_RESPONSE_BYTES
 from decentralized_vllm.protocol.errors import ContentMismatch, ContentUnavailable, SettingError
 from decentralized_vllm.protocol.ids import Cid
+from dvllm_worker.content.writing import TreeWriter
 from dvllm_worker.outages import MIRROR, Outages
 
 ANSWERS_AT_HAND = 64
@@ -24,17 +25,24 @@ class Mirror(Protocol):
 class LocalShelf:
     """Keeps answers in the own store, which the listener serves, and copies them to `mirrors`.
 
-    An answer is pinned from the moment it exists; its prompt from the moment it is published.
+    An answer is pinned from the moment it exists; its prompt by the moment it is published.
     """
 
-    def __init__(self, own: PinningStore, mirrors: Sequence[Mirror], outages: Outages) -> None:
+    def __init__(
+        self,
+        own: PinningStore,
+        writer: TreeWriter,
+        mirrors: Sequence[Mirror],
+        outages: Outages,
+    ) -> None:
         self._own = own
+        self._writer = writer
         self._mirrors = mirrors
         self._outages = outages
         self._to_mirror: dict[Cid, bytes] = {}  # kept by this process, and about to be published
 
     async def keep(self, data: bytes) -> Cid:
-        cid = await self._own.add_bytes(data)
+        cid = await self._writer.add_bytes(data)
         if self._mirrors:
             self._to_mirror[cid] = data
             if len(self._to_mirror) > ANSWERS_AT_HAND:  # lost leases are never published

@@ -22,7 +22,7 @@ from decentralized_vllm.protocol.responses import (
     ResponseTiming,
 )
 from decentralized_vllm.protocol.tools import ToolCall
-from dvllm_worker.pipeline.ports import AnswerShelf, AnswerSigner, Onlooker
+from dvllm_worker.pipeline.ports import AnswerShelf, AnswerSigner, Onlooker, PromptSearch
 from dvllm_worker.pipeline.results import AdmittedJob, Generation, LoadedJob
 from dvllm_worker.pipeline.speed import Pace
 
@@ -98,7 +98,9 @@ class Generate:
         self._onlooker = onlooker
         self._me = me
 
-    async def __call__(self, loaded: LoadedJob, engine: Engine) -> tuple[Generation, Pace]:
+    async def __call__(
+        self, loaded: LoadedJob, engine: Engine, prompt: PromptSearch
+    ) -> tuple[Generation, Pace]:
         """The answer on disk, and how fast the engine made it.
 
         Raises EngineUnavailable, EngineRefused, ContentTooLarge (the prompt is longer than the
@@ -108,6 +110,7 @@ class Generate:
         transcript = await self._listen(loaded, engine, watch)
         document = document_of(loaded, transcript, watch.timing(), engine.identity(), self._me)
         signed = self._signer.sign(document).to_bytes()
+        prompt.keep()  # goes to the disk along with the answer
         cid = await self._shelf.keep(signed)
         self._onlooker.on_answer(loaded.job.key.job_id, cid, signed)
         return Generation(loaded.job, cid, transcript.usage), watch.pace()

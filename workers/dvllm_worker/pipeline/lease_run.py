@@ -170,7 +170,7 @@ class LeaseRun:
         else:
             assert self._search is not None
             loaded = await self._loaded(job, self._search, budget)
-            generation = await self._generated(loaded, budget)
+            generation = await self._generated(loaded, self._search, budget)
             await self._search.kept()  # an answer is published with its prompt
         await self._move(
             Stage.GENERATED, response_cid=generation.response_cid, usage=generation.usage
@@ -193,13 +193,15 @@ class LeaseRun:
         self._note(Stage.FETCHED)
         return loaded
 
-    async def _generated(self, loaded: LoadedJob, budget: TimeBudget) -> Generation:
+    async def _generated(
+        self, loaded: LoadedJob, search: PromptSearch, budget: TimeBudget
+    ) -> Generation:
         engines, model_cid = self._shop.engines, self._row.request.model_cid
         self._check_time_for(loaded.request, budget)
         async with self._shop.slots:
             engine = await engines.engine_for(model_cid, timeout_s=self._shop.patience.engine_s)
             self._note(Stage.GENERATING)
-            generation, pace = await self._shop.steps.generate(loaded, engine)
+            generation, pace = await self._shop.steps.generate(loaded, engine, search)
         engines.note_pace(model_cid, pace)
         return generation
 

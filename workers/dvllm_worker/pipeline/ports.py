@@ -70,6 +70,9 @@ class PromptSearch(Protocol):
         have it, OutOfReach when nobody could be asked for `longest_s`, and the ContentError family.
         """
 
+    def keep(self) -> None:
+        """Begins to put what was found into this node's own store."""
+
     async def kept(self) -> None:
         """Returns when what was found is in this node's own store. Raises StorageFull."""
 
