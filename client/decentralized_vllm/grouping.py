@@ -12,7 +12,8 @@ GROUP_SIZE = 64  # endpoints take batches of a hundred; an answer in parts helps
 
 
 class Grouped(Generic[T, R]):
-    """`await grouped(item)`: alone it runs at once; what comes meanwhile goes into the next run.
+    """`await grouped(item)`: alone it runs at once; what comes while `at_once` runs are under way
+    goes into the next one.
 
     `run` answers for each item in its place, with a result or with an error for that caller
     alone; what it raises is raised to all of the group. `room` says how many may go at the moment
@@ -24,11 +25,14 @@ class Grouped(Generic[T, R]):
         run: Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]],
         *,
         room: Callable[[], int] = lambda: GROUP_SIZE,
+        at_once: int = 1,
     ) -> None:
         self._run = run
         self._room = room
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._runner: asyncio.Task[None] | None = None
+        self._at_once = at_once
+        self._runners: set[asyncio.Task[None]] = set()
+        self._is_starting = False
 
     async def __call__(self, item: T) -> R:
         return await self.add(item)
@@ -41,8 +45,12 @@ class Grouped(Generic[T, R]):
         return answer
 
     def nudge(self) -> None:
-        if self._runner is None and self._waiting and self._room() > 0:
-            self._runner = asyncio.create_task(self._run_groups())
+        if self._is_starting or len(self._runners) >= self._at_once:
+            return
+        if self._waiting and self._room() > 0:
+            self._is_starting = True
+            runner = asyncio.create_task(self._run_groups())
+            self._runners.add(runner)
 
     def refuse(self, error: Exception) -> None:
         """Raises `error` to all whose run has not begun."""
@@ -50,19 +58,22 @@ class Grouped(Generic[T, R]):
             _settle(self._waiting.popleft()[1], error)
 
     async def close(self) -> None:
-        """Cancels the run under way and whoever waits, and returns when it has ended."""
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.wait([self._runner])
+        """Cancels the runs under way and whoever waits, and returns when they have ended."""
+        runners = tuple(self._runners)
+        for runner in runners:
+            runner.cancel()
+        if runners:
+            await asyncio.wait(runners)
         while self._waiting:
             self._waiting.popleft()[1].cancel()
 
     async def _run_groups(self) -> None:
+        self._is_starting = False
         try:
             while group := self._next_group():
                 await self._run_group(group)
-        finally:
-            self._runner = None
+        finally:  # at once: who comes next must find the place free
+            self._runners.remove(_this_task())
 
     def _next_group(self) -> list[tuple[T, asyncio.Future[R]]]:
         most = min(GROUP_SIZE, self._room())
@@ -84,6 +95,12 @@ class Grouped(Generic[T, R]):
             return
         for (_, answer), result in zip(group, results, strict=True):
             _settle(answer, result)
+
+
+def _this_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _settle(answer: asyncio.Future[R], result: R | BaseException) -> None:

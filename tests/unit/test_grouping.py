@@ -102,3 +102,51 @@ async def test_close__run_under_way__cancelled_with_its_callers() -> None:
         with pytest.raises(asyncio.CancelledError):
             await each
     assert run.groups == [[1]]
+
+
+async def test_grouped__several_at_once__the_rest_waits_for_the_first_that_ends() -> None:
+    run = Doubling()
+    grouped = Grouped(run, at_once=2)
+    run.may_end.clear()
+    tasks = []
+    for number in (1, 2, 3, 4):
+        tasks.append(asyncio.create_task(grouped(number)))
+        await asyncio.sleep(0.01)
+    assert run.groups == [[1], [2]]
+    run.may_end.set()
+    assert await asyncio.gather(*tasks) == [2, 4, 6, 8]
+    assert run.groups == [[1], [2], [3, 4]]
+
+
+async def test_grouped__several_at_once__what_comes_together_still_goes_together() -> None:
+    run = Doubling()
+    grouped = Grouped(run, at_once=4)
+    assert await asyncio.gather(*map(grouped, (1, 2, 3))) == [2, 4, 6]
+    assert run.groups == [[1, 2, 3]]
+
+
+async def test_close__several_runs_under_way__all_are_cancelled() -> None:
+    run = Doubling()
+    grouped = Grouped(run, at_once=2)
+    run.may_end.clear()
+    tasks = []
+    for number in (1, 2, 3):
+        tasks.append(asyncio.create_task(grouped(number)))
+        await asyncio.sleep(0.01)
+    await grouped.close()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [asyncio.CancelledError] * 3
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_grouped__comes_just_when_a_run_has_ended__gets_its_own(at_once: int) -> None:
+    grouped = Grouped(Doubling(), at_once=at_once)
+
+    async def ask(number: int) -> int:
+        for _ in range(number % 7):  # steps of the loop: some come in each of a run's last ones
+            await asyncio.sleep(0)
+        return await grouped(number)
+
+    numbers = range(1, 100)
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*map(ask, numbers)) == [2 * n for n in numbers]

@@ -22,6 +22,8 @@ from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.transactions import Call
 from decentralized_vllm.protocol.units import format_tokens
 
+OFFERS_AT_ONCE = 4  # a node that is busy with a block keeps no transaction back for the others
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -79,7 +81,7 @@ class Intake:
         self._recent_view = recent_view
         self._simulations = Grouped(self._simulated, room=self._room)
         self._orders = Grouped(self._stored, room=self._room)
-        self._offers = Grouped(self._offered)
+        self._offers = Grouped(self._offered, at_once=OFFERS_AT_ONCE)
 
     @property
     def has_room(self) -> bool:

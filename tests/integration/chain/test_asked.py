@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from decentralized_vllm.chain.intake import Sending
+from decentralized_vllm.chain.intake import OFFERS_AT_ONCE, Sending
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.sender import OutboxSender
 from tests.support.local_network import REQUESTER, prompt_call, sending
@@ -48,9 +48,9 @@ async def test_store_new__closed_before_its_turn__whoever_waits_is_told(
     network: Network, tmp_path: Path, answers: asyncio.Event
 ) -> None:
     async with sending(network, REQUESTER, tmp_path) as sender:
-        first = await stored(network, sender, "first")
-        await first.asked
-        second = await stored(network, sender, "second")
-        assert not second.asked.done()
-    assert second.asked.cancelled()
+        for number in range(OFFERS_AT_ONCE):
+            await (await stored(network, sender, f"on its way {number}")).asked
+        last = await stored(network, sender, "last")
+        assert not last.asked.done()
+    assert last.asked.cancelled()
     assert not answers.is_set()
