@@ -1,19 +1,22 @@
 """Signed documents of answers: where they are read, and for a while kept when they are rich."""
 
-import asyncio
 from collections import OrderedDict
+from functools import partial
 from typing import Protocol
 
 from decentralized_vllm.content.cid import is_block_of
 from decentralized_vllm.protocol.ids import Address, Cid
 from decentralized_vllm.protocol.responses import RequestIdentity, ResponseDocument
 from decentralized_vllm.requester.answers import (
+    LONG_BYTES,
     ReadsFiles,
     checked_answer,
     read_again,
     read_answer,
+    verified_answer,
 )
 from dvllm_gateway.services.own_time import working
+from dvllm_gateway.services.slices import Slices
 
 MAX_KEPT_BYTES = 64 << 20  # in memory, as `_weight` guesses it: nodes decide how long these are
 
@@ -32,7 +35,7 @@ class Documents:
         self._store = store
         self._room = max_kept_bytes
         self._kept: OrderedDict[Cid, ResponseDocument] = OrderedDict()
-        self._turn = asyncio.Lock()
+        self._slices = Slices()
 
     async def read(
         self, cid: Cid, request: RequestIdentity, node: Address, *, told: bytes | None = None
@@ -42,23 +45,21 @@ class Documents:
         Raises ContentUnavailable, InvalidResponse, InvalidReceipt.
         """
         if told is not None and is_block_of(cid, told):
-            document = await self._in_turn(told, request, node)
+            document = await self._checked(told, request, node)
         else:
             document = await read_answer(await self._sources(node), cid, request, node)
         if document.logprobs is not None or document.tool_calls:
             self._keep(cid, document)
         return document
 
-    async def _in_turn(
+    async def _checked(
         self, told: bytes, request: RequestIdentity, node: Address
     ) -> ResponseDocument:
-        """One step of the loop for each: a block's answers come at once, and checking one takes
-        about a millisecond in which nobody else is served."""
+        """A block's answers come at once, and each takes some tenths of a millisecond."""
         with working():  # for its turn it waits because of the gateway alone
-            async with self._turn:
-                document = await checked_answer(told, request, node)
-                await asyncio.sleep(0)
-        return document
+            if len(told) > LONG_BYTES:
+                return await checked_answer(told, request, node)
+            return await self._slices.run(partial(verified_answer, told, request, node))
 
     async def again(self, cid: Cid, node: Address) -> ResponseDocument:
         """What was read before, so that its CID vouches for it. Raises ContentUnavailable."""
