@@ -81,6 +81,9 @@ class KeyedTasks(Tasks):
     def stream(self, account: AccountId, task_id: TaskId) -> AsyncIterator[TextChunk | StreamEnd]:
         return self._tasks.stream(account, task_id)
 
+    async def answer(self, account: AccountId, task_id: TaskId) -> StreamEnd:
+        return await self._tasks.answer(account, task_id)
+
     async def document(self, task: TaskRecord) -> ResponseDocument:
         return await self._tasks.document(task)
 

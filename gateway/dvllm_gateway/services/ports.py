@@ -65,6 +65,12 @@ class Tasks(Protocol):
         TaskTimeout (task_created) when it can not even be sent.
         """
 
+    async def answer(self, account: AccountId, task_id: TaskId) -> StreamEnd:
+        """The whole answer as soon as the node has made it: `task` has its text.
+
+        Raises as `stream`.
+        """
+
     async def document(self, task: TaskRecord) -> ResponseDocument:
         """All that the node signed, of a task that was told with its answer.
 

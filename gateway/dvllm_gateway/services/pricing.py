@@ -57,6 +57,9 @@ class PricedTasks(Tasks):
         raise PricedError
         yield  # only makes this a generator, as the port's is
 
+    async def answer(self, account: AccountId, task_id: TaskId) -> StreamEnd:
+        raise PricedError
+
     async def document(self, task: TaskRecord) -> ResponseDocument:
         raise PricedError
 

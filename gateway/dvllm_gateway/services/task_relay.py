@@ -21,6 +21,7 @@ class Relay:
         self._n_tokens = 0
         self._end: StreamEnd | GatewayError | None = None
         self._news = asyncio.Event()
+        self._over = asyncio.Event()
 
     @property
     def is_over(self) -> bool:
@@ -56,17 +57,20 @@ class Relay:
             return
         if len(text) > len(told):
             self.say(text[len(told) :], max(0, end.usage.n_output_tokens - self._n_tokens))
-        self._end = end
-        self._ring()
+        self._finish(end)
 
     def fail(self, error: GatewayError) -> None:
         if not self.is_over:
-            self._end = error
-            self._ring()
+            self._finish(error)
 
-    async def over(self) -> None:
-        while not self.is_over:
-            await self._news.wait()
+    async def end(self) -> StreamEnd:
+        """For who waits for all of it: no word on the way wakes it. Raises as `listen`."""
+        with waiting():
+            await self._over.wait()
+        if isinstance(self._end, GatewayError):
+            raise self._end
+        assert self._end is not None
+        return self._end
 
     async def listen(self) -> AsyncIterator[TextChunk | StreamEnd]:
         """From the first word. Raises the error the answer ended with."""
@@ -82,6 +86,11 @@ class Relay:
                 return
             with waiting():
                 await self._news.wait()
+
+    def _finish(self, end: StreamEnd | GatewayError) -> None:
+        self._end = end
+        self._over.set()
+        self._ring()
 
     def _ring(self) -> None:
         self._news.set()

@@ -25,6 +25,7 @@ from dvllm_gateway.services.task_crew import TaskCrew
 from dvllm_gateway.services.task_endings import why_failed
 from dvllm_gateway.services.task_jobs import Job
 from dvllm_gateway.services.task_market import Market, Quote
+from dvllm_gateway.services.task_relay import Relay
 from dvllm_gateway.services.tasks import (
     StreamEnd,
     TaskFilter,
@@ -192,19 +193,31 @@ class TaskService:
     async def stream(
         self, account: AccountId, task_id: TaskId
     ) -> AsyncIterator[TextChunk | StreamEnd]:
+        told = await self._heard(account, task_id)
+        if isinstance(told, Relay):
+            async for item in told.listen():
+                yield item
+            return
+        for item in _in_one_piece(told):
+            yield item
+
+    async def answer(self, account: AccountId, task_id: TaskId) -> StreamEnd:
+        told = await self._heard(account, task_id)
+        return await told.end() if isinstance(told, Relay) else _in_one_piece(told)[1]
+
+    async def _heard(self, account: AccountId, task_id: TaskId) -> Relay | TaskRecord:
+        """What is told of the answer while it is made; the task at its end where another process
+        runs it, or where it is over."""
         record = await self.get(account, task_id)
         task = self._live.find(task_id)
         if task is not None and not record.state.is_over:
             task.is_heard.set(True)
             with waiting():
                 await task.until_sent(self._limits.unsent_s)
-            async for item in task.relay.listen():
-                yield item
-            return
-        if not record.state.is_over:
-            record = await self._until(task_id, lambda task: task.state.is_over)
-        for item in _in_one_piece(record):
-            yield item
+            return task.relay
+        if record.state.is_over:
+            return record
+        return await self._until(task_id, lambda task: task.state.is_over)
 
     async def document(self, task: TaskRecord) -> ResponseDocument:
         if task.worker is None or task.response_cid is None:
@@ -284,7 +297,7 @@ def _is_held(task: LiveTask) -> bool:
     return isinstance(job, Job) and job.status is not JobStatus.OPEN
 
 
-def _in_one_piece(record: TaskRecord) -> tuple[TextChunk | StreamEnd, ...]:
+def _in_one_piece(record: TaskRecord) -> tuple[TextChunk, StreamEnd]:
     """Raises TaskFailed for a task without an answer."""
     if record.response is None or record.finish_reason is None or record.usage is None:
         raise why_failed(record)

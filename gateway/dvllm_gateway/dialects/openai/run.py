@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from decentralized_vllm.protocol.errors import InvalidResponse
 from decentralized_vllm.protocol.generation import FinishReason, Usage
@@ -59,7 +60,7 @@ class Run:
         self._count = count
         self.records = tuple(records)
         self._arrived: asyncio.Queue[Item | BaseException | None] = asyncio.Queue(ITEMS_AHEAD)
-        self._followers: list[asyncio.Task[None]] = []
+        self._followers: Sequence[asyncio.Task[Any]] = ()
         self._uncounted = {record.id for record in records}
 
     async def wait_submitted(self, timeout_s: float) -> None:
@@ -102,20 +103,14 @@ class Run:
 
     async def answers(self, timeout_s: float) -> list[Answer]:
         """Raises PromptTooLong, TaskFailed, and TaskTimeout: the tasks go on then."""
-        texts: list[list[str]] = [[] for _ in self.records]
-        ends: dict[int, StreamEnd] = {}
         try:
-            async with asyncio.timeout(timeout_s), aclosing(self.items()) as items:
-                async for index, item in items:
-                    if isinstance(item, StreamEnd):
-                        ends[index] = item
-                    else:
-                        texts[index].append(item.text)
+            async with asyncio.timeout(timeout_s):
+                ends = await self._ends()
         except TimeoutError:
             raise TaskTimeout(
                 f"no answer within {timeout_s:g} s; the task goes on", task_created=True
             ) from None
-        return [await self._answer("".join(text), ends[i]) for i, text in enumerate(texts)]
+        return [await self._answer(end) for end in ends]
 
     async def items(self) -> AsyncGenerator[Item, None]:
         """Every piece as it comes, with the index of its choice. Raises as `answers`."""
@@ -148,16 +143,32 @@ class Run:
                 for index, record in enumerate(self.records)
             ]
 
-    async def _answer(self, text: str, end: StreamEnd) -> Answer:
+    async def _ends(self) -> Sequence[StreamEnd]:
+        if len(self.records) == 1:
+            return [await self._end(self.records[0])]
+        ending = [asyncio.create_task(self._end(record)) for record in self.records]
+        self._followers = ending
+        return await asyncio.gather(*ending)
+
+    async def _end(self, record: TaskRecord) -> StreamEnd:
+        end = await self._tasks.answer(self._account, record.id)
+        await self._note_end(end, record.id)
+        return end
+
+    async def _answer(self, end: StreamEnd) -> Answer:
         calls = await self.calls(end)
+        text = end.task.response or ""
         return Answer(text, end.finish_reason, end.usage, end.task, calls=calls)
+
+    async def _note_end(self, end: StreamEnd, task_id: TaskId) -> None:
+        self._uncounted.discard(task_id)
+        await self._count(end.usage)
 
     async def _follow(self, index: int, task_id: TaskId) -> None:
         try:
             async for item in self._tasks.stream(self._account, task_id):
                 if isinstance(item, StreamEnd):
-                    self._uncounted.discard(task_id)
-                    await self._count(item.usage)
+                    await self._note_end(item, task_id)
                 await self._arrived.put((index, item))
         except Exception as failure:  # whoever reads the queue raises it
             await self._arrived.put(failure)

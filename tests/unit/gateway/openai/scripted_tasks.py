@@ -1,6 +1,7 @@
 """Tasks that say what a test wants, to see what the dialect makes of failures and departures."""
 
 import asyncio
+from dataclasses import replace
 
 from decentralized_vllm.protocol.generation import FinishReason, Usage
 from decentralized_vllm.protocol.ids import Address, Cid, JobId, TxHash, Wei
@@ -64,7 +65,13 @@ class ScriptedTasks:
                     self.all_wait.set()
                 await asyncio.Event().wait()
             yield TextChunk(piece, 1)
-        yield StreamEnd(self._ends, Usage(3, len(pieces)), record)
+        text = "".join(pieces)
+        yield StreamEnd(self._ends, Usage(3, len(pieces)), replace(record, response=text))
+
+    async def answer(self, account, task_id):
+        async for item in self.stream(account, task_id):
+            end = item
+        return end
 
     async def document(self, task):
         if isinstance(self._document, BaseException):
