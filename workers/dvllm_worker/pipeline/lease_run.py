@@ -176,7 +176,7 @@ class LeaseRun:
             Stage.GENERATED, response_cid=generation.response_cid, usage=generation.usage
         )
         result = await self._shop.steps.publish(generation)
-        await self._move(Stage.PUBLISHED)
+        self._note(Stage.PUBLISHED)  # what is published again is the same
         return result
 
     def _answer_of_row(self) -> tuple[Any, Any]:

@@ -8,8 +8,8 @@ from decentralized_vllm.protocol.errors import PermanentError
 class Stage(StrEnum):
     """A stage is durable before the outside effect that it names begins.
 
-    Those without one (`leased` to `generating`, `submitted`) may be lost by a crash: they are
-    reached again.
+    Those without one (`leased` to `generating`, `published`, `submitted`) may be lost by a crash:
+    they are reached again.
     """
 
     SEEN = "seen"  # another node's job, or nobody's: it may become ours
