@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from decentralized_vllm.process.garbage import keep_what_is_built
 from decentralized_vllm.process.own_key import check_key_may_be_raw, load_key
 from decentralized_vllm.process.stopping import StopSignals
 from decentralized_vllm.process.supervision import keep_running
@@ -14,7 +15,6 @@ from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.requester.purse import balance_of
 from dvllm_gateway.access import api_keys, authentication, rate_limits
 from dvllm_gateway.apis import Apis
-from dvllm_gateway.garbage import keep_what_is_built
 from dvllm_gateway.http.metrics import Metrics
 from dvllm_gateway.http.options import HttpOptions
 from dvllm_gateway.market.desk import Desk, open_desk

@@ -5,12 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from decentralized_vllm.process.garbage import keep_what_is_built
 from decentralized_vllm.process.stopping import StopSignals
 from decentralized_vllm.process.supervision import keep_running
 from decentralized_vllm.protocol.errors import DvllmError, RetryableError
 from dvllm_worker.clock import ChainClock
 from dvllm_worker.duty import Duty
-from dvllm_worker.garbage import keep_what_is_built
 from dvllm_worker.models.engine_room import EngineRoom
 from dvllm_worker.models.served import ServedModel
 from dvllm_worker.pipeline.crew import Crew

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dvllm_worker.garbage import keep_what_is_built
+from decentralized_vllm.process.garbage import keep_what_is_built
 
 
 class Ring:

@@ -8,8 +8,8 @@ NEW_OBJECTS = 5_000  # between two collections of the young ones
 def keep_what_is_built() -> None:
     """Once, when everything is built.
 
-    Each full collection would look at some 150,000 objects that can not go, and hold up every
-    request meanwhile: a tenth of a second, every few hundred jobs.
+    Each full collection would look at some 150,000 objects that can not go, and hold up whoever
+    comes meanwhile: a tenth of a second, every few hundred jobs.
     """
     gc.collect()
     gc.freeze()
