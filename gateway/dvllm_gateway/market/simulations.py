@@ -57,10 +57,12 @@ class Simulations:
         if known is None:
             return None
         age_s = self._clock_s() - known.at_s
+        if age_s >= FRESH_S:
+            return None
         if age_s >= RENEWED_AFTER_S:
             self._due.add(kind)
             self._is_due.set()
-        return known.simulation if age_s < FRESH_S else None
+        return known.simulation
 
     def forget(self, order: Order) -> None:
         """One of its kind was refused."""

@@ -146,3 +146,12 @@ async def test_simulations__one_of_many_kinds_is_refused_meanwhile__others_are_r
         pass
     assert desk.simulations.known(ORDER) is None
     assert await desk.gas(other) == 3
+
+
+async def test_simulations__too_old__is_simulated_by_who_needs_it_and_not_twice() -> None:
+    desk = Desk()
+    assert await desk.gas() == 1
+    desk.now_s += FRESH_S
+    async with desk.running():
+        assert await desk.gas() == 2
+    assert desk.sender.n_asked == 2
