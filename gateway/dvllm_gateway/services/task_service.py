@@ -14,17 +14,18 @@ from dvllm_gateway.errors import (
     NotFound,
     RateLimited,
     RetryableGatewayError,
+    TaskFailed,
     TaskTimeout,
 )
-from dvllm_gateway.ids import AccountId, TaskId, new_task_id
+from dvllm_gateway.ids import AccountId, TaskId
 from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
 from dvllm_gateway.services.own_time import waiting
 from dvllm_gateway.services.stores import Assignment, TaskStore
 from dvllm_gateway.services.task_book import unix_ms
 from dvllm_gateway.services.task_crew import TaskCrew
-from dvllm_gateway.services.task_endings import why_failed
 from dvllm_gateway.services.task_jobs import Job
 from dvllm_gateway.services.task_market import Market, Quote
+from dvllm_gateway.services.task_records import in_one_piece, new_record
 from dvllm_gateway.services.task_relay import Relay
 from dvllm_gateway.services.tasks import (
     StreamEnd,
@@ -82,7 +83,7 @@ class TaskService:
         if known is not None:
             return _owned(account, known.record.value)
         self._check_room(account)  # others came while the price was asked for
-        record = _new_record(account, request, quote, task_id, now_ms=self._clock_ms())
+        record = new_record(account, request, quote, task_id, now_ms=self._clock_ms())
         assignment = Assignment(
             sender=market.sender,
             document=quote.document,
@@ -115,7 +116,7 @@ class TaskService:
 
     async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
         quote = await self._quote(self._crew.market(), request)
-        return _new_record(account, request, quote, None, now_ms=self._clock_ms())
+        return new_record(account, request, quote, None, now_ms=self._clock_ms())
 
     async def _quote(self, market: Market, request: TaskRequest) -> Quote:
         """Nothing is reserved or sent yet, so who asks is told soon that nobody answers."""
@@ -198,12 +199,17 @@ class TaskService:
             async for item in told.listen():
                 yield item
             return
-        for item in _in_one_piece(told):
+        for item in in_one_piece(told):
             yield item
 
     async def answer(self, account: AccountId, task_id: TaskId) -> StreamEnd:
         told = await self._heard(account, task_id)
-        return await told.end() if isinstance(told, Relay) else _in_one_piece(told)[1]
+        if isinstance(told, Relay):
+            try:
+                return await told.end()
+            except TaskFailed:  # of the words told so far, perhaps; who heard none waits on
+                told = await self._until_over(task_id)
+        return in_one_piece(told)[1]
 
     async def _heard(self, account: AccountId, task_id: TaskId) -> Relay | TaskRecord:
         """What is told of the answer while it is made; the task at its end where another process
@@ -217,7 +223,11 @@ class TaskService:
             return task.relay
         if record.state.is_over:
             return record
-        return await self._until(task_id, lambda task: task.state.is_over)
+        return await self._until_over(task_id)
+
+    async def _until_over(self, task_id: TaskId) -> TaskRecord:
+        with waiting():
+            return await self._until(task_id, lambda task: task.state.is_over)
 
     async def document(self, task: TaskRecord) -> ResponseDocument:
         if task.worker is None or task.response_cid is None:
@@ -266,22 +276,6 @@ class TaskService:
         return record
 
 
-def _new_record(
-    account: AccountId, request: TaskRequest, quote: Quote, task_id: TaskId | None, *, now_ms: int
-) -> TaskRecord:
-    return TaskRecord(
-        id=task_id or new_task_id(),
-        account=account,
-        model_id=request.model_id,
-        prompt=request.shown_prompt,
-        prompt_cid=quote.prompt_cid,
-        max_tokens=request.document.parameters.max_tokens,
-        state=TaskState.PENDING,
-        created_at_ms=now_ms,
-        reserved_wei=quote.escrow_wei,
-    )
-
-
 def _owned(account: AccountId, record: TaskRecord) -> TaskRecord:
     if record.account != account:
         raise NotFound("there is no such task")
@@ -295,13 +289,3 @@ async def _changed(task: LiveTask, holds: Callable[[TaskRecord], bool]) -> None:
 def _is_held(task: LiveTask) -> bool:
     job = task.watch.value
     return isinstance(job, Job) and job.status is not JobStatus.OPEN
-
-
-def _in_one_piece(record: TaskRecord) -> tuple[TextChunk, StreamEnd]:
-    """Raises TaskFailed for a task without an answer."""
-    if record.response is None or record.finish_reason is None or record.usage is None:
-        raise why_failed(record)
-    return (
-        TextChunk(record.response, record.usage.n_output_tokens),
-        StreamEnd(record.finish_reason, record.usage, record),
-    )
