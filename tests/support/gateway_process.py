@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from eth_account.signers.local import LocalAccount
 
 from tests.support.anvil import development_account
 from tests.support.ports import free_port
 from tests.support.program import Program, Sections
-from tests.support.worker_network import WorkerNetwork
+from tests.support.worker_network import PATIENCE_S, WorkerNetwork
 
 GATEWAY_KEY = development_account(6)
 
@@ -43,6 +44,13 @@ class GatewayProcess(Program):
             return log.count('"listening"') == starts and log.count('"key_held"') >= starts
 
         await self.until_log(holds, what="it was ready")
+
+    async def has_open_tasks(self, n_tasks: int) -> None:
+        """Returns when that is so. With none, all that was answered is also in the books."""
+        gauge = f"dvllm_gateway_open_tasks {n_tasks}.0"
+        async with aiohttp.ClientSession() as http, asyncio.timeout(PATIENCE_S):
+            while gauge not in await (await http.get(f"{self.admin_url}/metrics")).text():  # noqa: ASYNC110 - a page tells nothing by itself
+                await asyncio.sleep(0.1)
 
     async def make_key(self, account: str, *scopes: str, credit: str | None = None) -> str:
         """An API key of an account, which gets so many tokens of credit."""

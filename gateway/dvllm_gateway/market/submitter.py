@@ -75,7 +75,7 @@ class Submitter:
             with working():
                 self._follower.follow(await order.stored.sent(), watch)
             return
-        call, simulation = self._call(order), None
+        call = self._call(order)
         with working():
             was_sent = not order.is_new and await self.is_sent(order.task_id)
             if not was_sent:
@@ -84,9 +84,10 @@ class Submitter:
         if was_sent:
             self._till.promised_before(order.task_id, order.escrow_wei)
         else:
-            simulation = await self._simulations.of(order, call)  # that is to wait for the chain
             await self._till.promise(order.task_id, order.escrow_wei)
         try:
+            # Once there is credit, or else it fails. It waits for the chain: no work of ours.
+            simulation = None if was_sent else await self._simulations.of(order, call)
             with working():
                 tx_hash = await self._sent(order, call, simulation)
         except BaseException:

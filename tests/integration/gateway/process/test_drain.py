@@ -5,7 +5,7 @@ import json
 
 import aiohttp
 
-from tests.support.gateway_process import GatewayProcess, gateway_process
+from tests.support.gateway_process import gateway_process
 from tests.support.worker_network import MODEL_ID, WorkerNetwork
 
 DRAIN_S = 15.0  # long beside what a busy machine takes for the rest, and shorter than an answer
@@ -15,15 +15,6 @@ CHAT = {
     "messages": [{"role": "user", "content": "Say it slowly, and to nobody else."}],
     "max_tokens": 40,
 }
-
-
-async def open_tasks(gateway: GatewayProcess, n_tasks: int) -> None:
-    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
-        while True:
-            async with session.get(f"{gateway.admin_url}/metrics") as metrics:
-                if f"dvllm_gateway_open_tasks {n_tasks}.0" in await metrics.text():
-                    return
-            await asyncio.sleep(0.1)
 
 
 async def test_drain__of_streams_that_do_not_end__takes_its_time_once_and_tells_them(
@@ -47,7 +38,7 @@ async def test_drain__of_streams_that_do_not_end__takes_its_time_once_and_tells_
                 keyed = asyncio.create_task(
                     session.post(url, json=CHAT, headers={"Idempotency-Key": "again"})
                 )
-                await open_tasks(gateway, 3)
+                await gateway.has_open_tasks(3)
                 gateway.terminate()
                 assert await gateway.ended(patience_s=1.7 * DRAIN_S) == 0
 

@@ -18,15 +18,6 @@ async def answer_of(url: str) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-async def open_tasks(gateway: GatewayProcess, n_tasks: int) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            _, text = await answer_of(f"{gateway.admin_url}/metrics")
-            if f"dvllm_gateway_open_tasks {n_tasks}.0" in text:
-                return
-            await asyncio.sleep(0.1)
-
-
 async def ready(gateway: GatewayProcess) -> None:
     async with asyncio.timeout(60):
         while (await answer_of(f"{gateway.admin_url}/readyz"))[0] != 200:  # noqa: ASYNC110
@@ -130,7 +121,7 @@ async def test_stop__asked_for_twice__is_at_once(
         asking = asyncio.create_task(
             session.post(f"{gateway.unified_url}/v1/chat/completions", json=chat)
         )
-        await open_tasks(gateway, 1)
+        await gateway.has_open_tasks(1)
         gateway.terminate()
         await wait_until(lambda: '"draining"' in gateway.log_text(), what="the drain")
         gateway.terminate()

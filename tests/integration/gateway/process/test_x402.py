@@ -134,6 +134,7 @@ async def test_request__paid_with_x402__is_served_and_the_rest_stays_the_payers(
             status, text, headers = await buyer.pays(n=2, stream=True)
             assert (status, text.endswith("data: [DONE]\n\n")) == (200, True), text
             assert decoded(headers[RESPONSE])["success"]
+        await gateway.has_open_tasks(0)  # answers come before what they cost is in the books
 
     async with open_database(gateway.folder / "data" / "gateway.sqlite") as database:
         store = SqlAccountStore(database)
