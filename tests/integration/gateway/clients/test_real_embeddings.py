@@ -88,6 +88,7 @@ async def check_money(
 ) -> None:
     node = await net.network.coordinator.node(worker.address)
     assert node.pending_earnings_wei == price_wei(usage)
+    await gateway.has_open_tasks(0)  # the answer comes before what it costs is in the books
     assert await spent_wei(gateway, "client") == price_wei(usage)
 
 
