@@ -11,6 +11,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from decentralized_vllm.process.log_records import spare_what_is_not_shown
+
 MASK = "***"
 MIN_SECRET_CHARACTERS = 6
 
@@ -27,20 +29,12 @@ def set_up_logging(
     handler = logging.StreamHandler(sys.stderr)
     mask = _mask_of(secrets)
     handler.setFormatter(JsonLines(mask) if log_format == "json" else _text_lines(mask))
-    _spare_what_is_not_shown()
+    spare_what_is_not_shown()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _spare_what_is_not_shown() -> None:
-    """As the library's documentation advises: no line tells these, and each costs time."""
-    logging.logThreads = False
-    logging.logProcesses = False
-    logging.logMultiprocessing = False
-    logging._srcfile = None
 
 
 def _text_lines(mask: _Mask) -> logging.Formatter:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 from typing import Any, Literal
 
+from decentralized_vllm.process.log_records import spare_what_is_not_shown
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.ids import Cid, JobId
 from dvllm_worker.pipeline.ports import Onlooker
@@ -70,20 +71,12 @@ def set_up_logging(
     handler = logging.StreamHandler(sys.stderr)
     formatter = JsonFormatter if log_format == "json" else MaskingFormatter
     handler.setFormatter(formatter(secrets))
-    _spare_what_is_not_shown()
+    spare_what_is_not_shown()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for chatty in ("asyncio", "aiohttp", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def _spare_what_is_not_shown() -> None:
-    """As the library's documentation advises: no line tells these, and each costs time."""
-    logging.logThreads = False
-    logging.logProcesses = False
-    logging.logMultiprocessing = False
-    logging._srcfile = None
 
 
 class JobLog:
