@@ -22,7 +22,7 @@ from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.transactions import Call
 from decentralized_vllm.protocol.units import format_tokens
 
-OFFERS_AT_ONCE = 4  # a node that is busy with a block keeps no transaction back for the others
+OFFERS_AT_ONCE = 4  # what comes next is on its way while the chain's node is busy with a block
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def waiting() -> Iterator[None]:
 @contextmanager
 def working() -> Iterator[None]:
     """Around what the gateway does in the background for a request that waits for its outcome:
-    the database, the content store. It is no waiting, whoever waits."""
+    the database, the content store, the check of an answer. It is no waiting, whoever waits."""
     stopwatch = _current.get()
     if stopwatch is None:
         yield
