@@ -11,6 +11,7 @@ GatewayError
     ├── InvalidRequest         `field` names what is wrong, never its value
     │   ├── PayloadTooLarge
     │   ├── PromptTooLong      for the model
+    │   ├── PromptRefused      by the model's engine, as its node says
     │   ├── UnsupportedMediaType
     │   └── MethodNotAllowed   `allowed` lists what is served
     ├── Unauthenticated
@@ -37,6 +38,7 @@ class Kind(StrEnum):
     INVALID_REQUEST = "invalid_request"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     PROMPT_TOO_LONG = "prompt_too_long"
+    PROMPT_REFUSED = "prompt_refused"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     UNAUTHENTICATED = "unauthenticated"
@@ -118,6 +120,10 @@ class PayloadTooLarge(InvalidRequest):
 
 class PromptTooLong(InvalidRequest):
     kind = Kind.PROMPT_TOO_LONG
+
+
+class PromptRefused(InvalidRequest):
+    kind = Kind.PROMPT_REFUSED
 
 
 class UnsupportedMediaType(InvalidRequest):

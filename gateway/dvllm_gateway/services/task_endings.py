@@ -1,11 +1,12 @@
 """How tasks end: from what happened to the record that is kept of it."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
-from dvllm_gateway.errors import GatewayError, Kind, PromptTooLong, TaskFailed
+from dvllm_gateway.errors import GatewayError, Kind, PromptRefused, PromptTooLong, TaskFailed
 from dvllm_gateway.services.task_jobs import Job
 from dvllm_gateway.services.task_market import Delivery
 from dvllm_gateway.services.task_streams import with_answer
@@ -16,8 +17,19 @@ _FAILURES = {
     # Some clients know by these very words that they have to shorten it.
     FailureCode.CONTENT_TOO_LARGE: "the prompt is longer than the model's context length",
     # What a gateway sends is well formed, so it was the engine that refused it.
-    FailureCode.CONTENT_INVALID: "the node's engine refused the prompt: too long, or not valid",
+    FailureCode.CONTENT_INVALID: (
+        "the node's engine refused the prompt: too long, or not valid for the model, "
+        "such as a token id that it does not have"
+    ),
     FailureCode.KEY_MISSING: "the key to the sealed prompt was missing",
+}
+_FAULTS_OF_PROMPTS = {
+    FailureCode.CONTENT_TOO_LARGE: Kind.PROMPT_TOO_LONG,
+    FailureCode.CONTENT_INVALID: Kind.PROMPT_REFUSED,
+}
+_RAISED: Mapping[Kind, type[PromptTooLong | PromptRefused]] = {
+    Kind.PROMPT_TOO_LONG: PromptTooLong,
+    Kind.PROMPT_REFUSED: PromptRefused,
 }
 _HANDED_BACK = {
     FailureCode.BUSY: "handed back as busy",
@@ -60,15 +72,16 @@ def ended_on_chain(record: TaskRecord, job: Job, *, now_ms: int) -> TaskRecord:
     if job.status is JobStatus.CANCELLED:
         state, kind, message = TaskState.CANCELLED, Kind.TASK_FAILED, "the task was cancelled"
     elif job.status is JobStatus.FAILED and job.failure is not None:
-        kind, message = _kind_of(job.failure), _FAILURES.get(job.failure, job.failure.name.lower())
+        kind = _FAULTS_OF_PROMPTS.get(job.failure, Kind.TASK_FAILED)
+        message = _FAILURES.get(job.failure, job.failure.name.lower())
     known = replace(record, job_id=job.id, request_tx=job.request_tx, worker=job.node)
     return _without_answer(known, state, kind, message, now_ms)
 
 
-def why_failed(record: TaskRecord) -> PromptTooLong | TaskFailed:
+def why_failed(record: TaskRecord) -> PromptTooLong | PromptRefused | TaskFailed:
     """For whoever waited for an answer."""
     failure = record.failure or Failure(Kind.TASK_FAILED, "the task has no answer")
-    told = PromptTooLong if failure.kind is Kind.PROMPT_TOO_LONG else TaskFailed
+    told = _RAISED.get(failure.kind, TaskFailed)
     return told(failure.message, details="nothing was charged", task_created=True)
 
 
@@ -80,11 +93,6 @@ def _unanswered(job: Job) -> str:
     counts["held without an answer"] = job.n_leases - len(job.handed_back)
     told = [f"{what} {_times(n)}" for what, n in counts.items() if n > 0]
     return f"no node answered in time: the job was {', '.join(told)}"
-
-
-def _kind_of(failure: FailureCode) -> Kind:
-    is_too_long = failure is FailureCode.CONTENT_TOO_LARGE
-    return Kind.PROMPT_TOO_LONG if is_too_long else Kind.TASK_FAILED
 
 
 def _times(n: int) -> str:

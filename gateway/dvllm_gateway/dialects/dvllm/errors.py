@@ -20,6 +20,7 @@ SPELLINGS: Mapping[Kind, Spelling] = {
     Kind.INVALID_REQUEST: Spelling(400, "E005", "Invalid request"),
     Kind.PAYLOAD_TOO_LARGE: Spelling(413, "E005", "Request too large"),
     Kind.PROMPT_TOO_LONG: Spelling(400, "E005", "Prompt too long"),
+    Kind.PROMPT_REFUSED: Spelling(400, "E005", "Invalid prompt"),
     Kind.UNSUPPORTED_MEDIA_TYPE: Spelling(415, "E005", "Unsupported content type"),
     Kind.METHOD_NOT_ALLOWED: Spelling(405, "E005", "Method not allowed"),
     Kind.UNAUTHENTICATED: Spelling(401, "E006", "Authentication required"),

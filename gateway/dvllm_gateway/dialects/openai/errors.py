@@ -19,6 +19,7 @@ SPELLINGS: Mapping[Kind, Spelling] = {
     Kind.INVALID_REQUEST: Spelling(400, "invalid_request_error"),
     Kind.PAYLOAD_TOO_LARGE: Spelling(413, "invalid_request_error"),
     Kind.PROMPT_TOO_LONG: Spelling(400, "invalid_request_error", "context_length_exceeded"),
+    Kind.PROMPT_REFUSED: Spelling(400, "invalid_request_error"),
     Kind.UNSUPPORTED_MEDIA_TYPE: Spelling(415, "invalid_request_error"),
     Kind.METHOD_NOT_ALLOWED: Spelling(405, "invalid_request_error"),
     Kind.UNAUTHENTICATED: Spelling(401, "authentication_error", "invalid_api_key"),

@@ -102,7 +102,7 @@ class Run:
         ]
 
     async def answers(self, timeout_s: float) -> list[Answer]:
-        """Raises PromptTooLong, TaskFailed, and TaskTimeout: the tasks go on then."""
+        """Raises PromptTooLong, PromptRefused, TaskFailed, and TaskTimeout: they go on then."""
         try:
             async with asyncio.timeout(timeout_s):
                 ends = await self._ends()

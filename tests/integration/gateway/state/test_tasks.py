@@ -158,11 +158,12 @@ async def test_finish__completed__charges_the_cost_and_frees_the_rest(
     assert {line.task_id for line in lines} == {record.id, None}
 
 
-async def test_finish__failed__costs_nothing(
-    tasks: SqlTaskStore, accounts: SqlAccountStore
+@pytest.mark.parametrize("kind", [Kind.TASK_FAILED, Kind.PROMPT_TOO_LONG, Kind.PROMPT_REFUSED])
+async def test_finish__failed__costs_nothing_and_says_why(
+    tasks: SqlTaskStore, accounts: SqlAccountStore, kind: Kind
 ) -> None:
     record = await made(tasks, new_task())
-    failure = Failure(Kind.TASK_FAILED, "the node's model\x00broke")
+    failure = Failure(kind, "the node's model\x00broke")
     failed = replace(record, state=TaskState.FAILED, completed_at_ms=5, failure=failure)
     assert await tasks.finish(failed)
     assert await tasks.get(record.id) == failed

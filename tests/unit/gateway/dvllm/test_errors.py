@@ -12,6 +12,7 @@ TABLE = {
     Kind.INVALID_REQUEST: (400, "E005"),
     Kind.PAYLOAD_TOO_LARGE: (413, "E005"),
     Kind.PROMPT_TOO_LONG: (400, "E005"),
+    Kind.PROMPT_REFUSED: (400, "E005"),
     Kind.UNSUPPORTED_MEDIA_TYPE: (415, "E005"),
     Kind.METHOD_NOT_ALLOWED: (405, "E005"),
     Kind.UNAUTHENTICATED: (401, "E006"),
@@ -56,6 +57,11 @@ def test_spelling__prompt_too_long__says_so_and_not_that_it_is_malformed() -> No
         "Prompt too long",
         "longer than the model's context length",
     )
+
+
+def test_spelling__prompt_refused__in_the_documents_words() -> None:
+    body = spelled(errors.PromptRefused("the model has no such token"))
+    assert (body["message"], body["details"]) == ("Invalid prompt", "the model has no such token")
 
 
 def test_spelling__details__name_the_field_once() -> None:

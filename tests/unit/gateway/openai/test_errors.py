@@ -1,7 +1,14 @@
 import pytest
 
 from dvllm_gateway.dialects.openai.errors import SPELLINGS, OpenAiErrors
-from dvllm_gateway.errors import InternalError, InvalidRequest, Kind, ModelNotFound, PromptTooLong
+from dvllm_gateway.errors import (
+    InternalError,
+    InvalidRequest,
+    Kind,
+    ModelNotFound,
+    PromptRefused,
+    PromptTooLong,
+)
 
 
 def spell(error):
@@ -32,6 +39,13 @@ def test_spell__prompt_too_long__as_clients_know_it():
         "invalid_request_error",
         "context_length_exceeded",
     )
+
+
+def test_spell__prompt_refused__is_the_callers_fault():
+    spelled = spell(PromptRefused("the model has no such token", details="nothing was charged"))
+    error = spelled.body.error
+    assert (spelled.status, error.type, error.code) == (400, "invalid_request_error", None)
+    assert error.message == "the model has no such token; nothing was charged"
 
 
 def test_spell__field__is_the_param():

@@ -84,12 +84,13 @@ async def test_life__delivered_at_the_first_look__submitted_is_told_too(desk: De
 @pytest.mark.parametrize(
     ("job", "state", "kind"),
     [
-        (failed_job(FailureCode.CONTENT_INVALID), TaskState.FAILED, Kind.TASK_FAILED),
+        (failed_job(FailureCode.CONTENT_INVALID), TaskState.FAILED, Kind.PROMPT_REFUSED),
+        (failed_job(FailureCode.CONTENT_MISSING), TaskState.FAILED, Kind.TASK_FAILED),
         (failed_job(FailureCode.CONTENT_TOO_LARGE), TaskState.FAILED, Kind.PROMPT_TOO_LONG),
         (replace(open_job(), status=JobStatus.EXPIRED), TaskState.FAILED, Kind.NO_CAPACITY),
         (replace(open_job(), status=JobStatus.CANCELLED), TaskState.CANCELLED, Kind.TASK_FAILED),
     ],
-    ids=["content", "too long", "expired", "cancelled"],
+    ids=["refused", "missing", "too long", "expired", "cancelled"],
 )
 async def test_life__ends_without_an_answer__costs_nothing(
     desk: Desk, store: MemoryTaskStore, job: object, state: TaskState, kind: Kind

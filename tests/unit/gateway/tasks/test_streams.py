@@ -6,7 +6,7 @@ import pytest
 
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import FailureCode
-from dvllm_gateway.errors import NetworkUnavailable, PromptTooLong, TaskFailed
+from dvllm_gateway.errors import NetworkUnavailable, PromptRefused, PromptTooLong, TaskFailed
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.task_market import (
     AnswerBegins,
@@ -197,10 +197,21 @@ async def test_stream__job_fails__raises(desk: Desk) -> None:
     task_id, watch = await desk.submitted()
     ear = Ear(desk, task_id)
     watch.set(leased_job())
-    watch.set(failed_job(FailureCode.CONTENT_INVALID))
-    with pytest.raises(TaskFailed, match="not valid"):
+    watch.set(failed_job(FailureCode.CONTENT_MISSING))
+    with pytest.raises(TaskFailed, match="not be found"):
         await ear.ended()
-    with pytest.raises(TaskFailed, match="not valid"):
+    with pytest.raises(TaskFailed, match="not be found"):
+        await Ear(desk, task_id).ended()
+
+
+async def test_stream__prompt_is_refused__raises_that(desk: Desk) -> None:
+    task_id, watch = await desk.submitted()
+    ear = Ear(desk, task_id)
+    watch.set(leased_job())
+    watch.set(failed_job(FailureCode.CONTENT_INVALID))
+    with pytest.raises(PromptRefused, match="not valid"):
+        await ear.ended()
+    with pytest.raises(PromptRefused, match="not valid"):
         await Ear(desk, task_id).ended()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
-from dvllm_gateway.errors import Kind, PromptTooLong, TaskFailed
+from dvllm_gateway.errors import Kind, PromptRefused, PromptTooLong, TaskFailed
 from dvllm_gateway.services.task_endings import completed, ended_on_chain, why_failed
 from dvllm_gateway.services.task_market import Delivery
 from tests.support.gateway_core import task
@@ -56,7 +56,7 @@ def test_completed__chain_took_more_than_was_reserved__costs_the_reservation() -
     ("code", "kind", "error", "said"),
     [
         (FailureCode.CONTENT_TOO_LARGE, Kind.PROMPT_TOO_LONG, PromptTooLong, "context length"),
-        (FailureCode.CONTENT_INVALID, Kind.TASK_FAILED, TaskFailed, "too long, or not valid"),
+        (FailureCode.CONTENT_INVALID, Kind.PROMPT_REFUSED, PromptRefused, "a token id"),
         (FailureCode.CONTENT_MISSING, Kind.TASK_FAILED, TaskFailed, "not be found"),
     ],
 )

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from decentralized_vllm.protocol.jobs import FailureCode
-from dvllm_gateway.errors import TaskFailed
+from dvllm_gateway.errors import PromptRefused, TaskFailed
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.task_market import AnswerBegins, AnswerGoesOn, AnswerPublished
 from dvllm_gateway.services.tasks import StreamEnd, TaskState, TextChunk
@@ -68,7 +68,7 @@ async def test_answer__job_fails__raises_to_all_who_wait_and_ask_later(desk: Des
     answering = [asked_for(desk, task_id) for _ in range(3)]
     watch.set(failed_job(FailureCode.CONTENT_INVALID))
     for each in (*answering, asked_for(desk, task_id)):
-        with pytest.raises(TaskFailed, match="not valid"):
+        with pytest.raises(PromptRefused, match="not valid"):
             await each
 
 
