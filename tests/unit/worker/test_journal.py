@@ -1,12 +1,11 @@
 """The journal on a real SQLite file."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.protocol.errors import SettingError, StorageFull
@@ -20,6 +19,7 @@ from dvllm_worker.journal.told import ToldJournal
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import IllegalTransition, Stage
 from tests.support.jobs import CHAIN_ID, COORDINATOR, RESPONSE_CID, row
+from tests.support.journals import CountingDatabase, open_journal
 from tests.support.waiting import wait_until
 
 
@@ -27,10 +27,6 @@ from tests.support.waiting import wait_until
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     async with Database(tmp_path / "worker.sqlite") as database:
         yield database
-
-
-async def open_journal(database: Database) -> SqlJournal:
-    return await SqlJournal(database, chain_id=CHAIN_ID, coordinator=COORDINATOR).load()
 
 
 async def test_put_and_load_again__same_rows(database: Database) -> None:
@@ -103,21 +99,6 @@ async def test_other_deployment__its_rows_are_not_loaded(database: Database) -> 
 
 
 # ---------------------------------------------------------------- group commit
-
-
-class CountingDatabase:
-    """A database that counts its commits, and fails when told."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.n_commits = 0
-        self.fails = False
-
-    async def transaction(self, work: Callable[[Connection], Any]) -> Any:
-        self.n_commits += 1
-        if self.fails:
-            raise StorageFull("no space left")
-        return await self._database.transaction(work)
 
 
 def counted_commits(database: CountingDatabase, applied: dict[int, int]) -> GroupCommit[int, int]:

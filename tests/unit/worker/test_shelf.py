@@ -49,10 +49,27 @@ async def publish(outages: Outages, *mirrors: Mirror, has_prompt: bool = True) -
     own = MemoryStore()
     prompt_cid = await (own if has_prompt else MemoryStore()).add_bytes(b"a prompt")
     shelf = LocalShelf(own, TreeWriter(own), mirrors, outages)
-    answer_cid = await shelf.keep(b"an answer")
+    answer = shelf.shelve(b"an answer")
     held = replace(row(), request=replace(requested(), prompt_cid=prompt_cid))
     job = AdmittedJob(held, state(), terms(), deadline_s=200)
-    await Publish(shelf)(Generation(job, answer_cid, Usage(1, 1)))
+    await Publish(shelf)(Generation(job, answer, Usage(1, 1)))
+
+
+async def test_shelve__answer_of_many_blocks__has_the_cid_any_store_gives_it() -> None:
+    own, long = MemoryStore(), b"x" * (3 * MemoryStore().profile.chunk_bytes + 1)
+    shelf = LocalShelf(own, TreeWriter(own), (), outages=None)  # type: ignore[arg-type]
+    answer = shelf.shelve(long)
+    assert await answer.in_store == answer.cid == await MemoryStore().add_bytes(long)
+    assert await own.read_bytes(answer.cid, max_bytes=len(long)) == long
+
+
+async def test_again__what_the_journal_lacks__is_in_the_store(outages: Outages) -> None:
+    own = MemoryStore()
+    publish, cid = Publish(LocalShelf(own, TreeWriter(own), (), outages)), RESPONSE_CID
+    with pytest.raises(NotPublished, match="not here"):
+        await publish.again(cid, None)
+    cid = await own.add_bytes(b"an answer")
+    assert (await publish.again(cid, None)).document == b"an answer"
 
 
 async def test_publish__own_copy_of_the_prompt_is_gone__this_nodes_matter(

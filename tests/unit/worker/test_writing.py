@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from decentralized_vllm.content.cid import ParsedCid, parse_cid
+from decentralized_vllm.content.cid import RAW, ParsedCid, hash_block
 from decentralized_vllm.content.memory import MemoryStore
 from decentralized_vllm.protocol.errors import ContentUnavailable, StorageFull
 from decentralized_vllm.protocol.ids import Cid
@@ -31,6 +31,12 @@ async def own(tmp_path: Path) -> AsyncIterator[CountingStore]:
         yield store
 
 
+def add(writer: TreeWriter, data: bytes) -> asyncio.Future[Cid]:
+    """As one block, which is what most prompts and answers are."""
+    cid = hash_block(data, version=1, codec=RAW)
+    return writer.add_tree(cid.text(), [(cid, data)])
+
+
 async def kept(own: OwnStore, cid: Cid) -> bytes:
     assert cid in await own.pins()
     return await own.read_bytes(cid, max_bytes=MAX_BYTES)
@@ -38,27 +44,22 @@ async def kept(own: OwnStore, cid: Cid) -> bytes:
 
 async def test_add__many_at_once__each_kept_and_all_flushed_together(own: CountingStore) -> None:
     writer = TreeWriter(own)
-    cids = await asyncio.gather(*map(writer.add_bytes, ANSWERS))
+    cids = await asyncio.gather(*(add(writer, answer) for answer in ANSWERS))
     assert [await kept(own, cid) for cid in cids] == ANSWERS
     assert own.n_flushes == 1
 
 
-async def test_add__answer__has_the_cid_any_store_gives_it(own: CountingStore) -> None:
-    assert await TreeWriter(own).add_bytes(b"answer") == await MemoryStore().add_bytes(b"answer")
-
-
 async def test_add__prompt_beside_its_answer__both_pinned_in_one_flush(own: CountingStore) -> None:
-    writer, cid = TreeWriter(own), await MemoryStore().add_bytes(b"prompt")
-    prompt = writer.add_tree(cid, [(parse_cid(cid), b"prompt")])
-    answer = await writer.add_bytes(b"answer")
+    writer = TreeWriter(own)
+    prompt, answer = add(writer, b"prompt"), add(writer, b"answer")
     assert await kept(own, await prompt) == b"prompt"
-    assert await kept(own, answer) == b"answer"
+    assert await kept(own, await answer) == b"answer"
     assert own.n_flushes == 1
 
 
 async def test_add__one_too_long_for_the_space_left__fails_alone(own: CountingStore) -> None:
     writer = TreeWriter(own)
-    short, long = writer.add_bytes(b"short"), writer.add_bytes(b"x" * (MAX_BYTES + 1))
+    short, long = add(writer, b"short"), add(writer, b"x" * (MAX_BYTES + 1))
     assert await kept(own, await short) == b"short"
     with pytest.raises(StorageFull):
         await long
@@ -68,26 +69,27 @@ async def test_add__pin_table_is_closed__told_to_the_caller(own: CountingStore) 
     writer = TreeWriter(own)
     own.close()
     with pytest.raises(RuntimeError, match="not open"):
-        await writer.add_bytes(b"answer")
+        await add(writer, b"answer")
 
 
 async def test_add__caller_leaves__the_others_are_kept(own: CountingStore) -> None:
     writer = TreeWriter(own)
-    left, other = writer.add_bytes(b"left"), writer.add_bytes(b"other")
+    left, other = add(writer, b"left"), add(writer, b"other")
     left.cancel()
     assert await kept(own, await other) == b"other"
 
 
 async def test_close__while_something_waits__ends_it(own: CountingStore) -> None:
     writer = TreeWriter(own)
-    waiting = writer.add_bytes(b"waiting")
+    waiting = add(writer, b"waiting")
     await writer.close()
     with pytest.raises(asyncio.CancelledError):
         await waiting
 
 
 async def test_read__some_are_here_and_some_not__each_told_apart(own: CountingStore) -> None:
-    cids = await asyncio.gather(*map(TreeWriter(own).add_bytes, ANSWERS))
+    writer = TreeWriter(own)
+    cids = await asyncio.gather(*(add(writer, answer) for answer in ANSWERS))
     missing = await MemoryStore().add_bytes(b"missing")
     reads = [own.read_bytes(cid, max_bytes=MAX_BYTES) for cid in (*cids, missing)]
     *found, error = await asyncio.gather(*reads, return_exceptions=True)

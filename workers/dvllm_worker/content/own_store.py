@@ -8,7 +8,7 @@ from decentralized_vllm.content.cid import ParsedCid
 from decentralized_vllm.content.local import LocalStore
 from decentralized_vllm.ending import in_thread
 from decentralized_vllm.grouping import Grouped
-from decentralized_vllm.protocol.errors import DvllmError
+from decentralized_vllm.protocol.errors import ContentUnavailable, DvllmError
 
 
 class OwnStore(LocalStore):
@@ -19,6 +19,9 @@ class OwnStore(LocalStore):
         self._reads: Grouped[ParsedCid, bytes] = Grouped(self._read_together)
 
     async def _load_block(self, cid: ParsedCid) -> bytes:
+        """Most prompts are elsewhere when they are asked for, and a look costs less than a trip."""
+        if not self._has_block(cid):
+            raise ContentUnavailable(f"the block {cid.text()} is not here")
         return await self._reads(cid)
 
     async def _read_together(self, cids: Sequence[ParsedCid]) -> Sequence[bytes | Exception]:

@@ -1,17 +1,19 @@
-"""Answers by content address: durable on this disk first, then readable by others."""
+"""Answers by content address: in this node's own store, and wherever others read them."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from decentralized_vllm.content.dag_builder import FileBuilder
 from decentralized_vllm.content.store import PinningStore
 from decentralized_vllm.protocol.documents import MAX_RESPONSE_BYTES
 from decentralized_vllm.protocol.errors import ContentMismatch, ContentUnavailable, SettingError
 from decentralized_vllm.protocol.ids import Cid
+from dvllm_worker.content.recording import Block
 from dvllm_worker.content.writing import TreeWriter
 from dvllm_worker.outages import MIRROR, Outages
+from dvllm_worker.pipeline.results import ShelvedAnswer
 
-ANSWERS_AT_HAND = 64
 RETRY_S = 1.0
 OUT_AFTER_S = 5.0  # a mirror that is only restarted costs no pause
 
@@ -25,7 +27,7 @@ class Mirror(Protocol):
 class LocalShelf:
     """Keeps answers in the own store, which the listener serves, and copies them to `mirrors`.
 
-    An answer is pinned from the moment it exists; its prompt by the moment it is published.
+    Answer and prompt are pinned by the moment the answer is published.
     """
 
     def __init__(
@@ -39,27 +41,31 @@ class LocalShelf:
         self._writer = writer
         self._mirrors = mirrors
         self._outages = outages
-        self._to_mirror: dict[Cid, bytes] = {}  # kept by this process, and about to be published
 
-    async def keep(self, data: bytes) -> Cid:
-        cid = await self._writer.add_bytes(data)
-        if self._mirrors:
-            self._to_mirror[cid] = data
-            if len(self._to_mirror) > ANSWERS_AT_HAND:  # lost leases are never published
-                del self._to_mirror[next(iter(self._to_mirror))]
-        return cid
+    def shelve(self, document: bytes) -> ShelvedAnswer:
+        blocks: list[Block] = []
+        builder = FileBuilder(
+            self._own.profile, lambda cid, block: blocks.append((cid, bytes(block)))
+        )
+        builder.feed(document)
+        cid = builder.finish().cid.text()
+        in_store = self._writer.add_tree(cid, blocks)
+        in_store.add_done_callback(_look_at)
+        return ShelvedAnswer(cid, document, in_store)
 
-    async def publish(self, cid: Cid, *, prompt_cid: Cid) -> None:
+    async def found(self, cid: Cid) -> ShelvedAnswer:
+        document = await self._own.read_bytes(cid, max_bytes=MAX_RESPONSE_BYTES)
+        in_store: asyncio.Future[Cid] = asyncio.get_running_loop().create_future()
+        in_store.set_result(cid)
+        return ShelvedAnswer(cid, document, in_store)
+
+    async def publish(self, answer: ShelvedAnswer, *, prompt_cid: Cid) -> None:
+        await answer.in_store
         await self._own.pin(prompt_cid)
-        if not self._mirrors:
-            return
-        data = self._to_mirror.pop(cid, None)
-        if data is None:
-            data = await self._own.read_bytes(cid, max_bytes=MAX_RESPONSE_BYTES)
         for mirror in self._mirrors:
-            copied = await self._copied(mirror, data)
-            if copied != cid:
-                raise ContentMismatch(f"a mirror filed the answer {cid} as {copied}")
+            copied = await self._copied(mirror, answer.document)
+            if copied != answer.cid:
+                raise ContentMismatch(f"a mirror filed the answer {answer.cid} as {copied}")
 
     async def _copied(self, mirror: Mirror, data: bytes) -> Cid:
         """Tries until it is done: who waits for it knows how long the lease is."""
@@ -72,3 +78,9 @@ class LocalShelf:
                 if loop.time() - began_s >= OUT_AFTER_S:
                     self._outages.report(MIRROR, "it does not answer", reason=error.message)
             await asyncio.sleep(RETRY_S)
+
+
+def _look_at(in_store: asyncio.Future[Cid]) -> None:
+    """Whoever publishes the answer is told what went wrong; a lost lease has nobody to be told."""
+    if not in_store.cancelled():
+        in_store.exception()

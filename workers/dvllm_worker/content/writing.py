@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from decentralized_vllm.content.dag_builder import BlockSink, FileBuilder
-from decentralized_vllm.content.profiles import ImportProfile
+from decentralized_vllm.content.dag_builder import BlockSink
 from decentralized_vllm.content.store import Import, PinningStore
 from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import DvllmError
@@ -25,10 +24,6 @@ class TreeWriter:
     def __init__(self, own: PinningStore) -> None:
         self._own = own
         self._writes: Grouped[Write, Cid] = Grouped(self._write_together)
-
-    def add_bytes(self, data: bytes) -> asyncio.Future[Cid]:
-        """Raises StorageFull."""
-        return self._writes.add(partial(_sink_bytes, data, self._own.profile))
 
     def add_tree(self, root: Cid, blocks: Sequence[Block]) -> asyncio.Future[Cid]:
         """Of verified blocks, as far as the store lacks them. Raises StorageFull."""
@@ -66,12 +61,6 @@ async def _pinned(run: Import, outcome: Cid | Exception) -> Cid | Exception:
     except DvllmError as error:
         return error
     return outcome
-
-
-def _sink_bytes(data: bytes, profile: ImportProfile, sink: BlockSink) -> Cid:
-    builder = FileBuilder(profile, sink)
-    builder.feed(data)
-    return builder.finish().cid.text()
 
 
 def _sink_blocks(root: Cid, blocks: Sequence[Block], sink: BlockSink) -> Cid:

@@ -2,12 +2,11 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from sqlalchemy import Connection, and_, delete, or_, select
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import Connection, and_, delete, select
 
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.protocol.errors import DvllmError
@@ -15,8 +14,9 @@ from decentralized_vllm.protocol.generation import Usage
 from decentralized_vllm.protocol.ids import Cid, JobId, TxHash
 from decentralized_vllm.protocol.jobs import FailureCode
 from dvllm_worker.journal.group_commit import GroupCommit
-from dvllm_worker.journal.row_codec import columns_of, key_columns, row_of
-from dvllm_worker.journal.tables import COMPONENT, SCHEMA_VERSION, job, metadata
+from dvllm_worker.journal.row_codec import row_of
+from dvllm_worker.journal.tables import COMPONENT, SCHEMA_VERSION, answer, job, metadata
+from dvllm_worker.journal.writes import Key, Value, write_changes
 from dvllm_worker.pipeline.rows import JobKey, JobRow
 from dvllm_worker.pipeline.stages import CLOSED, IllegalTransition, Stage, check_transition
 
@@ -41,7 +41,7 @@ class SqlJournal:
         self._chain_id = chain_id
         self._coordinator = coordinator
         self._clock = clock
-        self._commits: GroupCommit[JobKey, JobRow | None] = GroupCommit(database, _apply)
+        self._commits: GroupCommit[Key, Value] = GroupCommit(database, write_changes)
         self._open: dict[JobKey, JobRow] = {}
         self._closed: OrderedDict[JobKey, JobRow] = OrderedDict()
         self._latest: dict[JobId, JobKey] = {}
@@ -49,6 +49,7 @@ class SqlJournal:
     async def load(self) -> Self:
         """Creates the table if need be and reads what a former process left."""
         await self._database.add_tables(COMPONENT, SCHEMA_VERSION, metadata)
+        await self._database.transaction(_drop_strays)
         for row in reversed(await self._database.transaction(self._newest)):
             self._remember(row)
         return self
@@ -83,9 +84,17 @@ class SqlJournal:
     async def settle(self) -> None:
         await self._commits.settle()
 
-    async def move(self, row: JobRow, stage: Stage, **facts: Any) -> JobRow:
+    async def answer(self, cid: Cid) -> bytes | None:
+        query = select(answer.c.document).where(answer.c.cid == cid)
+        return await self._database.transaction(lambda tx: tx.execute(query).scalar_one_or_none())
+
+    async def move(
+        self, row: JobRow, stage: Stage, *, answer: bytes | None = None, **facts: Any
+    ) -> JobRow:
         before = self.find(row.key) or row
         moved = self._moved(row, stage, **facts)
+        if answer is not None and moved.response_cid is not None:
+            self._commits.owe({moved.response_cid: answer})
         try:
             await self.settle()
         except DvllmError:
@@ -135,9 +144,18 @@ class SqlJournal:
             await self.settle()
 
     def _change(self, row: JobRow) -> JobRow:
+        self._drop_answer_before(row)
         self._remember(row)
         self._commits.owe({row.key: row})
         return row
+
+    def _drop_answer_before(self, row: JobRow) -> None:
+        """Published, it is in the node's own store; of a lease that was lost nobody wants it."""
+        known = self.find(row.key)
+        if known is None or known.stage is not Stage.GENERATED or row.stage is Stage.GENERATED:
+            return
+        if known.response_cid is not None:
+            self._commits.owe({known.response_cid: None})
 
     def _remember(self, row: JobRow) -> None:
         self._open.pop(row.key, None)
@@ -164,30 +182,9 @@ class SqlJournal:
         return [row_of(columns) for columns in (*open_rows, *closed_rows)]
 
 
-def _is(key: JobKey) -> Any:
-    return and_(*(job.c[name] == value for name, value in key_columns(key).items()))
-
-
-_KEY = tuple(column.name for column in job.primary_key)
-
-
-def _make_upsert() -> Insert:
-    statement = insert(job)
-    changed = {
-        column.name: statement.excluded[column.name] for column in job.c if column.name not in _KEY
-    }
-    return statement.on_conflict_do_update(index_elements=list(_KEY), set_=changed)
-
-
-def _apply(connection: Connection, changes: Mapping[JobKey, JobRow | None]) -> None:
-    """All rows in one statement, which is most of what a group saves."""
-    rows = [columns_of(row) for row in changes.values() if row is not None]
-    if rows:
-        connection.execute(_UPSERT, rows)
-    gone = [_is(key) for key, row in changes.items() if row is None]
-    if gone:
-        connection.execute(delete(job).where(or_(*gone)))
-
-
-# Built once: SQLAlchemy then finds it compiled, which is most of what a small write costs.
-_UPSERT = _make_upsert()
+def _drop_strays(connection: Connection) -> None:
+    """Answers whose rows went on without them, in a process that was killed just then."""
+    awaited = select(job.c.response_cid).where(
+        job.c.stage == Stage.GENERATED.value, job.c.response_cid.is_not(None)
+    )
+    connection.execute(delete(answer).where(answer.c.cid.not_in(awaited)))

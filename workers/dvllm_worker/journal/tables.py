@@ -1,9 +1,11 @@
-"""The journal's table. Job numbers are text: they are 256 bits wide."""
+"""The journal's tables. Job numbers are text: they are 256 bits wide."""
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
 
+from decentralized_vllm.chain.store.schema import UPGRADES
+
 COMPONENT = "journal"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -38,3 +40,15 @@ job = Table(
     Column("updated_s", Float, nullable=False),
     Index("worker_job_by_stage", "stage", "updated_s"),
 )
+
+# Answers that are not published yet: one commit makes an answer and its row durable.
+answer = Table(
+    "worker_answer",
+    metadata,
+    Column("cid", String(128), primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
+metadata.info[UPGRADES] = {
+    2: ("CREATE TABLE worker_answer (cid VARCHAR(128) PRIMARY KEY, document BLOB NOT NULL)",),
+}

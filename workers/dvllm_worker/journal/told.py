@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from decentralized_vllm.protocol.ids import JobId
+from decentralized_vllm.protocol.ids import Cid, JobId
 from dvllm_worker.pipeline.ports import Journal, Onlooker
 from dvllm_worker.pipeline.rows import JobKey, JobRow
 from dvllm_worker.pipeline.stages import Stage
@@ -24,6 +24,9 @@ class ToldJournal:
 
     def latest(self, job_id: JobId) -> JobRow | None:
         return self._journal.latest(job_id)
+
+    async def answer(self, cid: Cid) -> bytes | None:
+        return await self._journal.answer(cid)
 
     async def put(self, rows: Sequence[JobRow]) -> None:
         new = self._new(rows)

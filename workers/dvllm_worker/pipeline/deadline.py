@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+SEARCH_SHARE = 0.6  # of what is left of a lease, at most; the engine needs the rest
+
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
@@ -13,6 +15,11 @@ class TimeBudget:
     def work_s(self, now_s: float) -> float:
         """What is left for fetching, generating and publishing; 0 when nothing is."""
         return max(0.0, self.deadline_s - self.reserve_s - now_s)
+
+    def search_s(self, now_s: float, patience_s: float) -> tuple[float, float]:
+        """How long a prompt is looked for: where somebody can be asked, and at most."""
+        longest_s = SEARCH_SHARE * self.work_s(now_s)
+        return min(patience_s, longest_s), longest_s
 
     def fits(self, now_s: float, estimate_s: float) -> bool:
         return estimate_s <= self.work_s(now_s)

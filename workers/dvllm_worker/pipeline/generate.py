@@ -101,19 +101,19 @@ class Generate:
     async def __call__(
         self, loaded: LoadedJob, engine: Engine, prompt: PromptSearch
     ) -> tuple[Generation, Pace]:
-        """The answer on disk, and how fast the engine made it.
+        """The signed answer, and how fast the engine made it.
 
-        Raises EngineUnavailable, EngineRefused, ContentTooLarge (the prompt is longer than the
-        terms allow) and StorageFull.
+        Raises EngineUnavailable, EngineRefused and ContentTooLarge (the prompt is longer than the
+        terms allow).
         """
         watch = Stopwatch()
         transcript = await self._listen(loaded, engine, watch)
         document = document_of(loaded, transcript, watch.timing(), engine.identity(), self._me)
         signed = self._signer.sign(document).to_bytes()
         prompt.keep()  # goes to the disk along with the answer
-        cid = await self._shelf.keep(signed)
-        self._onlooker.on_answer(loaded.job.key.job_id, cid, signed)
-        return Generation(loaded.job, cid, transcript.usage), watch.pace()
+        answer = self._shelf.shelve(signed)
+        self._onlooker.on_answer(loaded.job.key.job_id, answer.cid, signed)
+        return Generation(loaded.job, answer, transcript.usage), watch.pace()
 
     async def _listen(self, loaded: LoadedJob, engine: Engine, watch: Stopwatch) -> Transcript:
         transcript = Transcript([], [])

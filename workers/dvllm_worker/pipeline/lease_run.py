@@ -8,6 +8,8 @@ from typing import Any
 
 from decentralized_vllm.protocol.errors import (
     ChainUnavailable,
+    ContentError,
+    ContentUnavailable,
     DvllmError,
     EngineUnavailable,
     InsufficientGas,
@@ -38,7 +40,6 @@ from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.pipeline.submit import Submit
 
 RETRY_S = 1.0
-FETCH_SHARE = 0.6  # of what is left of a lease, at most; the engine needs the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class LeaseRun:
     async def _run_from_stage(self) -> None:
         if self._row.stage is Stage.SUBMITTED:
             return await self._confirm_delivery()
-        if self._row.has_answer or self._row.stage is Stage.FAILING:
+        if self._row.stage in (Stage.PUBLISHED, Stage.SUBMITTING, Stage.FAILING):
             return await self._run_to_end()
         # The prompt is looked for while the contract is asked whether the job is ours.
         async with self._shop.steps.fetch.searching(self._row) as self._search:
@@ -165,16 +166,12 @@ class LeaseRun:
     async def _work(self, job: AdmittedJob, budget: TimeBudget) -> PublishedResult:
         if self._row.stage is Stage.PUBLISHED:
             return PublishedResult(job, *self._answer_of_row())
-        if self._row.has_answer:
-            generation = Generation(job, *self._answer_of_row())
-        else:
-            assert self._search is not None
-            loaded = await self._loaded(job, self._search, budget)
-            generation = await self._generated(loaded, self._search, budget)
-            await self._search.kept()  # an answer is published with its prompt
-        await self._move(
-            Stage.GENERATED, response_cid=generation.response_cid, usage=generation.usage
-        )
+        assert self._search is not None
+        generation = await self._generation(job, self._search, budget)
+        cid, document = generation.answer.cid, generation.answer.document
+        facts = {"response_cid": cid, "usage": generation.usage, "answer": document}
+        await self._move(Stage.GENERATED, **facts)
+        await self._search.kept()  # an answer is published with its prompt
         result = await self._shop.steps.publish(generation)
         self._note(Stage.PUBLISHED)  # what is published again is the same
         return result
@@ -182,16 +179,40 @@ class LeaseRun:
     def _answer_of_row(self) -> tuple[Any, Any]:
         return self._row.response_cid, self._row.usage
 
+    async def _generation(
+        self, job: AdmittedJob, search: PromptSearch, budget: TimeBudget
+    ) -> Generation:
+        if self._row.has_answer:
+            return await self._generation_before(job, search, budget)
+        loaded = await self._loaded(job, search, budget)
+        return await self._generated(loaded, search, budget)
+
+    async def _generation_before(
+        self, job: AdmittedJob, search: PromptSearch, budget: TimeBudget
+    ) -> Generation:
+        """Of a process that ended, perhaps before prompt and answer were in the store."""
+        cid, usage = self._answer_of_row()
+        document = await self._shop.journal.answer(cid)
+        answer = await self._shop.steps.publish.again(cid, document)
+        timeout_s, longest_s = self._search_s(budget)
+        try:
+            await search.found(timeout_s=timeout_s, longest_s=longest_s)
+        except (ContentUnavailable, ContentError) as error:
+            raise NotPublished(f"the prompt is gone: {error.message}") from error
+        return Generation(job, answer, usage)
+
     async def _loaded(
         self, job: AdmittedJob, search: PromptSearch, budget: TimeBudget
     ) -> LoadedJob:
         if self._row.stage is not Stage.LEASED:
             self._note(Stage.LEASED)
-        longest_s = FETCH_SHARE * budget.work_s(self._shop.clock.now_s())
-        timeout_s = min(self._shop.patience.fetch_s, longest_s)
+        timeout_s, longest_s = self._search_s(budget)
         loaded = await self._shop.steps.fetch(job, search, timeout_s=timeout_s, longest_s=longest_s)
         self._note(Stage.FETCHED)
         return loaded
+
+    def _search_s(self, budget: TimeBudget) -> tuple[float, float]:
+        return budget.search_s(self._shop.clock.now_s(), self._shop.patience.fetch_s)
 
     async def _generated(
         self, loaded: LoadedJob, search: PromptSearch, budget: TimeBudget

@@ -10,6 +10,7 @@ from decentralized_vllm.protocol.ids import Cid, JobId, TxHash, Wei
 from decentralized_vllm.protocol.jobs import FailureCode
 from decentralized_vllm.protocol.ports import Clock, Engine
 from decentralized_vllm.protocol.responses import ResponseDocument
+from dvllm_worker.pipeline.results import ShelvedAnswer
 from dvllm_worker.pipeline.rows import JobKey, JobRow
 from dvllm_worker.pipeline.speed import Pace
 from dvllm_worker.pipeline.stages import Stage
@@ -30,6 +31,9 @@ class Journal(Protocol):
     def latest(self, job_id: JobId) -> JobRow | None:
         """The row last written for this number, whichever request it names."""
 
+    async def answer(self, cid: Cid) -> bytes | None:
+        """One that was kept here and is not published yet. Raises StorageBusy."""
+
     async def put(self, rows: Sequence[JobRow]) -> None:
         """Writes rows as they are, all or none. Durable when it returns."""
 
@@ -46,13 +50,15 @@ class Journal(Protocol):
         *,
         response_cid: Cid | None = None,
         usage: Usage | None = None,
+        answer: bytes | None = None,
         tx_hash: TxHash | None = None,
         failure: FailureCode | None = None,
         reason: str | None = None,
     ) -> JobRow:
         """Takes one step and the facts that came with it. Durable when it returns.
 
-        Facts left out keep what they were. Raises IllegalTransition, StorageBusy, StorageFull.
+        Facts left out keep what they were. An `answer` is kept under its `response_cid` until the
+        step that publishes it. Raises IllegalTransition, StorageBusy, StorageFull.
         """
 
     def note(self, row: JobRow, stage: Stage, *, tx_hash: TxHash | None = None) -> JobRow:
@@ -83,13 +89,16 @@ class PromptSource(Protocol):
 
 
 class AnswerShelf(Protocol):
-    """Answers under their content address: first on this disk, then where others can read."""
+    """Answers under their content address: in this node's own store, and where others can read."""
 
-    async def keep(self, data: bytes) -> Cid:
-        """Durable when it returns. Raises StorageFull."""
+    def shelve(self, document: bytes) -> ShelvedAnswer:
+        """Begins to put it into this node's own store."""
 
-    async def publish(self, cid: Cid, *, prompt_cid: Cid) -> None:
-        """Makes a kept answer readable by others, and keeps its prompt for who may challenge it.
+    async def found(self, cid: Cid) -> ShelvedAnswer:
+        """One that is in this node's own store. Raises ContentUnavailable, ContentMismatch."""
+
+    async def publish(self, answer: ShelvedAnswer, *, prompt_cid: Cid) -> None:
+        """Returns when others can read it, and its prompt is kept for who may challenge it.
 
         Tries without end while a store to copy it to is out of reach. Raises ContentUnavailable,
         ContentMismatch, StorageFull.
@@ -143,4 +152,4 @@ class Onlooker(Protocol):
     def on_text(self, job_id: JobId, text: str, n_tokens: int) -> None: ...
 
     def on_answer(self, job_id: JobId, cid: Cid, document: bytes) -> None:
-        """The signed answer is on this disk. That it stays the job's is told by its stage."""
+        """The engine's answer, signed. That it is the job's is told by its stage."""

@@ -1,9 +1,10 @@
 """Publish: make the answer on this disk readable by its CID."""
 
-from decentralized_vllm.protocol.errors import ContentError, ContentUnavailable
+from decentralized_vllm.protocol.errors import ContentError, ContentUnavailable, DvllmError
+from decentralized_vllm.protocol.ids import Cid
 from dvllm_worker.pipeline.failures import NotPublished
 from dvllm_worker.pipeline.ports import AnswerShelf
-from dvllm_worker.pipeline.results import Generation, PublishedResult
+from dvllm_worker.pipeline.results import Generation, PublishedResult, ShelvedAnswer
 
 
 class Publish:
@@ -14,8 +15,24 @@ class Publish:
         """Raises NotPublished and StorageFull."""
         prompt_cid = generation.job.row.request.prompt_cid
         try:
-            await self._shelf.publish(generation.response_cid, prompt_cid=prompt_cid)
+            await self._shelf.publish(generation.answer, prompt_cid=prompt_cid)
         except (ContentUnavailable, ContentError) as error:
             # The prompt was read: what is missing or damaged now is so on this node.
-            raise NotPublished(f"the answer can not be published: {error.message}") from error
-        return PublishedResult(generation.job, generation.response_cid, generation.usage)
+            raise _not_published(error) from error
+        return PublishedResult(generation.job, generation.answer.cid, generation.usage)
+
+    async def again(self, cid: Cid, document: bytes | None) -> ShelvedAnswer:
+        """The answer of a process that ended: the journal's `document`, or the store has it.
+
+        Raises NotPublished.
+        """
+        if document is not None:
+            return self._shelf.shelve(document)
+        try:
+            return await self._shelf.found(cid)
+        except (ContentUnavailable, ContentError) as error:
+            raise _not_published(error) from error
+
+
+def _not_published(error: DvllmError) -> NotPublished:
+    return NotPublished(f"the answer can not be published: {error.message}")

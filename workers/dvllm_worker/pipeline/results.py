@@ -1,5 +1,6 @@
 """What each step hands to the next, from an admitted lease to a delivered answer."""
 
+import asyncio
 from dataclasses import dataclass
 
 from decentralized_vllm.protocol.generation import GenerationRequest, Usage
@@ -31,11 +32,20 @@ class LoadedJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ShelvedAnswer:
+    """A signed answer on its way into the node's own store: there when `in_store` is done."""
+
+    cid: Cid
+    document: bytes
+    in_store: asyncio.Future[Cid]
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
-    """An answer whose bytes are on disk under `response_cid`."""
+    """An answer that is never made again once the journal has it."""
 
     job: AdmittedJob
-    response_cid: Cid
+    answer: ShelvedAnswer
     usage: Usage
 
 

@@ -1,0 +1,86 @@
+"""Answers between the engine and the store: the journal keeps them with their rows."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import MetaData, update
+
+from decentralized_vllm.chain.store.database import Database
+from decentralized_vllm.protocol.errors import StorageFull
+from decentralized_vllm.protocol.generation import Usage
+from dvllm_worker.journal.sql_journal import SqlJournal
+from dvllm_worker.journal.tables import COMPONENT, job
+from dvllm_worker.pipeline.rows import JobRow
+from dvllm_worker.pipeline.stages import Stage
+from tests.support.jobs import CHAIN_ID, COORDINATOR, RESPONSE_CID, row
+from tests.support.journals import CountingDatabase, open_journal
+
+ANSWER = b'{"text": "an answer"}'
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(tmp_path / "worker.sqlite") as database:
+        yield database
+
+
+async def generated(journal: SqlJournal) -> JobRow:
+    held = row(1, Stage.GENERATING)
+    await journal.put([held])
+    return await journal.move(
+        held, Stage.GENERATED, response_cid=RESPONSE_CID, usage=Usage(3, 4), answer=ANSWER
+    )
+
+
+async def test_answer__durable_with_its_row(database: Database) -> None:
+    made = await generated(await open_journal(database))
+    again = await open_journal(database)
+    assert again.find(made.key) == made
+    assert await again.answer(RESPONSE_CID) == ANSWER
+
+
+@pytest.mark.parametrize("stage", [Stage.PUBLISHED, Stage.FAILING, Stage.LOST])
+async def test_answer__its_row_goes_on__dropped(database: Database, stage: Stage) -> None:
+    journal = await open_journal(database)
+    await journal.move(await generated(journal), stage)
+    assert await journal.answer(RESPONSE_CID) is None
+
+
+async def test_answer__row_is_written_again__stays(database: Database) -> None:
+    journal = await open_journal(database)
+    made = await generated(journal)
+    await journal.put([made])
+    assert await journal.answer(RESPONSE_CID) == ANSWER
+
+
+async def test_answer__disk_full__neither_kept_nor_a_stage(database: Database) -> None:
+    counting = CountingDatabase(database)
+    await open_journal(database)
+    journal = SqlJournal(counting, chain_id=CHAIN_ID, coordinator=COORDINATOR)  # type: ignore[arg-type]
+    await journal.put([row(1, Stage.GENERATING)])
+    counting.fails = True
+    with pytest.raises(StorageFull):
+        await generated(journal)
+    counting.fails = False
+    await journal.settle()
+    assert await journal.answer(RESPONSE_CID) is None
+    assert (await open_journal(database)).open_rows()[0].stage is Stage.GENERATING
+
+
+async def test_answer__left_over_by_a_kill__dropped_at_the_next_start(database: Database) -> None:
+    made = await generated(await open_journal(database))
+    lost = update(job).values(stage=Stage.LOST.value)
+    await database.transaction(lambda tx: tx.execute(lost))
+    again = await open_journal(database)
+    assert again.latest(made.job_id) is not None
+    assert await again.answer(RESPONSE_CID) is None
+
+
+async def test_database_of_the_first_release__led_up(database: Database) -> None:
+    before = MetaData()
+    job.to_metadata(before)
+    await database.add_tables(COMPONENT, 1, before)
+    made = await generated(await open_journal(database))
+    again = await open_journal(database)
+    assert (again.find(made.key), await again.answer(RESPONSE_CID)) == (made, ANSWER)
