@@ -88,14 +88,17 @@ class AsyncClient(OpenAndClose):
         tool_choice: ToolChoice | None = None,
         parallel_tool_calls: bool = True,
     ) -> Task:
-        """Returns when the request is mined. `prompt` is a question, or the messages of a chat.
+        """Returns when the request is mined.
+
+        `prompt` is a question, the messages of a chat, or token ids of the model's own tokenizer,
+        to which no chat template is applied.
 
         Temperature 0 is greedy, top_k 0 no limit. `max_fee` is the highest price of a job that is
         accepted; without it the model's present one is stated, so that it can not rise on the way.
         `tools` and `tool_choice` are as in OpenAI's API; calls of the answer are yours to run.
         Raises InvalidPrompt, UnknownModel, CeilingTooLow, InsufficientFunds, InsufficientGas,
         ContractRevert, ChainUnavailable, and ContentUnavailable when the content API is silent;
-        with tools also NotServed and NodesBusy.
+        with tools or token ids also NotServed and NodesBusy.
         """
         parameters = SamplingParameters(
             max_tokens,

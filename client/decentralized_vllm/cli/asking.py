@@ -8,10 +8,12 @@ from decentralized_vllm.cli.opening import opened
 from decentralized_vllm.cli.output import remark, show
 from decentralized_vllm.cli.render import answer_lines, task_fields, task_lines
 from decentralized_vllm.cli.running import fail, run
+from decentralized_vllm.cli.token_ids import token_ids_in
 from decentralized_vllm.cli.tool_files import tool_options
 from decentralized_vllm.cli.waiting import wait_visibly
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.protocol.units import format_tokens
+from decentralized_vllm.requester.inputs import Prompt
 from decentralized_vllm.requester.tasks import Task
 
 _OF_THE_TASK = ("max_tokens", "temperature", "top_p", "top_k", "stop", "seed", "max_fee")
@@ -25,13 +27,20 @@ def ask_and_show(
     parameters = {name: options.pop(name) for name in _OF_THE_TASK}
     try:
         tools = tool_options(options.pop("tools"), options.pop("tool_choice"))
+        prompt = _prompt(text, is_token_ids=options.pop("token_ids"), has_tools=bool(tools))
     except SettingError as error:  # before anybody is asked for a passphrase
         fail(error, as_json=as_json)
 
     async def submit(client: AsyncClient, model_id: str) -> Task:
-        return await client.submit_task(text, model_id, **parameters, **tools)
+        return await client.submit_task(prompt, model_id, **parameters, **tools)
 
     _submit_and_show(submit, model, wait=wait, as_json=as_json, options=options)
+
+
+def _prompt(text: str, *, is_token_ids: bool, has_tools: bool) -> Prompt:
+    if is_token_ids and has_tools:
+        raise SettingError("tools", "come with text, not with token ids")
+    return token_ids_in(text) if is_token_ids else text
 
 
 def embed_and_show(

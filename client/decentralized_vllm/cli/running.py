@@ -34,7 +34,7 @@ _FLAGS = frozenset(
         *("ipfs_port", "data_dir", "keystore", "passphrase_file", "max_top_up", "max_fee"),
     )
 )
-_ONLY_FLAGS = frozenset(("tools", "tool_choice", "model"))
+_ONLY_FLAGS = frozenset(("tools", "tool_choice", "token_ids", "model"))
 
 
 def run(work: Coroutine[Any, Any, T], *, as_json: bool, on_interrupt: str = "") -> T:

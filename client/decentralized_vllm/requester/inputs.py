@@ -1,31 +1,57 @@
 """What callers hand to a client, as the types the library works with."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 from decentralized_vllm.protocol.errors import InvalidPrompt
 from decentralized_vllm.protocol.generation import Message, SamplingParameters
 from decentralized_vllm.protocol.ids import JobId
-from decentralized_vllm.protocol.prompts import PromptDocument, chat_prompt, embedding_prompt
+from decentralized_vllm.protocol.prompts import (
+    MAX_PROMPT_TOKEN_IDS,
+    MAX_TOKEN_ID,
+    PromptDocument,
+    chat_prompt,
+    embedding_prompt,
+)
 from decentralized_vllm.protocol.tools import Tools
 from decentralized_vllm.requester.tasks import Task
 from decentralized_vllm.requester.tool_inputs import read_calls
 
-Prompt: TypeAlias = str | Iterable[Message | Mapping[str, Any]]
+Prompt: TypeAlias = str | Iterable[Message | Mapping[str, Any]] | Iterable[int]
 TaskOrId: TypeAlias = Task | int
 
 
 def make_document(
     prompt: Prompt, parameters: SamplingParameters, tools: Tools | None = None
 ) -> PromptDocument:
-    """A question, or the messages of a chat. Raises InvalidPrompt for what is neither."""
-    if not isinstance(prompt, str):
-        messages = tuple(_message(message) for message in prompt)
-        return PromptDocument(messages=messages, parameters=parameters, tools=tools)
-    if not prompt.strip():
+    """A question, the messages of a chat, or token ids. Raises InvalidPrompt for anything else."""
+    given = prompt.strip() if isinstance(prompt, str) else _listed(prompt)
+    if not given:
         raise InvalidPrompt("the prompt is empty")
-    return replace(chat_prompt(prompt, parameters), tools=tools)
+    if isinstance(prompt, str):
+        return replace(chat_prompt(prompt, parameters), tools=tools)
+    if not isinstance(given[0], int):
+        messages = tuple(map(_message, given))
+        return PromptDocument(messages=messages, parameters=parameters, tools=tools)
+    if tools is not None:
+        raise InvalidPrompt("tools: come with a question or messages, not with token ids")
+    return PromptDocument(token_ids=checked_token_ids(given), parameters=parameters)
+
+
+def checked_token_ids(given: Sequence[Any]) -> tuple[int, ...]:
+    """Which of them a model has, its nodes tell. Raises InvalidPrompt."""
+    if len(given) > MAX_PROMPT_TOKEN_IDS:
+        raise InvalidPrompt(f"prompt: {len(given)} token ids, more than {MAX_PROMPT_TOKEN_IDS}")
+    for index, each in enumerate(given):
+        if isinstance(each, bool) or not isinstance(each, int):
+            kind = type(each).__name__
+            raise InvalidPrompt(f"prompt: the token id at index {index} is no int, but a {kind}")
+        if not 0 <= each <= MAX_TOKEN_ID:
+            raise InvalidPrompt(
+                f"prompt: the token id at index {index} is not from 0 to {MAX_TOKEN_ID}"
+            )
+    return tuple(map(int, given))
 
 
 def make_embedding_document(texts: str | Iterable[str]) -> PromptDocument:
@@ -37,12 +63,20 @@ def job_id_of(task: TaskOrId) -> JobId:
     return task.id if isinstance(task, Task) else JobId(int(task))
 
 
+def _listed(prompt: Any) -> list[Any]:
+    """Bytes hold ints as well, and sets have no order: neither is meant as token ids."""
+    is_list = isinstance(prompt, Iterable)
+    if not is_list or isinstance(prompt, bytes | bytearray | memoryview | Mapping | Set):
+        raise InvalidPrompt("prompt: must be text, a list of messages, or a list of token ids")
+    return list(prompt)
+
+
 def _message(message: Message | Mapping[str, Any]) -> Message:
     """Whoever calls tools need not say anything beside it."""
     if isinstance(message, Message):
         return message
     if not isinstance(message, Mapping):
-        raise InvalidPrompt("a message has a role and a content")
+        raise InvalidPrompt("a message has a role and a content, and a token id is an int")
     calls = read_calls(message.get("tool_calls") or ())
     content = message.get("content")
     if content is None and calls:

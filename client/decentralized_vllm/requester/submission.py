@@ -9,9 +9,10 @@ from typing import Protocol
 
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.request_history import transaction_events
-from decentralized_vllm.protocol.errors import UnknownModel
+from decentralized_vllm.protocol.errors import InvalidPrompt, UnknownModel
 from decentralized_vllm.protocol.events import InferenceRequested, JobLeased
 from decentralized_vllm.protocol.ids import Address, Cid, ModelId, VersionNumber, Wei
+from decentralized_vllm.protocol.jobs import Terms
 from decentralized_vllm.protocol.prompts import PromptDocument
 from decentralized_vllm.protocol.transactions import Call, Receipt
 from decentralized_vllm.requester.key_sender import SendsInTurn
@@ -27,6 +28,18 @@ class Submitted:
     request: InferenceRequested
     node: Address | None
     offer: Offer
+
+
+def check_length(document: PromptDocument, terms: Terms) -> None:
+    """Of token ids the number is known here; other prompts only a node can count.
+
+    Raises InvalidPrompt for more than any node of the model would read, and charge a fiftieth for.
+    """
+    n_tokens = len(document.token_ids or ())
+    if n_tokens > terms.max_input_tokens:
+        raise InvalidPrompt(
+            f"prompt: {n_tokens} token ids are more than the {terms.max_input_tokens} of this model"
+        )
 
 
 class AddsBytes(Protocol):
@@ -66,7 +79,9 @@ class Submission:
         """
         data = document.to_bytes()
         version = await self._version(model_id)
-        offer = make_offer(await self._network.jobs.terms(version), document, max_fee_wei)
+        terms = await self._network.jobs.terms(version)
+        check_length(document, terms)
+        offer = make_offer(terms, document, max_fee_wei)
         node = await self._choice.node_for(document.features, version, offer.escrow_wei)
         prompt_cid = await self._store.add_bytes(data)
         key = f"submit:{uuid.uuid4()}"

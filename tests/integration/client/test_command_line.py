@@ -103,6 +103,39 @@ async def test_submit__tools__are_in_the_prompt(dvllm, market, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "stdin"),
     [
+        (["504 7 12"], b""),
+        ([], b"[504, 7, 12]\n"),
+        (["--file", "{ids}"], b""),
+    ],
+    ids=["argument", "standard input", "file"],
+)
+async def test_submit__token_ids__are_the_prompt(dvllm, market, tmp_path, arguments, stdin):
+    (tmp_path / "ids").write_text("504\n7\n12\n")
+    given = [each.format(ids=tmp_path / "ids") for each in arguments]
+    code, out, err = await dvllm("submit", "--token-ids", *given, "--json", stdin=stdin)
+    assert code == 0, err
+    cid = json.loads(out)["prompt_cid"]
+    prompt = parse_prompt(await market.store.read_bytes(cid, max_bytes=10_000))
+    assert (prompt.token_ids, prompt.messages) == ((504, 7, 12), None)
+
+
+async def test_submit__token_ids_that_are_none__are_told_by_the_option(dvllm, tmp_path):
+    code, _, err = await dvllm("submit", "--token-ids", "504 seven")
+    assert code == 2
+    assert "the token id at index 1 is not a whole number" in err
+    assert "[--token-ids]" in err
+    tool = {"type": "function", "function": {"name": "f"}}
+    (tmp_path / "tools.json").write_text(json.dumps([tool]))
+    code, _, err = await dvllm(
+        "submit", "--token-ids", "--tools", str(tmp_path / "tools.json"), "504"
+    )
+    assert code == 2
+    assert "not with token ids" in err and "[--tools]" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [
         (["a cat", "a kitten"], b""),
         (["-"], b"a cat\r\na kitten\n"),
         (["--file", "{lines}"], b""),

@@ -35,7 +35,8 @@ def test_make_document__no_calls__are_left_out():
 
 
 @pytest.mark.parametrize(
-    "message", ["Hi", 1, {}, {"role": "user"}, {"content": "Hi"}, {"role": "user", "content": None}]
+    "message",
+    ["Hi", 1.0, {}, {"role": "user"}, {"content": "Hi"}, {"role": "user", "content": None}],
 )
 def test_make_document__no_message__says_what_one_has(message):
     with pytest.raises(InvalidPrompt, match="a message has a role and a content"):

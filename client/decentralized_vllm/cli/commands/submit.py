@@ -15,10 +15,16 @@ from decentralized_vllm.cli.options import connection_options, json_option, key_
       dvllm submit --model smollm2 --file question.txt --max-tokens 200
       cat question.txt | dvllm submit --wait --json -
       dvllm submit --wait --tools tools.json --tool-choice get_weather "Weather in Oslo?"
+      dvllm submit --wait --token-ids "504 3575 282"
     """
 )
 @click.argument("prompt", required=False)
 @click.option("--file", "-f", "file", type=click.File("rb"), help="Read the prompt from a file.")
+@click.option(
+    "--token-ids",
+    is_flag=True,
+    help="The prompt is token ids, parted by spaces or commas; no chat template is applied.",
+)
 @click.option("--model", "-m", metavar="ID", help="Model id; not needed where there is only one.")
 @click.option("--max-tokens", type=int, default=100, show_default=True)
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="0 is greedy.")
