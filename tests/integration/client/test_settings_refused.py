@@ -59,7 +59,9 @@ async def test_open__passphrase_missing__is_refused(market, tmp_path):
     ("prompt", "options", "kind", "told"),
     [
         ("", {}, InvalidPrompt, "empty"),
-        ([], {}, InvalidPrompt, "messages"),
+        ([], {}, InvalidPrompt, "the prompt is empty"),
+        ([5, 4.0], {}, InvalidPrompt, "prompt: the token id at index 1"),
+        ([5] * 4_097, {}, InvalidPrompt, "prompt: 4097 token ids are more than the 4096"),
         ([{"role": "root", "content": "x"}], {}, InvalidPrompt, "role"),
         ([{"text": "x"}], {}, InvalidPrompt, "role"),
         ("x" * (1 << 20), {}, InvalidPrompt, "bytes"),
