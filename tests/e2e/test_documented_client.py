@@ -124,6 +124,15 @@ def test_tools__as_written__prints_the_call_and_goes_on(network, folder, script)
     assert "Rain" in answer
 
 
+def test_token_ids__as_written__prints_what_is_answered_to_them(network, folder, script):
+    (basic,), (token_ids,) = snippets("Basic usage"), snippets("Token ids")
+    script.run(filled_in(basic, network[1], "requester"))
+    script.lines.clear()
+    script.run(filled_in(token_ids, network[1], "requester"))
+    (answer,) = script.lines
+    assert answer.startswith("504 3575 282")
+
+
 def test_embeddings__as_written__prints_two_vectors(network, folder, script):
     (basic,), (embeddings,) = snippets("Basic usage"), snippets("Embeddings")
     script.run(filled_in(basic, network[1], "requester"))
@@ -186,6 +195,11 @@ def test_dvllm_tools__on_a_running_network__prints_the_call(network, dvllm, fold
     (call,) = told["tool_calls"]
     assert call["function"] == {"name": "get_weather", "arguments": '{"words":["Why?"]}'}
     assert (told["response"], told["finish_reason"]) == ("", "tool_calls")
+
+
+def test_dvllm_token_ids__on_a_running_network__prints_what_is_answered(network, dvllm):
+    asked = ["--model", network[1].models[0].id, "504 3575 282"]
+    assert dvllm("submit", "--wait", "--token-ids", *asked).startswith("504 3575 282")
 
 
 def test_dvllm_embed__on_a_running_network__prints_vectors(network, dvllm):
