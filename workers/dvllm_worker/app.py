@@ -49,7 +49,6 @@ from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.signing import KeySigner
 from dvllm_worker.sources import Sources, open_model_cache, open_sources, probes_of
 from dvllm_worker.suspension import Suspension
-from dvllm_worker.treasury import Treasury
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +119,7 @@ class _Assembly:
             self._arrivals,
             self._outages,
             suspension,
-            Treasury(desk),
+            desk,
         )
 
     async def run(self, models: Sequence[ServedModel], duty: Duty, stops: StopSignals) -> None:
@@ -285,6 +284,7 @@ class _Assembly:
             ("caretaker", caretaker.run),
             ("retention", partial(retention.run, clock)),
             ("updates", follower.run),
+            ("given up", self._reception.give_up_models),
             ("outages", self._outages.run),
             ("suspension", self._suspension.run),
             ("slots", partial(self._resources.allotment.follow, lambda: crew.is_draining)),

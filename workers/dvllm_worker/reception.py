@@ -1,6 +1,7 @@
 """The node's one listener, put together: what it offers, to whom, and what it tells of itself."""
 
 import time
+from collections.abc import Sequence
 from importlib.metadata import version as package_version
 
 from decentralized_vllm.content.server.gateway import gateway_routes
@@ -20,6 +21,8 @@ from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.resume import ResumeDoor
 from dvllm_worker.http.status import NodeStatus, StatusPage, model_status
 from dvllm_worker.models.engine_room import EngineRoom
+from dvllm_worker.onchain import Desk
+from dvllm_worker.orders import Work, WorkerEnlistment
 from dvllm_worker.outages import Outages
 from dvllm_worker.pipeline.crew import Crew
 from dvllm_worker.pipeline.identity import NodeIdentity
@@ -29,7 +32,7 @@ from dvllm_worker.resources.opening import NodeResources
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.sources import Sources
 from dvllm_worker.suspension import Suspension
-from dvllm_worker.treasury import Treasury
+from dvllm_worker.treasury import Offices, Treasury
 
 # One gateway may be the requester of every lease: it listens, hands over the prompt, and reads.
 CONNECTIONS_PER_SLOT = 4
@@ -47,7 +50,7 @@ class Reception:
         arrivals: Arrivals,
         outages: Outages,
         suspension: Suspension,
-        treasury: Treasury,
+        desk: Desk,
     ) -> None:
         self._settings = settings
         self._identity = identity
@@ -58,7 +61,8 @@ class Reception:
         self._arrivals = arrivals
         self._outages = outages
         self._suspension = suspension
-        self._treasury = treasury
+        self._desk = desk
+        self._enlistment: WorkerEnlistment | None = None
         self._started_s = time.monotonic()
 
     def open(self, journal: Journal, crew: Crew) -> Listener:
@@ -68,6 +72,8 @@ class Reception:
         jobs = JobsSoonKnown(journal, self._hub)
         me, managers = self._identity.address, map(Address, self._settings.node.managers)
         node_itself = Owners(callers, (me,))
+        self._enlistment = WorkerEnlistment(self._desk, self._work(journal, crew, names))
+        offices = Offices(Treasury(self._desk), self._enlistment)
         app = worker_app(
             gateway_routes(self._sources.offered),
             BlockDoor(jobs, self._sources.own, self._arrivals),
@@ -77,7 +83,7 @@ class Reception:
                 self._resources.allotment, self._resources.meter, Owners(callers, (me, *managers))
             ),
             ResumeDoor(self._suspension.end, node_itself),
-            OrderDoor(lambda order: order.done_by(self._treasury), node_itself),
+            OrderDoor(lambda order: order.done_by(offices), node_itself),
         )
         return Listener(
             app,
@@ -85,6 +91,23 @@ class Reception:
             port=http.port,
             connections_per_host=CONNECTIONS_PER_HOST
             + CONNECTIONS_PER_SLOT * self._resources.allotment.slots,
+        )
+
+    async def give_up_models(self) -> None:
+        """That the operator had this node leave; until cancelled, once it is open."""
+        assert self._enlistment is not None
+        await self._enlistment.run()
+
+    def _work(self, journal: Journal, crew: Crew, names: Sequence[str]) -> Work:
+        return Work(
+            self._engines,
+            self._resources.allotment,
+            journal.open_rows,
+            lambda: crew.is_draining,
+            names,
+            self._settings.models_dir,
+            self._settings.models.follow_updates,
+            self._settings.node.pause_when_stopped,
         )
 
     def _status(self, journal: Journal, crew: Crew) -> NodeStatus:

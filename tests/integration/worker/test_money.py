@@ -53,7 +53,17 @@ async def test_worker_runs__what_it_refuses__is_told_as_without_it(net: WorkerNe
         assert told == before
 
 
-@pytest.mark.parametrize("command", [("stake", "1"), ("unstake", "1"), ("withdraw",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("stake", "1"),
+        ("unstake", "1"),
+        ("withdraw",),
+        ("register",),
+        ("serve-model", "tiny"),
+        ("deregister",),
+    ],
+)
 async def test_key_is_used_by_no_worker__the_way_out_is_named(
     net: WorkerNetwork, command: tuple[str, ...]
 ) -> None:

@@ -15,12 +15,16 @@ from decentralized_vllm.protocol.errors import (
     ChainUnavailable,
     ContractRevert,
     DvllmError,
+    EngineUnavailable,
     InsufficientFunds,
     InsufficientGas,
     RetryableError,
+    SettingError,
     TransactionFailed,
+    UnknownModel,
 )
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
+from dvllm_worker.duty import NotReady
 from dvllm_worker.orders import Order
 from dvllm_worker.settings import HttpSection
 
@@ -31,7 +35,15 @@ _AGAIN = "try again when the worker listens, or stop it"
 # What it may say of an order, as the command says it when it sends for itself.
 _REFUSALS: Mapping[str, type[DvllmError]] = {
     each.__name__: each
-    for each in (ChainUnavailable, InsufficientFunds, InsufficientGas, TransactionFailed)
+    for each in (
+        ChainUnavailable,
+        EngineUnavailable,
+        InsufficientFunds,
+        InsufficientGas,
+        NotReady,
+        TransactionFailed,
+        UnknownModel,
+    )
 }
 
 
@@ -71,7 +83,7 @@ async def ask_to_resume(http: HttpSection, account: LocalAccount) -> bool:
 
 
 async def ask_to_do(order: Order, http: HttpSection, account: LocalAccount) -> dict[str, Any]:
-    """What the command prints. Raises as the treasury of the worker does, and NotAsked."""
+    """What the command prints. Raises as the offices of the worker do, and NotAsked."""
     asking = _Asking(
         http,
         account,
@@ -93,6 +105,9 @@ def _refusal(told: Mapping[str, Any]) -> DvllmError | None:
     if kind == ContractRevert.__name__:
         name, _, arguments = str(message).removesuffix(")").partition("(")
         return ContractRevert(name, tuple(filter(None, arguments.split(", "))), hint=hint)
+    if kind == SettingError.__name__:
+        setting, _, trouble = str(message).partition(": ")
+        return SettingError(setting, trouble, hint=hint)
     known = _REFUSALS.get(str(kind))
     return None if known is None else known(str(message), hint=hint)
 

@@ -1,17 +1,20 @@
 """`worker deregister`: leave all lists, then the registry."""
 
 from decentralized_vllm.process.commands import Result
+from dvllm_worker.commands._orders import done
 from dvllm_worker.commands._shared import node_command
-from dvllm_worker.duty import Duty
-from dvllm_worker.onchain import open_desk
+from dvllm_worker.orders import DeregisterOrder
 from dvllm_worker.settings import WorkerSettings
 
 
 def _say(result: Result) -> str:
-    return (
+    told = (
         f"{result['node']} is no longer a node; its stake stays until `worker unstake` and "
         "`worker withdraw --stake`"
     )
+    if not result["in_flight"]:
+        return told
+    return f"{told}\n  -> jobs in flight: {result['in_flight']}; stop the worker after these"
 
 
 @node_command(
@@ -19,7 +22,9 @@ def _say(result: Result) -> str:
     say=_say,
     help_text="""Leave every version's list in bounded steps, then the registry.
 
-    Jobs in flight and the stake behind them stay. A broken call goes on where it stopped.
+    A worker that runs is asked to do it, and answers the jobs it holds: stop it when `worker
+    status` tells of none in flight. Without it, a node with jobs in flight is refused. A broken
+    call goes on where it stopped.
 
     \b
     Example:
@@ -27,9 +32,4 @@ def _say(result: Result) -> str:
     """,
 )
 async def command(settings: WorkerSettings) -> Result:
-    async with open_desk(settings) as desk:
-        duty = Duty(desk)
-        for model in await duty.served_models():
-            await duty.leave(model.version)
-        receipt = await desk.do(desk.network.node_registry.deregister_node())
-        return {"node": desk.address, "tx_hash": receipt.tx_hash}
+    return await done(DeregisterOrder(), settings)

@@ -8,11 +8,10 @@ import psutil
 from decentralized_vllm.chain.verification import checked_address
 from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.ids import ZERO_ADDRESS
-from decentralized_vllm.protocol.nodes import NodeProfile
+from dvllm_worker.commands._orders import done
 from dvllm_worker.commands._shared import node_command
-from dvllm_worker.onchain import open_desk
+from dvllm_worker.orders import RegisterOrder
 from dvllm_worker.settings import WorkerSettings
-from dvllm_worker.slots import declared_slots
 
 PERCENT_PER_CORE = 100
 
@@ -32,6 +31,10 @@ def _say(result: Result) -> str:
     say=_say,
     help_text="""Tell the network who this node is, or change what it was told.
 
+    Endpoint and region stay where neither flag nor setting names them. A worker that runs is asked
+    to do it: its slots stay as it offers them, and it has to know a new endpoint by its own
+    settings, since requests are signed for it.
+
     \b
     Examples:
       worker register --endpoint https://node.example:8090
@@ -47,27 +50,16 @@ async def command(
 ) -> Result:
     node = settings.node
     paid = payout or node.payout
-    profile = NodeProfile(
+    order = RegisterOrder(
         max_ram_mib=_ram_mib() if node.max_ram_mib is None else node.max_ram_mib,
         max_vram_mib=node.max_vram_mib,
         max_cpu_percent=_cpu_percent() if node.max_cpu_percent is None else node.max_cpu_percent,
-        endpoint=endpoint if endpoint is not None else node.endpoint or "",
-        region=region if region is not None else node.region,
+        endpoint=node.endpoint if endpoint is None else endpoint,
+        region=(node.region or None) if region is None else region,
         payout=checked_address("node.payout", paid) if paid else ZERO_ADDRESS,
-        slots=declared_slots(settings) if slots is None else slots,
+        slots=slots,
     )
-    async with open_desk(settings) as desk:
-        registry = desk.network.node_registry
-        was_new = not (await registry.node(desk.address)).is_registered
-        call = registry.register_node(profile) if was_new else registry.update_profile(profile)
-        receipt = await desk.do(call)
-        return {
-            "node": desk.address,
-            "was_new": was_new,
-            "slots": profile.slots,
-            "endpoint": profile.endpoint,
-            "tx_hash": receipt.tx_hash,
-        }
+    return await done(order, settings)
 
 
 def _ram_mib() -> int:

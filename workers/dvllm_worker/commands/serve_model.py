@@ -2,25 +2,21 @@
 
 import click
 
-from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.process.commands import Result
-from decentralized_vllm.protocol.ids import ModelId, VersionNumber
+from dvllm_worker.commands._orders import done
 from dvllm_worker.commands._shared import node_command
-from dvllm_worker.duty import Duty, NotReady, served
-from dvllm_worker.models.engine_room import LoggedProgress
-from dvllm_worker.onchain import open_desk
+from dvllm_worker.orders import ServeModelOrder
 from dvllm_worker.settings import WorkerSettings
-from dvllm_worker.slots import declared_slots
-from dvllm_worker.sources import open_model_cache
 
 
 def _say(result: Result) -> str:
     if not result["is_served"]:
         return f"{result['node']} no longer serves {result['model_id']}"
-    return (
+    told = (
         f"{result['node']} serves {result['model_id']} (version {result['version']}), "
-        f"bytes in {result['path']}\n  -> run `worker start` now"
+        f"bytes in {result['path']}"
     )
+    return told if result["is_running"] else f"{told}\n  -> run `worker start` now"
 
 
 @click.argument("model_id")
@@ -32,6 +28,9 @@ def _say(result: Result) -> str:
 
     A broken call goes on where it stopped. Call it again after staking more.
 
+    A worker that runs is asked to do it. It joins models that it has an engine for, so a further
+    model needs it stopped. One that it leaves it serves until the last lease is answered.
+
     \b
     Examples:
       worker serve-model smollm2-135m
@@ -39,41 +38,4 @@ def _say(result: Result) -> str:
     """,
 )
 async def command(settings: WorkerSettings, model_id: str, leave: bool) -> Result:
-    async with open_desk(settings) as desk:
-        duty = Duty(desk)
-        if leave:
-            return await _leave(duty, ModelId(model_id))
-        await duty.check_ready()
-        version = await duty.current_version(ModelId(model_id))
-        async with (
-            FileBlocks(settings.models_dir) as models,
-            open_model_cache(settings, desk, models) as cache,
-        ):
-            path = await cache.ensure(served(version), progress=LoggedProgress(model_id))
-        await _join(duty, settings, version.number)
-        return {
-            "node": desk.address,
-            "is_served": True,
-            "model_id": model_id,
-            "model_cid": version.model_cid,
-            "version": version.number,
-            "path": str(path),
-        }
-
-
-async def _join(duty: Duty, settings: WorkerSettings, version: VersionNumber) -> None:
-    """A list takes only nodes on duty; until the worker runs, this one takes no jobs again."""
-    if (await duty.desk.node()).slots == 0:
-        await duty.set_slots(declared_slots(settings))
-    await duty.join(version)
-    if settings.node.pause_when_stopped:
-        await duty.set_slots(0)
-
-
-async def _leave(duty: Duty, model_id: ModelId) -> Result:
-    joined = [model for model in await duty.served_models() if model.model_id == model_id]
-    if not joined:
-        raise NotReady(f"this node does not serve {model_id}")
-    for model in joined:
-        await duty.leave(model.version)
-    return {"node": duty.desk.address, "is_served": False, "model_id": model_id}
+    return await done(ServeModelOrder(model_id=model_id, leave=leave), settings)

@@ -1,5 +1,5 @@
-"""`POST /stake`, `/unstake`, `/withdraw`: the node's own key orders what this process, which holds
-that key, then sends."""
+"""`POST /stake`, `/unstake`, `/withdraw`, `/register`, `/serve-model`, `/deregister`: the node's
+own key orders what this process, which holds that key, then sends."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
