@@ -128,6 +128,31 @@ async def test_worker_is_paused__register__leaves_it_paused(net: WorkerNetwork) 
         assert refused["message"] == "the node offers no slots now"
 
 
+async def test_pause_overtakes_a_profile_that_is_on_its_way__the_node_stays_paused(
+    net: WorkerNetwork,
+) -> None:
+    async def n_sent() -> int:
+        count = await net.anvil.acall("eth_getTransactionCount", worker.address, "pending")
+        return int(count, 16)
+
+    async def until_sent(n: int) -> None:
+        while await n_sent() < n:  # noqa: ASYNC110 - the chain tells nothing by itself
+            await asyncio.sleep(0.1)
+
+    with net.worker() as worker:
+        await is_up(net, worker)
+        await net.anvil.acall("evm_setAutomine", False)
+        before = await n_sent()
+        await allot_cpu(worker, 0)
+        await until_sent(before + 1)  # slots are 0 in a block to come
+        registering = asyncio.create_task(told_by(worker, "register", "--region", "eu"))
+        await until_sent(before + 2)
+        await net.anvil.acall("evm_setAutomine", True)
+        await net.anvil.acall("evm_mine")
+        assert (await registering)["slots"] == 64  # as the chain said when it was asked
+        assert (await net.network.node_registry.node(worker.address)).profile.slots == 0
+
+
 # ---------------------------------------------------------------- models
 
 
@@ -246,6 +271,8 @@ async def test_worker_runs__deregister_with_a_lease_in_hand__says_when_to_stop_i
         await generating(patient_net, worker)
         said = await run_in_thread(worker, "deregister")
         assert "jobs in flight: 1; stop the worker after these" in said.stdout, said.stderr
+        await asyncio.sleep(5)  # two looks of the worker at what it may give up
+        assert await models_of(worker) == [MODEL_ID]
 
 
 async def test_deregister__no_worker_runs_and_a_lease_is_held__refused(net: WorkerNetwork) -> None:
