@@ -17,12 +17,18 @@ from dvllm_worker.http.hub import (
     JobHub,
     TooManyListeners,
 )
-from dvllm_worker.http.inbox import QUEUE_LENGTH, QUEUE_LENGTH_OF_ALL, Notice
+from dvllm_worker.http.inbox import (
+    MAX_PIECE_CHARACTERS,
+    QUEUE_LENGTH,
+    QUEUE_LENGTH_OF_ALL,
+    Notice,
+)
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import Stage
 from tests.support.jobs import OTHER, PROMPT_CID, REQUESTER, RESPONSE_CID, requested, row
 
 J1 = JobId(1)
+PIECE = "x" * MAX_PIECE_CHARACTERS  # nothing is added to it
 
 
 async def collect(hub: JobHub, number: int = 1) -> list[Notice]:
@@ -67,7 +73,7 @@ async def test_listen__one_who_lags__is_cut_off_and_others_are_not() -> None:
     with hub.listen(row(1)) as lagging:
         await anext(lagging)
         for _ in range(QUEUE_LENGTH + 2):
-            hub.on_text(J1, "x", 1)
+            hub.on_text(J1, PIECE, 1)
         rest = [notice async for notices in lagging for notice in notices]
     assert len(rest) <= QUEUE_LENGTH
     hub.on_stage(row(1, Stage.FINAL))
@@ -254,5 +260,5 @@ async def test_listen_to_all__one_who_lags__is_cut_off() -> None:
     hub.on_stage(of(REQUESTER, 1))
     with hub.listen_to_all(REQUESTER) as lagging:
         for _ in range(QUEUE_LENGTH_OF_ALL + 2):
-            hub.on_text(JobId(1), "x", 1)
+            hub.on_text(JobId(1), PIECE, 1)
         assert [notice async for notices in lagging for notice in notices] == []
