@@ -61,8 +61,8 @@ class Tasks(Protocol):
 
         A node that can not be listened to is waited for, and its answer comes in one piece. After
         a takeover the text goes on where it was if the new node says the same, else it raises
-        TaskFailed. Raises TaskFailed or PromptTooLong when the task ends without an answer, and
-        TaskTimeout (task_created) when it can not even be sent.
+        TaskFailed. Raises TaskFailed, PromptTooLong or PromptRefused when the task ends without an
+        answer, and TaskTimeout (task_created) when it can not even be sent.
         """
 
     async def answer(self, account: AccountId, task_id: TaskId) -> StreamEnd:
