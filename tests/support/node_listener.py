@@ -32,7 +32,7 @@ from dvllm_worker.http.owners import Owners
 from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.resume import ResumeDoor
 from dvllm_worker.http.status import NodeStatus, StatusPage
-from dvllm_worker.orders import Order
+from dvllm_worker.office.orders import Order
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import Stage
 from dvllm_worker.resources.meter import Meter

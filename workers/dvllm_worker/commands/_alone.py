@@ -5,11 +5,12 @@ from decentralized_vllm.protocol.models import ModelVersion
 from decentralized_vllm.protocol.nodes import NodeProfile, RegisteredNode
 from dvllm_worker.duty import NotReady, served
 from dvllm_worker.models.engine_room import LoggedProgress
+from dvllm_worker.office.enlistment import Enlistment, ProfileWish
+from dvllm_worker.office.treasury import Told
 from dvllm_worker.onchain import Desk
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.slots import declared_slots
 from dvllm_worker.sources import open_model_cache
-from dvllm_worker.treasury import Enlistment, ProfileWish, Told
 
 
 class CommandEnlistment(Enlistment):

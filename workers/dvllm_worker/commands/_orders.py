@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.errors import KeyInUse
 from dvllm_worker.commands._running import ask_to_do
+from dvllm_worker.office.orders import Offices, Order
+from dvllm_worker.office.treasury import Treasury
 from dvllm_worker.onchain import Desk, load_account, open_desk_of, open_network
-from dvllm_worker.orders import Order
 from dvllm_worker.settings import WorkerSettings
-from dvllm_worker.treasury import Offices, Treasury
 
 
 async def done(order: Order, settings: WorkerSettings) -> Result:

@@ -25,7 +25,7 @@ from decentralized_vllm.protocol.errors import (
 )
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
 from dvllm_worker.duty import NotReady
-from dvllm_worker.orders import Order
+from dvllm_worker.office.orders import Order
 from dvllm_worker.settings import HttpSection
 
 STATUS_TIMEOUT_S = 3.0

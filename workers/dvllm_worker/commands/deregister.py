@@ -3,7 +3,7 @@
 from decentralized_vllm.process.commands import Result
 from dvllm_worker.commands._orders import done
 from dvllm_worker.commands._shared import node_command
-from dvllm_worker.orders import DeregisterOrder
+from dvllm_worker.office.orders import DeregisterOrder
 from dvllm_worker.settings import WorkerSettings
 
 

@@ -10,7 +10,7 @@ from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.ids import ZERO_ADDRESS
 from dvllm_worker.commands._orders import done
 from dvllm_worker.commands._shared import node_command
-from dvllm_worker.orders import RegisterOrder
+from dvllm_worker.office.orders import RegisterOrder
 from dvllm_worker.settings import WorkerSettings
 
 PERCENT_PER_CORE = 100

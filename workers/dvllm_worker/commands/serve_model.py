@@ -5,7 +5,7 @@ import click
 from decentralized_vllm.process.commands import Result
 from dvllm_worker.commands._orders import done
 from dvllm_worker.commands._shared import node_command
-from dvllm_worker.orders import ServeModelOrder
+from dvllm_worker.office.orders import ServeModelOrder
 from dvllm_worker.settings import WorkerSettings
 
 

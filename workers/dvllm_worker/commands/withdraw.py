@@ -6,7 +6,7 @@ from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.ids import Wei
 from dvllm_worker.commands._orders import done
 from dvllm_worker.commands._shared import TokenAmount, node_command
-from dvllm_worker.orders import WithdrawOrder
+from dvllm_worker.office.orders import WithdrawOrder
 from dvllm_worker.settings import WorkerSettings
 
 

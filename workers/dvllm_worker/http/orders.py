@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from decentralized_vllm.protocol.errors import DvllmError, RetryableError
 from dvllm_worker.http.errors import first_problem, refusal
 from dvllm_worker.http.owners import Owners
-from dvllm_worker.orders import ORDERS, Order
-from dvllm_worker.treasury import Told
+from dvllm_worker.office.orders import ORDERS, Order
+from dvllm_worker.office.treasury import Told
 
 Do = Callable[[Order], Awaitable[Told]]
 

@@ -1,120 +1,30 @@
-"""An operator's orders as they reach a worker that runs, JSON by path, and what that worker minds
-when it carries them out."""
+"""Profile and lists as the worker that runs changes them: it minds its engines and its leases."""
 
 import asyncio
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, NoReturn
+from typing import NoReturn
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from decentralized_vllm.protocol.errors import DvllmError, EngineUnavailable, SettingError
-from decentralized_vllm.protocol.ids import ModelId, Wei
+from decentralized_vllm.protocol.ids import ModelId
 from decentralized_vllm.protocol.models import ModelVersion
 from decentralized_vllm.protocol.nodes import NodeProfile, RegisteredNode
 from dvllm_worker.duty import NotReady
+from dvllm_worker.models.engine_room import Bench, EngineRoom
 from dvllm_worker.models.served import ServedModel
+from dvllm_worker.office.enlistment import Enlistment, ProfileWish
+from dvllm_worker.office.treasury import Told
 from dvllm_worker.onchain import Desk
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import HELD, Stage
-from dvllm_worker.treasury import Enlistment, Offices, ProfileWish, Told
-
-if TYPE_CHECKING:  # a command that asks needs no engines
-    from dvllm_worker.models.engine_room import Bench, EngineRoom
-    from dvllm_worker.resources.allotment import Allotment
+from dvllm_worker.resources.allotment import Allotment
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
-
-AmountWei = Annotated[int, Field(ge=0, lt=2**256, description="also as decimal text")]
-
-
-class Order(BaseModel, ABC):
-    """Done by whichever process holds the key: the command itself, or the worker it asks."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    path: ClassVar[str]
-
-    @abstractmethod
-    async def done_by(self, offices: Offices) -> Told:
-        """Raises as the office that does it."""
-
-
-class StakeOrder(Order):
-    path = "/stake"
-
-    amount_wei: AmountWei
-
-    async def done_by(self, offices: Offices) -> Told:
-        return await offices.treasury.stake(Wei(self.amount_wei))
-
-
-class UnstakeOrder(Order):
-    path = "/unstake"
-
-    amount_wei: AmountWei
-
-    async def done_by(self, offices: Offices) -> Told:
-        return await offices.treasury.unstake(Wei(self.amount_wei))
-
-
-class WithdrawOrder(Order):
-    """Of earnings; without an amount all of them. `of_stake`: all that has cooled down instead."""
-
-    path = "/withdraw"
-
-    amount_wei: AmountWei | None = None
-    of_stake: bool = False
-
-    async def done_by(self, offices: Offices) -> Told:
-        if self.of_stake:
-            return await offices.treasury.withdraw_stake()
-        amount_wei = None if self.amount_wei is None else Wei(self.amount_wei)
-        return await offices.treasury.withdraw_earnings(amount_wei)
-
-
-class RegisterOrder(Order, ProfileWish):
-    path = "/register"
-
-    async def done_by(self, offices: Offices) -> Told:
-        return await offices.enlistment.register(self)
-
-
-class ServeModelOrder(Order):
-    """Or the end of that: `leave`."""
-
-    path = "/serve-model"
-
-    model_id: str
-    leave: bool = False
-
-    async def done_by(self, offices: Offices) -> Told:
-        if self.leave:
-            return await offices.enlistment.leave(ModelId(self.model_id))
-        return await offices.enlistment.serve(ModelId(self.model_id))
-
-
-class DeregisterOrder(Order):
-    path = "/deregister"
-
-    async def done_by(self, offices: Offices) -> Told:
-        return await offices.enlistment.deregister()
-
-
-ORDERS: tuple[type[Order], ...] = (
-    StakeOrder,
-    UnstakeOrder,
-    WithdrawOrder,
-    RegisterOrder,
-    ServeModelOrder,
-    DeregisterOrder,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +34,8 @@ class Work:
     `names` are the authorities it answers to, `open_rows` the jobs that are not over.
     """
 
-    engines: "EngineRoom"
-    allotment: "Allotment"
+    engines: EngineRoom
+    allotment: Allotment
     open_rows: Callable[[], Sequence[JobRow]]
     is_draining: Callable[[], bool]
     names: Collection[str]
@@ -142,6 +52,11 @@ class WorkerEnlistment(Enlistment):
         super().__init__(desk)
         self._work = work
         self._leaving: set[ServedModel] = set()
+        self._left: set[ModelId] = set()
+
+    def is_left(self, model_id: ModelId) -> bool:
+        """By an order, with no order since to serve it again."""
+        return model_id in self._left
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -206,6 +121,7 @@ class WorkerEnlistment(Enlistment):
             raise NotReady("the node offers no slots now", hint="`worker status` tells why")
         await self._duty.join(version.number)
         self._leaving = {each for each in self._leaving if each.model_cid != version.model_cid}
+        self._left.discard(version.model_id)
         return {"path": str(self._work.models_dir / version.model_cid), "is_running": True}
 
     async def _models(self) -> Sequence[ServedModel]:
@@ -220,6 +136,7 @@ class WorkerEnlistment(Enlistment):
             _refuse_until_started(waiting)
         for model in models:
             await self._check_not_moving(model.model_id, models)
+        self._left.update(model.model_id for model in models)
         await super()._leave(models)
         self._leaving.update(models)
 
@@ -247,7 +164,7 @@ class WorkerEnlistment(Enlistment):
 
     # ------------------------------------------------------------ refusals
 
-    def _starting(self) -> "Bench | None":
+    def _starting(self) -> Bench | None:
         benches = self._work.engines.benches
         return next((bench for bench in benches if not bench.is_started.is_set()), None)
 
@@ -279,7 +196,7 @@ class WorkerEnlistment(Enlistment):
             )
 
 
-def _refuse_until_started(bench: "Bench") -> NoReturn:
+def _refuse_until_started(bench: Bench) -> NoReturn:
     raise EngineUnavailable(
         f"the engine of {bench.model.model_id} is not up: {bench.why_down}",
         hint="try again when it is, or stop the worker first",

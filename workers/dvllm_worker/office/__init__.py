@@ -1,0 +1,1 @@
+"""Where an operator's orders are carried out: the node's tokens, its profile and its lists."""
