@@ -129,7 +129,9 @@ class _Assembly:
         crew = Crew(self._group, self._workshop(journal, admit))
         caretaker = self._caretaker(journal)
         sweep = Sweep(journal, admit, crew, caretaker, self._clock)
-        follower = UpdateFollower(duty, self._engines, journal, self._clock)
+        follower = UpdateFollower(
+            duty, self._engines, journal, self._clock, is_left=self._reception.is_left
+        )
         watcher = Watcher(
             self._feed(await self._lookback_blocks(models)),
             self._network.jobs,

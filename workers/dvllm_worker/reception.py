@@ -6,7 +6,7 @@ from importlib.metadata import version as package_version
 
 from decentralized_vllm.content.server.gateway import gateway_routes
 from decentralized_vllm.content.server.guard import CONNECTIONS_PER_HOST
-from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.ids import Address, ModelId
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.http.blocks import BlockDoor
 from dvllm_worker.http.callers import Callers, authorities
@@ -21,8 +21,10 @@ from dvllm_worker.http.resources import ResourceDoor
 from dvllm_worker.http.resume import ResumeDoor
 from dvllm_worker.http.status import NodeStatus, StatusPage, model_status
 from dvllm_worker.models.engine_room import EngineRoom
+from dvllm_worker.office.at_work import Work, WorkerEnlistment
+from dvllm_worker.office.orders import Offices
+from dvllm_worker.office.treasury import Treasury
 from dvllm_worker.onchain import Desk
-from dvllm_worker.orders import Work, WorkerEnlistment
 from dvllm_worker.outages import Outages
 from dvllm_worker.pipeline.crew import Crew
 from dvllm_worker.pipeline.identity import NodeIdentity
@@ -32,7 +34,6 @@ from dvllm_worker.resources.opening import NodeResources
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.sources import Sources
 from dvllm_worker.suspension import Suspension
-from dvllm_worker.treasury import Offices, Treasury
 
 # One gateway may be the requester of every lease: it listens, hands over the prompt, and reads.
 CONNECTIONS_PER_SLOT = 4
@@ -92,6 +93,10 @@ class Reception:
             connections_per_host=CONNECTIONS_PER_HOST
             + CONNECTIONS_PER_SLOT * self._resources.allotment.slots,
         )
+
+    def is_left(self, model_id: ModelId) -> bool:
+        """The operator had this node leave the model."""
+        return self._enlistment is not None and self._enlistment.is_left(model_id)
 
     async def give_up_models(self) -> None:
         """That the operator had this node leave; until cancelled, once it is open."""

@@ -27,18 +27,30 @@ class Node:
         self.models = [ServedModel(VersionNumber(version), MODEL_ID, Cid(f"cid-{version}"))]
         self.joined = [version]
         self.n_failures = 0
+        self.operator_leaves_at = ""
+        self.has_left = False
+
+    def is_left(self, model_id: ModelId) -> bool:
+        return self.has_left
+
+    def _operator_may_leave(self, moment: str) -> None:
+        if moment == self.operator_leaves_at:
+            self.models, self.joined, self.has_left = [], [], True
 
     def serving(self, model_id: str) -> Sequence[ServedModel]:
         return [model for model in self.models if model.model_id == model_id]
 
-    async def prefetch(self, model: ServedModel) -> None: ...
+    async def prefetch(self, model: ServedModel) -> None:
+        self._operator_may_leave("while it is fetched")
 
     def serve(self, model: ServedModel) -> None:
         if model not in self.models:
             self.models.append(model)
 
     async def retire(self, model: ServedModel) -> None:
-        self.models.remove(model)
+        self._operator_may_leave("while the old engine ends")
+        if model in self.models:
+            self.models.remove(model)
 
     async def first_started(self) -> None: ...
 
@@ -50,7 +62,8 @@ class Node:
         return 1
 
     async def leave(self, version: VersionNumber) -> None:
-        self.joined.remove(version)
+        """Twice is no error, as on chain."""
+        self.joined = [joined for joined in self.joined if joined != version]
 
     def open_rows(self) -> list[Any]:
         return []
@@ -63,7 +76,7 @@ class Node:
 
 
 async def served_after(node: Node, *events: VersionAnnounced) -> list[int]:
-    follower = UpdateFollower(node, node, cast(Any, node), node)
+    follower = UpdateFollower(node, node, cast(Any, node), node, is_left=node.is_left)
     for event in events:
         follower.note(event)
     running = asyncio.create_task(follower.run())
@@ -92,3 +105,12 @@ async def test_announcement__joining_fails_at_first__goes_on() -> None:
     node = Node(2)
     node.n_failures = 2
     assert await served_after(node, announced(3)) == [3]
+
+
+@pytest.mark.parametrize("moment", ["while it is fetched", "while the old engine ends"])
+async def test_announcement__operator_has_the_node_leave_the_model__not_joined_again(
+    moment: str,
+) -> None:
+    node = Node(2)
+    node.operator_leaves_at = moment
+    assert await served_after(node, announced(3)) == []

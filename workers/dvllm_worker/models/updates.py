@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from decentralized_vllm.protocol.errors import DvllmError
@@ -38,15 +38,25 @@ class Engines(Protocol):
 
 
 class UpdateFollower:
-    """One update at a time. The old version is served until its last lease is answered."""
+    """One update at a time. The old version is served until its last lease is answered.
+
+    `is_left`: the operator had the node leave the model, which may end later than that.
+    """
 
     def __init__(
-        self, lists: VersionLists, engines: Engines, journal: Journal, clock: Clock
+        self,
+        lists: VersionLists,
+        engines: Engines,
+        journal: Journal,
+        clock: Clock,
+        *,
+        is_left: Callable[[ModelId], bool],
     ) -> None:
         self._lists = lists
         self._engines = engines
         self._journal = journal
         self._clock = clock
+        self._is_left = is_left
         self._announced: asyncio.Queue[VersionAnnounced] = asyncio.Queue()
 
     def note(self, event: VersionAnnounced) -> None:
@@ -76,15 +86,22 @@ class UpdateFollower:
         await self._engines.prefetch(new)
         while self._clock.now_s() < event.serves_from_s:
             await self._clock.sleep_s(LOOK_EVERY_S)
+        if self._is_left(event.model_id):
+            return
+        await self._give_up(olds, new)
+        if self._is_left(event.model_id):
+            return
+        self._engines.serve(new)
+        await self._engines.first_started()
+        await self._lists.join(new.version)
+        log.info("version %d of %s is served", new.version, new.model_id)
+
+    async def _give_up(self, olds: Sequence[ServedModel], new: ServedModel) -> None:
         for old in olds:
             await self._lists.leave(old.version)
             if old.model_cid != new.model_cid:
                 await self._finish(old.model_cid)
                 await self._engines.retire(old)
-        self._engines.serve(new)
-        await self._engines.first_started()
-        await self._lists.join(new.version)
-        log.info("version %d of %s is served", new.version, new.model_id)
 
     async def _finish(self, model_cid: Cid) -> None:
         while any(
