@@ -9,6 +9,8 @@ from sqlalchemy import MetaData, update
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.protocol.errors import StorageFull
 from decentralized_vllm.protocol.generation import Usage
+from decentralized_vllm.protocol.ids import Cid
+from dvllm_worker.journal import sql_journal
 from dvllm_worker.journal.sql_journal import SqlJournal
 from dvllm_worker.journal.tables import COMPONENT, job
 from dvllm_worker.pipeline.rows import JobRow
@@ -25,11 +27,11 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield database
 
 
-async def generated(journal: SqlJournal) -> JobRow:
-    held = row(1, Stage.GENERATING)
+async def generated(journal: SqlJournal, number: int = 1, cid: Cid = RESPONSE_CID) -> JobRow:
+    held = row(number, Stage.GENERATING)
     await journal.put([held])
     return await journal.move(
-        held, Stage.GENERATED, response_cid=RESPONSE_CID, usage=Usage(3, 4), answer=ANSWER
+        held, Stage.GENERATED, response_cid=cid, usage=Usage(3, 4), answer=ANSWER
     )
 
 
@@ -40,11 +42,45 @@ async def test_answer__durable_with_its_row(database: Database) -> None:
     assert await again.answer(RESPONSE_CID) == ANSWER
 
 
-@pytest.mark.parametrize("stage", [Stage.PUBLISHED, Stage.FAILING, Stage.LOST])
-async def test_answer__its_row_goes_on__dropped(database: Database, stage: Stage) -> None:
+async def test_answer__published__dropped(database: Database) -> None:
     journal = await open_journal(database)
-    await journal.move(await generated(journal), stage)
+    journal.note(await generated(journal), Stage.PUBLISHED)
+    await journal.settle()
     assert await journal.answer(RESPONSE_CID) is None
+
+
+@pytest.mark.parametrize("end", [[Stage.FAILING, Stage.FAILED], [Stage.LOST]])
+async def test_answer__job_ends_unpublished__there_when_it_comes_again(
+    database: Database, end: list[Stage]
+) -> None:
+    journal = await open_journal(database)
+    left = await generated(journal)
+    for stage in end:
+        left = await journal.move(left, stage)
+    again = await open_journal(database)
+    await again.move(left, Stage.LEASED)
+    assert await (await open_journal(database)).answer(RESPONSE_CID) == ANSWER
+
+
+async def test_answers__many_jobs_end_unpublished__the_oldest_are_dropped(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_journal, "ANSWERS_LEFT", 2)
+    journal = await open_journal(database)
+    cids = [Cid(f"cid-{number}") for number in range(1, 5)]
+    for number, cid in enumerate(cids, 1):
+        await journal.move(await generated(journal, number, cid), Stage.LOST)
+    kept = [cid for cid in cids if await journal.answer(cid) is not None]
+    assert kept == cids[-2:]
+
+
+async def test_answer__left_for_long__dropped_at_the_next_start(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = await open_journal(database)
+    await journal.move(await generated(journal), Stage.LOST)
+    monkeypatch.setattr(sql_journal, "ANSWERS_LEFT_S", 0.0)
+    assert await (await open_journal(database)).answer(RESPONSE_CID) is None
 
 
 async def test_answer__row_is_written_again__stays(database: Database) -> None:
@@ -68,10 +104,12 @@ async def test_answer__disk_full__neither_kept_nor_a_stage(database: Database) -
     assert (await open_journal(database)).open_rows()[0].stage is Stage.GENERATING
 
 
-async def test_answer__left_over_by_a_kill__dropped_at_the_next_start(database: Database) -> None:
+async def test_answer__published_just_before_a_kill__dropped_at_the_next_start(
+    database: Database,
+) -> None:
     made = await generated(await open_journal(database))
-    lost = update(job).values(stage=Stage.LOST.value)
-    await database.transaction(lambda tx: tx.execute(lost))
+    published = update(job).values(stage=Stage.PUBLISHED.value)
+    await database.transaction(lambda tx: tx.execute(published))
     again = await open_journal(database)
     assert again.latest(made.job_id) is not None
     assert await again.answer(RESPONSE_CID) is None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy import Connection, and_, delete, or_, select
 
 from decentralized_vllm.chain.store.database import Database
 from decentralized_vllm.protocol.errors import DvllmError
@@ -21,6 +21,8 @@ from dvllm_worker.pipeline.rows import JobKey, JobRow
 from dvllm_worker.pipeline.stages import CLOSED, IllegalTransition, Stage, check_transition
 
 CLOSED_ROWS_IN_MEMORY = 5000
+ANSWERS_LEFT = 1000  # of jobs that ended elsewhere before they were published
+ANSWERS_LEFT_S = 86_400.0
 
 
 class SqlJournal:
@@ -45,11 +47,12 @@ class SqlJournal:
         self._open: dict[JobKey, JobRow] = {}
         self._closed: OrderedDict[JobKey, JobRow] = OrderedDict()
         self._latest: dict[JobId, JobKey] = {}
+        self._left: OrderedDict[Cid, None] = OrderedDict()
 
     async def load(self) -> Self:
         """Creates the table if need be and reads what a former process left."""
         await self._database.add_tables(COMPONENT, SCHEMA_VERSION, metadata)
-        await self._database.transaction(_drop_strays)
+        await self._database.transaction(self._drop_strays)
         for row in reversed(await self._database.transaction(self._newest)):
             self._remember(row)
         return self
@@ -144,18 +147,24 @@ class SqlJournal:
             await self.settle()
 
     def _change(self, row: JobRow) -> JobRow:
-        self._drop_answer_before(row)
+        self._drop_answers(row)
         self._remember(row)
         self._commits.owe({row.key: row})
         return row
 
-    def _drop_answer_before(self, row: JobRow) -> None:
-        """Published, it is in the node's own store; of a lease that was lost nobody wants it."""
-        known = self.find(row.key)
-        if known is None or known.stage is not Stage.GENERATED or row.stage is Stage.GENERATED:
+    def _drop_answers(self, row: JobRow) -> None:
+        """Of what is published, and the oldest of those that never were: a job that was handed
+        back or lost may come again, and its answer is not made twice.
+        """
+        if row.response_cid is None:
             return
-        if known.response_cid is not None:
-            self._commits.owe({known.response_cid: None})
+        if row.stage is Stage.PUBLISHED:
+            self._commits.owe({row.response_cid: None})
+        elif row.stage in (Stage.FAILED, Stage.LOST):
+            self._left[row.response_cid] = None
+            if len(self._left) > ANSWERS_LEFT:
+                oldest, _ = self._left.popitem(last=False)
+                self._commits.owe({oldest: None})
 
     def _remember(self, row: JobRow) -> None:
         self._open.pop(row.key, None)
@@ -170,6 +179,15 @@ class SqlJournal:
             if self._latest.get(key.job_id) == key:
                 del self._latest[key.job_id]
 
+    def _drop_strays(self, connection: Connection) -> None:
+        """Answers that were published just before a kill, or have been left for long."""
+        recent = job.c.updated_s > self._clock() - ANSWERS_LEFT_S
+        awaited = select(job.c.response_cid).where(
+            job.c.response_cid.is_not(None),
+            or_(job.c.stage.in_(_UNPUBLISHED), and_(job.c.stage.in_(_LEFT), recent)),
+        )
+        connection.execute(delete(answer).where(answer.c.cid.not_in(awaited)))
+
     def _newest(self, connection: Connection) -> list[JobRow]:
         """Newest first: every open row and the last closed ones."""
         ours = and_(job.c.chain_id == self._chain_id, job.c.coordinator == self._coordinator)
@@ -182,9 +200,5 @@ class SqlJournal:
         return [row_of(columns) for columns in (*open_rows, *closed_rows)]
 
 
-def _drop_strays(connection: Connection) -> None:
-    """Answers whose rows went on without them, in a process that was killed just then."""
-    awaited = select(job.c.response_cid).where(
-        job.c.stage == Stage.GENERATED.value, job.c.response_cid.is_not(None)
-    )
-    connection.execute(delete(answer).where(answer.c.cid.not_in(awaited)))
+_UNPUBLISHED = [stage.value for stage in (Stage.LEASED, Stage.GENERATED, Stage.FAILING)]
+_LEFT = [stage.value for stage in (Stage.FAILED, Stage.LOST)]
