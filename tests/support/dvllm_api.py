@@ -18,7 +18,8 @@ from dvllm_gateway.http.routing import SOCKET_PATH, dialect_app
 from dvllm_gateway.services.durations import Durations
 from dvllm_gateway.services.principals import Scope
 from dvllm_gateway.services.uploads import Uploads
-from tests.support.gateway_core import ASKER, OTHER, MemoryCore
+from tests.support.gateway_in_memory.core import MemoryCore
+from tests.support.gateway_in_memory.facts import ASKER, OTHER
 
 MAX_UPLOAD_BYTES = 1 << 20
 

@@ -7,11 +7,7 @@ from dvllm_gateway.services.top_ups import PermittedTransfer
 from tests.support import documented_dvllm as documented
 from tests.support.documented_dvllm import check_shape
 from tests.support.dvllm_api import Api
-from tests.support.gateway_core import (
-    ASKER,
-    OWNER,
-    WORKER,
-)
+from tests.support.gateway_in_memory.facts import ASKER, OWNER, WORKER
 
 AUTHORIZATION = {
     "type": "ReceiveWithAuthorization",

@@ -10,16 +10,8 @@ from dvllm_gateway.services.tasks import Failure, TaskState
 from tests.support import documented_dvllm as documented
 from tests.support.documented_dvllm import check_shape
 from tests.support.dvllm_api import Api
-from tests.support.gateway_core import (
-    MODEL,
-    NOON_MS,
-    OTHER,
-    TERMS,
-    WORKER,
-    completed,
-    submitted,
-    task,
-)
+from tests.support.gateway_in_memory.facts import MODEL, NOON_MS, OTHER, TERMS, WORKER
+from tests.support.gateway_in_memory.tasks import completed, submitted, task
 
 
 async def test_submit__documented_body__submitted(api: Api) -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from dvllm_gateway.dialects.dvllm.tasks import MAX_KEPT, MAX_KEPT_BYTES
 from tests.support.dvllm_api import Api
-from tests.support.gateway_core import MODEL, OTHER, MemoryNetwork, completed, submitted, task
+from tests.support.gateway_in_memory.facts import MODEL, OTHER
+from tests.support.gateway_in_memory.network import MemoryNetwork
+from tests.support.gateway_in_memory.tasks import completed, submitted, task
 
 
 async def test_status__read_again__follows_the_network(

@@ -23,7 +23,8 @@ from dvllm_gateway.services.tasks import Failure, TaskState
 from tests.support import documented_dvllm as documented
 from tests.support.documented_dvllm import check_shape
 from tests.support.dvllm_api import Api
-from tests.support.gateway_core import ASKER, OTHER, OWNER, completed, submitted, task
+from tests.support.gateway_in_memory.facts import ASKER, OTHER, OWNER
+from tests.support.gateway_in_memory.tasks import completed, submitted, task
 
 Socket = aiohttp.ClientWebSocketResponse
 

@@ -11,7 +11,7 @@ from decentralized_vllm.protocol.request_auth import form_digest
 from tests.support import documented_dvllm as documented
 from tests.support.documented_dvllm import check_shape
 from tests.support.dvllm_api import MAX_UPLOAD_BYTES, Api
-from tests.support.gateway_core import OWNER, RESPONSE_CID, WORKER
+from tests.support.gateway_in_memory.facts import OWNER, RESPONSE_CID, WORKER
 from tests.support.waiting import wait_until
 
 TEXTS = {"modelId": "custom-model", "name": "My model", "description": "for tasks"}

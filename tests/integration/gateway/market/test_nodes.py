@@ -27,7 +27,7 @@ from dvllm_gateway.market.nodes import RegistryNodes, StatusProbe
 from dvllm_gateway.services.peer_book import OUT_OF_SIGHT, ListedNode, Presence, Sighting
 from dvllm_gateway.services.resources import Allocation, Resources, Shares
 from tests.support.anvil import development_account
-from tests.support.gateway_core import OWNER, WORKER
+from tests.support.gateway_in_memory.facts import OWNER, WORKER
 
 GATEWAY = development_account(6)
 COORDINATOR = Address("0x5FbDB2315678afecb367f032d93F642f64180aa3")

@@ -6,7 +6,7 @@ from decentralized_vllm.protocol.ids import Wei
 from dvllm_gateway import errors
 from dvllm_gateway.dialects.dvllm.errors import SPELLINGS, DvllmErrors
 from dvllm_gateway.errors import Kind
-from tests.support.gateway_core import NOON_MS
+from tests.support.gateway_in_memory.facts import NOON_MS
 
 TABLE = {
     Kind.INVALID_REQUEST: (400, "E005"),

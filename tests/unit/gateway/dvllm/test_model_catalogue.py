@@ -13,7 +13,7 @@ from dvllm_gateway.services.events import EventName, ModelRegistered, Payload
 from dvllm_gateway.services.model_catalogue import ModelCatalogue
 from dvllm_gateway.services.network import Model
 from dvllm_gateway.services.ports import ModelUpload, PublishedModel
-from tests.support.gateway_core import MODEL, OWNER, RESPONSE_CID
+from tests.support.gateway_in_memory.facts import MODEL, OWNER, RESPONSE_CID
 from tests.support.waiting import wait_until
 
 SECOND = replace(MODEL, id=ModelId("second"), is_active=False)

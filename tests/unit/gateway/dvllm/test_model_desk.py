@@ -15,7 +15,7 @@ from decentralized_vllm.protocol.transactions import Call, Receipt
 from dvllm_gateway.errors import Conflict, InvalidRequest, NetworkUnavailable, TransactionRejected
 from dvllm_gateway.market.model_desk import RegistryDesk
 from dvllm_gateway.services.ports import ModelUpload
-from tests.support.gateway_core import OWNER, RESPONSE_CID, WORKER
+from tests.support.gateway_in_memory.facts import OWNER, RESPONSE_CID, WORKER
 from tests.support.waiting import wait_until
 
 MODEL_ID = ModelId("custom-model")

@@ -17,7 +17,7 @@ from dvllm_gateway.services.network_view import NetworkView
 from dvllm_gateway.services.node_resources import NOTHING, HostResources, OperatorNode
 from dvllm_gateway.services.peer_book import ListedNode, PeerBook, Presence, Sighting
 from dvllm_gateway.services.resources import Allocation, Resources, Shares
-from tests.support.gateway_core import NOON_MS, OWNER, WORKER
+from tests.support.gateway_in_memory.facts import NOON_MS, OWNER, WORKER
 from tests.support.waiting import wait_until
 
 NEAR = ListedNode(WORKER, "http://192.0.2.1:8090", "192.0.2.1:8090")

@@ -13,7 +13,9 @@ from dvllm_gateway.services.node_choice import able_node, unserved, writing_node
 from dvllm_gateway.services.placed_before import PlacedBefore
 from dvllm_gateway.services.ports import Attempt
 from dvllm_gateway.services.tasks import TaskRequest, TaskState
-from tests.support.gateway_core import ASKER, MODEL, OTHER, MemoryNetwork, MemoryTasks, completed
+from tests.support.gateway_in_memory.facts import ASKER, MODEL, OTHER
+from tests.support.gateway_in_memory.network import MemoryNetwork
+from tests.support.gateway_in_memory.tasks import MemoryTasks, completed
 
 REQUEST = TaskRequest(MODEL.id, chat_prompt("hi", SamplingParameters()), "hi")
 

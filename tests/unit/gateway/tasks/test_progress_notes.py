@@ -9,7 +9,7 @@ from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.progress_notes import ProgressNotes
 from dvllm_gateway.services.tasks import TaskRecord, TaskState
 from dvllm_gateway.state.memory import MemoryTaskStore
-from tests.support.gateway_core import task
+from tests.support.gateway_in_memory.tasks import task
 from tests.support.waiting import wait_until
 
 FIRST = task(id=TaskId("task_1"))

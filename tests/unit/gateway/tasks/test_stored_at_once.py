@@ -13,7 +13,7 @@ from dvllm_gateway.services.task_market import Order, Stored
 from dvllm_gateway.services.task_service import TaskLimits
 from dvllm_gateway.services.tasks import TaskState
 from dvllm_gateway.state.memory import MemoryTaskStore
-from tests.support.gateway_core import task
+from tests.support.gateway_in_memory.tasks import task
 from tests.support.scripted_market import (
     ESCROW_WEI,
     OTHER_NODE,

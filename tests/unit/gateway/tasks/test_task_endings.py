@@ -9,7 +9,7 @@ from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
 from dvllm_gateway.errors import Kind, PromptRefused, PromptTooLong, TaskFailed
 from dvllm_gateway.services.task_endings import completed, ended_on_chain, why_failed
 from dvllm_gateway.services.task_market import Delivery
-from tests.support.gateway_core import task
+from tests.support.gateway_in_memory.tasks import task
 from tests.support.scripted_market import (
     STARTED_AT_MS,
     answer,
