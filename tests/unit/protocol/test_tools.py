@@ -1,6 +1,5 @@
 """Tools and calls in documents: bounded, clear, and exactly what was meant."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -9,70 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decentralized_vllm.protocol.canonical_json import encode
-from decentralized_vllm.protocol.errors import InvalidPrompt, InvalidReceipt, InvalidResponse
+from decentralized_vllm.protocol.errors import InvalidPrompt
 from decentralized_vllm.protocol.generation import (
     Feature,
-    FinishReason,
     Message,
     SamplingParameters,
 )
 from decentralized_vllm.protocol.json_schemas import MAX_SCHEMA_BYTES, schema_format
 from decentralized_vllm.protocol.prompts import PromptDocument, chat_prompt, parse_prompt
-from decentralized_vllm.protocol.responses import parse_response
 from decentralized_vllm.protocol.token_bounds import prompt_token_bound
 from decentralized_vllm.protocol.tool_documents import checked_tools, tool
 from decentralized_vllm.protocol.tool_schemas import forced_schema
-from decentralized_vllm.protocol.tools import MAX_CALLS, Tool, ToolCall, Tools, check_calls
+from decentralized_vllm.protocol.tools import MAX_CALLS, Tool, ToolCall, Tools
 from tests.support import vectors
+from tests.support.tool_strategies import MESSAGES, tools_of_any_kind
 
 DOCUMENTS = vectors.load("documents")
 CASE = DOCUMENTS["responses"][0]
 NODE = Account.from_key(CASE["private_key"])
 HELLO = (Message("user", "hi"),)
 CALL = ToolCall("call_1", "f", '{"a":1}')
-
-NAMES = st.from_regex(r"\A[A-Za-z0-9_-]{1,64}\Z")
-IDS = st.from_regex(r"\A[A-Za-z0-9_.:-]{1,128}\Z")
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
-LEAVES = st.sampled_from([{"type": "string"}, {"enum": ["a", 1, None]}, {"$ref": "#/$defs/d"}, {}])
-SCHEMAS = st.recursive(
-    LEAVES,
-    lambda inner: (
-        st.builds(
-            lambda named: {"type": "object", "properties": named},
-            st.dictionaries(TEXTS, inner, max_size=3),
-        )
-        | st.builds(lambda each: {"type": "array", "items": each}, inner)
-    ),
-    max_leaves=6,
-)
-PARAMETERS = st.none() | st.builds(
-    lambda named: {"type": "object", "properties": named, "$defs": {"d": {"type": "integer"}}},
-    st.dictionaries(TEXTS, SCHEMAS, max_size=3),
-)
-LISTS = st.lists(
-    st.builds(tool, NAMES, TEXTS, PARAMETERS), min_size=1, max_size=4, unique_by=lambda t: t.name
-)
-
-
-@st.composite
-def tools_of_any_kind(draw):
-    functions = draw(LISTS)
-    named = draw(st.none() | st.sampled_from([each.name for each in functions]))
-    must_call = named is None and draw(st.booleans())
-    return checked_tools(
-        functions, must_call=must_call, named=named, are_parallel=draw(st.booleans())
-    )
-
-
-CALLS = st.lists(st.builds(ToolCall, IDS, NAMES, TEXTS), min_size=1, max_size=3).map(tuple)
-MESSAGES = st.lists(
-    st.builds(Message, st.sampled_from(["system", "user", "assistant"]), TEXTS)
-    | st.builds(Message, st.just("assistant"), TEXTS, CALLS)
-    | st.builds(Message, st.just("tool"), TEXTS, st.just(()), IDS),
-    min_size=1,
-    max_size=4,
-).map(tuple)
 
 
 def written(**fields):
@@ -223,108 +178,3 @@ def test_token_bound__tools_and_calls__are_counted_with_room(messages, tools):
     with_tools = replace(plain, tools=tools)
     n_bytes = len(with_tools.to_bytes()) - len(plain.to_bytes())
     assert prompt_token_bound(with_tools) > prompt_token_bound(plain) + n_bytes
-
-
-CHOSEN = Tools((Tool("f"), Tool("g")))
-
-
-@pytest.mark.parametrize(
-    ("tools", "names", "is_cut"),
-    [
-        (None, [], False),
-        (CHOSEN, [], False),
-        (CHOSEN, ["f", "g", "f"], False),
-        (replace(CHOSEN, are_parallel=False), ["g"], False),
-        (replace(CHOSEN, named="g"), ["g"], False),
-        (replace(CHOSEN, named="g"), [], True),
-        (replace(CHOSEN, must_call=True), [], True),
-    ],
-)
-def test_check_calls__as_asked__pass(tools, names, is_cut):
-    check_calls(tools, [ToolCall("1", name, "") for name in names], is_cut=is_cut)
-
-
-@pytest.mark.parametrize(
-    ("tools", "names"),
-    [
-        (None, ["f"]),
-        (CHOSEN, ["h"]),
-        (CHOSEN, ["f"] * (MAX_CALLS + 1)),
-        (replace(CHOSEN, are_parallel=False), ["f", "g"]),
-        (replace(CHOSEN, named="g"), ["f"]),
-        (replace(CHOSEN, named="g"), ["g", "g"]),
-        (replace(CHOSEN, named="g"), []),
-        (replace(CHOSEN, must_call=True), []),
-    ],
-)
-def test_check_calls__lies__are_refused(tools, names):
-    with pytest.raises(InvalidResponse, match="tool_calls"):
-        check_calls(tools, [ToolCall("1", name, "") for name in names], is_cut=False)
-
-
-def answer(*calls, finish_reason=FinishReason.TOOL_CALLS):
-    document = parse_response(CASE["canonical"].encode())
-    return replace(document, tool_calls=calls, finish_reason=finish_reason, signature=b"")
-
-
-@given(CALLS, st.sampled_from([FinishReason.TOOL_CALLS, FinishReason.LENGTH]))
-def test_response__calls__are_signed_and_read_back_equal(calls, finish_reason):
-    signed = answer(*calls, finish_reason=finish_reason).sign(NODE)
-    read = parse_response(signed.to_bytes())
-    assert read == signed
-    read.verify(read.request, CASE["node"])
-    other = replace(read, tool_calls=(replace(calls[0], arguments="{} "), *calls[1:]))
-    with pytest.raises(InvalidReceipt):
-        other.verify(read.request, CASE["node"])
-
-
-@pytest.mark.parametrize("case", DOCUMENTS["tool_responses"], ids=lambda case: case["name"])
-def test_response__vector__reads_signs_and_writes_exactly_these_bytes(case):
-    document = parse_response(case["canonical"].encode())
-    assert document.receipt.body_digest == vectors.unhex(case["body_digest"])
-    node = Account.from_key(case["private_key"])
-    assert replace(document, signature=b"").sign(node).to_bytes() == case["canonical"].encode()
-
-
-@pytest.mark.parametrize(
-    ("calls", "finish_reason"),
-    [
-        ((CALL,), FinishReason.STOP),
-        ((), FinishReason.TOOL_CALLS),
-    ],
-)
-def test_response__end_and_calls_at_odds__is_refused(calls, finish_reason):
-    with pytest.raises(InvalidResponse, match="ends by"):
-        answer(*calls, finish_reason=finish_reason).sign(NODE)
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        replace(CALL, id=""),
-        replace(CALL, id="a b"),
-        replace(CALL, id="x" * 129),
-        replace(CALL, name="a.b"),
-        replace(CALL, name="x" * 65),
-        replace(CALL, name="f\n"),
-    ],
-)
-def test_response__call_out_of_bounds__is_refused(call):
-    with pytest.raises(InvalidResponse, match=r"tool_calls\.0"):
-        answer(call).sign(NODE).to_bytes()
-
-
-@pytest.mark.parametrize(
-    "calls",
-    [
-        [],
-        [{"id": "1", "name": "f", "arguments": {}}],
-        [{"id": "1", "name": "f"}],
-        [{"id": "1", "name": "f", "arguments": "", "type": "function"}],
-        [{"id": "1", "name": "f", "arguments": ""}] * (MAX_CALLS + 1),
-    ],
-)
-def test_response__calls_of_another_form__are_refused(calls):
-    fields = json.loads(answer(CALL).sign(NODE).to_bytes())
-    with pytest.raises(InvalidResponse, match="tool_calls"):
-        parse_response(encode({**fields, "tool_calls": calls}))
