@@ -41,6 +41,7 @@ from tests.support.bad_sources import (
 )
 
 SHORT = HttpTimeouts(connect_s=0.5, read_s=0.5, total_s=1.0)
+PATIENT = HttpTimeouts(connect_s=3.0, read_s=3.0, total_s=6.0)  # where somebody has to answer
 
 FAULTS = [
     (drip, ContentUnavailable),
@@ -73,7 +74,7 @@ async def test_gateway__bad_source_first__reads_from_the_good_one(fault: Misbeha
     await good.add_bytes(DATA)
     async with source_that(fault) as bad, ContentServer(good, api_port=0, gateway_port=0) as server:
         urls = [bad, server.gateway_url]
-        async with GatewayStore(urls, timeouts=SHORT, public_only=False) as gateway:
+        async with GatewayStore(urls, timeouts=PATIENT, public_only=False) as gateway:
             assert await gateway.read_bytes(CID, max_bytes=100) == DATA
 
 
@@ -155,7 +156,7 @@ async def test_gateway__dead_source__costs_one_time_limit_and_not_one_per_block(
     async with (
         source_that(count) as bad,
         ContentServer(good, api_port=0, gateway_port=0) as server,
-        GatewayStore([bad, server.gateway_url], timeouts=SHORT, public_only=False) as gateway,
+        GatewayStore([bad, server.gateway_url], timeouts=PATIENT, public_only=False) as gateway,
     ):
         assert len(await gateway.read_bytes(cid, max_bytes=3_000_000)) == 2_560_000
     assert asked == 1
@@ -169,7 +170,7 @@ async def test_gateway__connection_cut_once__is_asked_again() -> None:
 
     async with (
         source_that(one_after_the_other) as url,
-        GatewayStore([url], timeouts=SHORT, public_only=False) as gateway,
+        GatewayStore([url], timeouts=PATIENT, public_only=False) as gateway,
     ):
         assert await gateway.get_block(CID) == DATA
     assert answers == []
@@ -182,7 +183,7 @@ async def test_gateway__block_absent__is_asked_once_and_does_not_tire_the_source
         asked.append(1)
         writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
-    http = ContentHttp(SHORT, public_only=False)
+    http = ContentHttp(PATIENT, public_only=False)
     async with source_that(absent) as url:
         source = GatewaySource(url, http)
         with pytest.raises(ContentUnavailable, match="404"):
@@ -218,7 +219,7 @@ async def test_fallback__store_killed_midway__reads_on_from_the_next(tmp_path: P
     await first.start()
     async with ContentServer(far, api_port=0, gateway_port=0) as second:
         urls = [first.gateway_url, second.gateway_url]
-        async with GatewayStore(urls, timeouts=SHORT, public_only=False) as gateway:
+        async with GatewayStore(urls, timeouts=PATIENT, public_only=False) as gateway:
             store = FallbackStore(MemoryStore(), [gateway])
             stopping: list[asyncio.Task[None]] = []
 
