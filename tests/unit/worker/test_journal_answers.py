@@ -30,6 +30,10 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 async def generated(journal: SqlJournal, number: int = 1, cid: Cid = RESPONSE_CID) -> JobRow:
     held = row(number, Stage.GENERATING)
     await journal.put([held])
+    return await moved(journal, held, cid)
+
+
+async def moved(journal: SqlJournal, held: JobRow, cid: Cid = RESPONSE_CID) -> JobRow:
     return await journal.move(
         held, Stage.GENERATED, response_cid=cid, usage=Usage(3, 4), answer=ANSWER
     )
@@ -94,14 +98,30 @@ async def test_answer__disk_full__neither_kept_nor_a_stage(database: Database) -
     counting = CountingDatabase(database)
     await open_journal(database)
     journal = SqlJournal(counting, chain_id=CHAIN_ID, coordinator=COORDINATOR)  # type: ignore[arg-type]
-    await journal.put([row(1, Stage.GENERATING)])
+    held = row(1, Stage.GENERATING)
+    await journal.put([held])
     counting.fails = True
     with pytest.raises(StorageFull):
-        await generated(journal)
+        await moved(journal, held)
     counting.fails = False
     await journal.settle()
     assert await journal.answer(RESPONSE_CID) is None
     assert (await open_journal(database)).open_rows()[0].stage is Stage.GENERATING
+
+
+async def test_answer__disk_full_when_it_is_kept_again__the_copy_before_stays(
+    database: Database,
+) -> None:
+    counting = CountingDatabase(database)
+    await open_journal(database)
+    journal = SqlJournal(counting, chain_id=CHAIN_ID, coordinator=COORDINATOR)  # type: ignore[arg-type]
+    made = await generated(journal)
+    counting.fails = True
+    with pytest.raises(StorageFull):
+        await moved(journal, made)
+    counting.fails = False
+    await journal.settle()
+    assert await journal.answer(RESPONSE_CID) == ANSWER
 
 
 async def test_answer__published_just_before_a_kill__dropped_at_the_next_start(

@@ -96,13 +96,16 @@ class SqlJournal:
     ) -> JobRow:
         before = self.find(row.key) or row
         moved = self._moved(row, stage, **facts)
-        if answer is not None and moved.response_cid is not None:
-            self._commits.owe({moved.response_cid: answer})
+        cid = moved.response_cid if answer is not None else None
+        if cid is not None:
+            self._commits.owe({cid: answer})
         try:
             await self.settle()
         except DvllmError:
             if self.find(row.key) is moved:
-                self._change(before)  # the row keeps its place
+                self._change(before)  # the row keeps its place, with the answer it had
+                if cid is not None and cid != before.response_cid:
+                    self._commits.owe({cid: None})
             raise
         return moved
 
