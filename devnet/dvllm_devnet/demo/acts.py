@@ -18,7 +18,8 @@ from dvllm_devnet.worker_process import WorkerProcess
 _ANSWER_TIMEOUT_S = 300.0
 _LOOK_AGAIN_S = 1.0
 _FIRST_WORD_TIMEOUT_S = 10.0
-_SECOND_ANSWER_TOKENS = 32
+_SECOND_ANSWER_S = 2.0  # long enough to be killed in the middle of it, by the speed of the first
+_SECOND_ANSWER_TOKENS = (32, 384)  # at least, and at most
 _TAKEOVER_PROMPT = "Tell me a story about a lighthouse."
 _REFUND_PROMPT = "Is anybody there?"
 
@@ -65,11 +66,14 @@ async def paid_answer(stage: Stage, prompt: str, max_tokens: int) -> Delivery:
     )
 
 
-async def takeover(stage: Stage) -> TakenOver:
+async def takeover(stage: Stage, before: Delivery) -> TakenOver:
     """The second job: its worker is killed while it answers, and the other one takes it."""
     with stage.console.waiting("job 2: a takeover") as wait:
         task = await stage.client.submit_task(
-            _TAKEOVER_PROMPT, stage.model_id, max_tokens=_SECOND_ANSWER_TOKENS, temperature=0.0
+            _TAKEOVER_PROMPT,
+            stage.model_id,
+            max_tokens=second_answer_tokens(before.usage.n_output_tokens, before.seconds.generate),
+            temperature=0.0,
         )
         first = _worker_of(task)
         wait.milestone(f"{stage.observer.name_of(first)} holds job {task.id}")
@@ -90,6 +94,13 @@ async def takeover(stage: Stage) -> TakenOver:
         penalty_wei=await stage.observer.penalty_wei(task.id),
         transactions=await stage.observer.transactions(task.id),
     )
+
+
+def second_answer_tokens(n_before: int, before_s: float) -> int:
+    """A quick engine would have delivered 32 before anybody could kill it."""
+    least, most = _SECOND_ANSWER_TOKENS
+    wanted = _SECOND_ANSWER_S * n_before / max(before_s, 0.001)
+    return round(min(max(wanted, least), most))
 
 
 async def refund(stage: Stage) -> Refunded:

@@ -35,7 +35,7 @@ async def _play(network: Network, prompt: str, console: Console) -> DemoReport:
         )
         delivery = await paid_answer(stage, prompt, settings.demo.max_tokens)
         console.say("\n" + tell_delivery(delivery) + "\n")
-        taken_over = await takeover(stage)
+        taken_over = await takeover(stage, delivery)
         console.say("\n" + tell_takeover(taken_over) + "\n")
         refunded = await refund(stage)
         console.say("\n" + tell_refund(refunded) + "\n")
