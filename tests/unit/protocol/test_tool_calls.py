@@ -12,7 +12,6 @@ from decentralized_vllm.protocol.canonical_json import encode
 from decentralized_vllm.protocol.errors import InvalidReceipt, InvalidResponse
 from decentralized_vllm.protocol.generation import (
     FinishReason,
-    Message,
 )
 from decentralized_vllm.protocol.responses import parse_response
 from decentralized_vllm.protocol.tools import MAX_CALLS, Tool, ToolCall, Tools, check_calls
@@ -24,7 +23,6 @@ from tests.support.tool_strategies import (
 DOCUMENTS = vectors.load("documents")
 CASE = DOCUMENTS["responses"][0]
 NODE = Account.from_key(CASE["private_key"])
-HELLO = (Message("user", "hi"),)
 CALL = ToolCall("call_1", "f", '{"a":1}')
 
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,8 +23,6 @@ from tests.support import vectors
 from tests.support.tool_strategies import MESSAGES, tools_of_any_kind
 
 DOCUMENTS = vectors.load("documents")
-CASE = DOCUMENTS["responses"][0]
-NODE = Account.from_key(CASE["private_key"])
 HELLO = (Message("user", "hi"),)
 CALL = ToolCall("call_1", "f", '{"a":1}')
 
