@@ -13,6 +13,7 @@ from decentralized_vllm.content.disk import disk_errors, sync_files
 from decentralized_vllm.content.flatfs import FlatFs
 from decentralized_vllm.content.pins import PinTable
 from decentralized_vllm.content.profiles import V1, ImportProfile
+from decentralized_vllm.content.recent_blocks import RecentBlocks
 from decentralized_vllm.content.store import PinningStore, StoreUsage
 from decentralized_vllm.protocol.errors import (
     ContentUnavailable,
@@ -44,6 +45,7 @@ class LocalStore(PinningStore):
         self._used_bytes = 0
         self._tally = threading.Lock()
         self._files = FlatFs(root)
+        self._recent = RecentBlocks()
         self._process_lock = filelock.FileLock(root / "store.lock", thread_local=False)
         self._pin_table: PinTable | None = None
 
@@ -101,6 +103,13 @@ class LocalStore(PinningStore):
             raise RuntimeError("the store is not open")
         return self._pin_table
 
+    async def _load_block(self, cid: ParsedCid) -> bytes:
+        block = self._recent.find(cid.multihash)
+        return await self._load_from_disk(cid) if block is None else block
+
+    async def _load_from_disk(self, cid: ParsedCid) -> bytes:
+        return await super()._load_block(cid)
+
     def _read_block(self, cid: ParsedCid) -> bytes:
         with disk_errors(self._setting, self._root):
             try:
@@ -118,6 +127,7 @@ class LocalStore(PinningStore):
         except BaseException:
             self._reserve(-len(block))
             raise
+        self._recent.keep(cid.multihash, block)
 
     def _reserve(self, n_bytes: int) -> None:
         with self._tally:
@@ -142,12 +152,14 @@ class LocalStore(PinningStore):
             doomed = [(key, size) for key, size in self._files.entries() if key not in keep]
             for key, size in doomed:
                 self._files.delete(key)
+                self._recent.forget(key)
                 self._reserve(-size)
         return [key for key, _ in doomed]
 
     async def _block_is_bad(self, cid: ParsedCid) -> None:
         """A damaged file would count as present for ever; now a good copy can take its place."""
         await super()._block_is_bad(cid)
+        self._recent.forget(cid.multihash)
         with disk_errors(self._setting, self._root):
             size = len(self._read_block(cid))
             self._files.delete(cid.multihash)

@@ -51,13 +51,30 @@ async def test_layout__block__is_where_kubo_looks_for_it(tmp_path: Path) -> None
 async def test_get_block__damaged_on_disk__is_refused_and_can_be_replaced(tmp_path: Path) -> None:
     async with LocalStore(tmp_path) as store:
         cid = await store.add_bytes(b"honest")
-        block_file(tmp_path, cid).write_bytes(b"rotten")
+    block_file(tmp_path, cid).write_bytes(b"rotten")
+    async with LocalStore(tmp_path) as store:
         with pytest.raises(ContentMismatch):
             await store.get_block(cid)
         with pytest.raises(ContentUnavailable):
             await store.get_block(cid)
         await store.put_block(cid, b"honest")
         assert await store.get_block(cid) == b"honest"
+
+
+async def test_get_block__just_written__asks_no_disk(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path) as store:
+        cid = await store.add_bytes(b"asked for soon")
+        block_file(tmp_path, cid).unlink()
+        assert await store.get_block(cid) == b"asked for soon"
+
+
+async def test_get_block__just_collected__is_gone(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path) as store:
+        cid = await store.add_bytes(b"not needed")
+        await store.unpin(cid)
+        await store.collect_garbage()
+        with pytest.raises(ContentUnavailable):
+            await store.get_block(cid)
 
 
 async def test_open__half_written_block_of_a_killed_process__is_dropped(tmp_path: Path) -> None:

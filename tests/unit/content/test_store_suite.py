@@ -178,6 +178,7 @@ async def test_pin__again_after_damage_was_seen__is_unavailable(
     else:
         assert isinstance(store, LocalStore)
         store._files.path(multihash).write_bytes(b"damaged")
+        store._recent.forget(multihash)
     with pytest.raises(ContentMismatch):
         await store.get_block(cid)
     with pytest.raises(ContentUnavailable):

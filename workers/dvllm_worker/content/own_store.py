@@ -18,7 +18,7 @@ class OwnStore(LocalStore):
         super().__init__(root, max_bytes=max_bytes, setting=setting)
         self._reads: Grouped[ParsedCid, bytes] = Grouped(self._read_together)
 
-    async def _load_block(self, cid: ParsedCid) -> bytes:
+    async def _load_from_disk(self, cid: ParsedCid) -> bytes:
         """Most prompts are elsewhere when they are asked for, and a look costs less than a trip."""
         if not self._has_block(cid):
             raise ContentUnavailable(f"the block {cid.text()} is not here")
