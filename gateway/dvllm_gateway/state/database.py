@@ -1,7 +1,7 @@
 """The gateway's database, whichever it is: transactions made of plain functions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -15,6 +15,7 @@ from dvllm_gateway.state.postgresql import open_postgresql
 from dvllm_gateway.state.sqlite import open_sqlite
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 class Database(Protocol):
@@ -27,6 +28,13 @@ class Database(Protocol):
         """Returns what `work` returned when that is durable; an exception undoes what it did.
 
         What no request waits for is not hurried, and lets others go first.
+        """
+
+    async def write_shared(
+        self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], item: Item
+    ) -> T:
+        """What `work` returned for this item. It may be given many at once, where that is cheaper
+        than each by itself, and answers for each in its place. Not hurried.
         """
 
     async def read(self, work: Callable[[Connection], T]) -> T:

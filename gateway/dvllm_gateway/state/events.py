@@ -21,6 +21,8 @@ PRUNED_EVERY = 256
 _LOCK = 0x6576656E74  # any number of our own: it names the lock on PostgreSQL
 
 _ADD = insert(events)
+_ADD_IN_ORDER = _ADD.returning(events.c.cursor, sort_by_parameter_order=True)
+_LAST = select(func.max(events.c.cursor))
 
 
 class SqlEventStore:
@@ -39,24 +41,38 @@ class SqlEventStore:
         return await self._database.read(lambda tx: tuple(_read(tx, after, limit)))
 
     async def last_cursor(self) -> int:
-        query = select(func.max(events.c.cursor))
-        return await self._database.read(lambda tx: tx.execute(query).scalar_one() or 0)
+        return await self._database.read(lambda tx: tx.execute(_LAST).scalar_one() or 0)
 
 
 def _append(tx: Connection, new: Sequence[NewEvent], n_kept: int) -> tuple[Event, ...]:
+    if not new:
+        return ()
+    cursors = _added(tx, [_values_of(event) for event in new])
+    if _is_time_to_prune(cursors):
+        tx.execute(delete(events).where(events.c.cursor <= cursors[-1] - n_kept))
+    return tuple(
+        Event(cursor, event.name, event.at_ms, event.payload, event.account)
+        for cursor, event in zip(cursors, new, strict=True)
+    )
+
+
+def _added(tx: Connection, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
     if tx.dialect.name == "postgresql":
         # Numbers are drawn before the commit: without a turn, readers could pass one by.
         tx.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    return tuple(_append_one(tx, event, n_kept) for event in new)
+        return tx.execute(_ADD_IN_ORDER, rows).scalars().all()
+    tx.execute(_ADD, rows)  # row by row, if SQLite had to tell their numbers
+    last = tx.execute(_LAST).scalar_one()  # nobody else writes while this transaction does
+    return range(last - len(rows) + 1, last + 1)
 
 
-def _append_one(tx: Connection, new: NewEvent, n_kept: int) -> Event:
+def _is_time_to_prune(cursors: Sequence[int]) -> bool:
+    return cursors[-1] // PRUNED_EVERY > (cursors[0] - 1) // PRUNED_EVERY
+
+
+def _values_of(new: NewEvent) -> dict[str, Any]:
     facts = {"name": new.name, "at_ms": new.at_ms, "account": new.account}
-    result = tx.execute(_ADD, {**facts, **payload_values(new.name, new.payload)})
-    cursor = int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
-    if cursor % PRUNED_EVERY == 0:
-        tx.execute(delete(events).where(events.c.cursor <= cursor - n_kept))
-    return Event(cursor, new.name, new.at_ms, new.payload, new.account)
+    return {**facts, **payload_values(new.name, new.payload)}
 
 
 def _read(tx: Connection, after: int, limit: int) -> Iterator[Event]:

@@ -5,8 +5,9 @@ are small, and what somebody waits for goes first: many ends of tasks hold no ne
 """
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,9 +20,23 @@ from dvllm_gateway.state.failures import as_gateway_error
 
 MAX_GROUP = 16
 MAX_UNHURRIED = 4  # of a group: whoever is in a hurry comes after them
+MAX_SHARED = 32  # items of a shared work, each of which takes far less time
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Work = Callable[[Connection], Any]
+SharedWork = Callable[[Connection, Sequence[Item]], Sequence[T]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """One item of a work that is done for many at once."""
+
+    run: SharedWork[Any, Any]
+    item: Any
+
+    def __call__(self, connection: Connection) -> Any:
+        return self.run(connection, [self.item])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,7 @@ class GroupCommit:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-writer")
         self._waiting: deque[_Waiting] = deque()
         self._unhurried: deque[_Waiting] = deque()
+        self._shared: deque[_Waiting] = deque()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -56,17 +72,25 @@ class GroupCommit:
 
         A cancelled caller waits for the commit too: nobody must guess whether it happened.
         """
-        ending: Ending[T] = Ending()
-        queue = self._waiting if is_hurried else self._unhurried
+        outcome: T = await self._done(work, self._waiting if is_hurried else self._unhurried)
+        return outcome
+
+    async def write_shared(self, work: SharedWork[Item, T], item: Item) -> T:
+        """What `work` returned for `item`, as one of those that it is given together."""
+        outcome: T = await self._done(_Share(work, item), self._shared)
+        return outcome
+
+    async def close(self) -> None:
+        await self._idle.wait()
+        self._thread.shutdown()
+
+    async def _done(self, work: Work, queue: deque[_Waiting]) -> Any:
+        ending: Ending[Any] = Ending()
         queue.append(_Waiting(work, ending))
         if self._idle.is_set():
             self._idle.clear()
             self._begin()
         return await ending.reached()
-
-    async def close(self) -> None:
-        await self._idle.wait()
-        self._thread.shutdown()
 
     def _begin(self) -> None:
         group = self._next_group()
@@ -78,10 +102,15 @@ class GroupCommit:
 
     def _next_group(self) -> list[_Waiting]:
         """Some places are kept for what is not hurried: it must get its turn some time."""
-        room = min(MAX_UNHURRIED, len(self._unhurried))
-        most = min(MAX_GROUP - room, len(self._waiting))
-        group = [self._waiting.popleft() for _ in range(most)]
-        return group + [self._unhurried.popleft() for _ in range(room)]
+        n_unhurried = min(MAX_UNHURRIED, len(self._unhurried))
+        n_hurried = min(MAX_GROUP - n_unhurried, len(self._waiting))
+        n_shared = min(MAX_SHARED, len(self._shared))
+        taken = (
+            (self._waiting, n_hurried),
+            (self._unhurried, n_unhurried),
+            (self._shared, n_shared),
+        )
+        return [queue.popleft() for queue, n in taken for _ in range(n)]
 
     def _end(self, group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
         for waiting, outcome in zip(group, outcomes, strict=True):
@@ -89,7 +118,7 @@ class GroupCommit:
                 waiting.ending.succeed(outcome.value)
             else:
                 waiting.ending.fail(outcome.error)
-        if self._waiting or self._unhurried:
+        if self._waiting or self._unhurried or self._shared:
             self._begin()
         else:
             self._idle.set()
@@ -97,7 +126,7 @@ class GroupCommit:
     def _commit(self, works: Sequence[Work]) -> list[_Outcome]:
         try:
             with self._engine.begin() as connection:
-                return [_Outcome(work(connection)) for work in works]
+                return [_Outcome(value) for value in _values(connection, works)]
         except DBAPIError as error:
             outcome = _Outcome(error=as_gateway_error(error))
         except Exception as error:
@@ -111,6 +140,20 @@ class GroupCommit:
                 return [_attempt(connection, work) for work in works]
         except DBAPIError as error:  # the whole group is undone
             return [_Outcome(error=as_gateway_error(error))] * len(works)
+
+
+def _values(connection: Connection, works: Sequence[Work]) -> Iterator[Any]:
+    """What they return, in order. Shares of one work that follow each other are done as one."""
+    for shared, members in itertools.groupby(works, key=_shared_in):
+        if shared is None:
+            yield from (work(connection) for work in members)
+        else:
+            items = [share.item for share in members if isinstance(share, _Share)]
+            yield from shared(connection, items)
+
+
+def _shared_in(work: Work) -> SharedWork[Any, Any] | None:
+    return work.run if isinstance(work, _Share) else None
 
 
 def _attempt(connection: Connection, work: Work) -> _Outcome:

@@ -1,7 +1,7 @@
 """PostgreSQL as the gateway's database, perhaps shared by several gateways."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ STATEMENT_TIMEOUT_MS = 15_000
 MAX_ATTEMPTS = 5
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 class PostgresqlDatabase:
@@ -32,6 +33,12 @@ class PostgresqlDatabase:
     async def write(self, work: Callable[[Connection], T], *, is_hurried: bool = True) -> T:
         """Nobody waits for another's turn here."""
         return await to_the_end(asyncio.create_task(self._repeated(work)))
+
+    async def write_shared(
+        self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], item: Item
+    ) -> T:
+        """Each by itself: transactions that lock many rows would wait for each other."""
+        return await self.write(lambda tx: work(tx, [item])[0])
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._repeated(work)

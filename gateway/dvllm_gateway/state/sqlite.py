@@ -4,7 +4,7 @@ Plain threads and SQLAlchemy's synchronous engine: through aiosqlite each statem
 several times, which costs three times the processor of the statements themselves.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ BUSY_TIMEOUT_MS = 5000
 N_READERS = 2
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 class SqliteDatabase:
@@ -34,6 +35,11 @@ class SqliteDatabase:
 
     async def write(self, work: Callable[[Connection], T], *, is_hurried: bool = True) -> T:
         return await self._writer.write(work, is_hurried=is_hurried)
+
+    async def write_shared(
+        self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], item: Item
+    ) -> T:
+        return await self._writer.write_shared(work, item)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:

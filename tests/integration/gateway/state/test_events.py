@@ -64,6 +64,20 @@ async def test_events__read_in_pages__come_once_and_in_order(database: Database)
     assert await events.read(after=told[-1].cursor, limit=3) == ()
 
 
+async def test_append__several_callers_at_once__all_read_the_cursors_they_were_told(
+    database: Database,
+) -> None:
+    events = SqlEventStore(database)
+    assert await events.append([]) == ()
+    groups = [[change(f"{group}.{number}") for number in range(group)] for group in range(1, 6)]
+    told = await asyncio.gather(*(events.append(group) for group in groups))
+    in_order = sorted((event for each in told for event in each), key=lambda event: event.cursor)
+    assert await events.read(after=0, limit=100) == tuple(in_order)
+    for group, each in zip(groups, told, strict=True):
+        assert [event.payload for event in each] == [event.payload for event in group]
+        assert [event.cursor for event in each] == sorted(event.cursor for event in each)
+
+
 async def test_last_cursor__before_any_event__is_zero(database: Database) -> None:
     assert await SqlEventStore(database).last_cursor() == 0
 

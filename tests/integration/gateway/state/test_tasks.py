@@ -179,6 +179,24 @@ async def test_finish__many_at_once__happens_once(
     assert await accounts.balance(ALICE) == Balance(Wei(9_600), Wei(0))
 
 
+async def test_finish__two_ends_of_each_at_once__one_counts_and_its_owner_pays_for_it(
+    tasks: SqlTaskStore, accounts: SqlAccountStore
+) -> None:
+    await accounts.grant(BOB, Wei(10_000), reason="test", at_ms=1)
+    opened = [replace(new_task(), account=account) for account in (ALICE, BOB) for _ in range(6)]
+    for record in opened:
+        await tasks.create(record, ASSIGNMENT)
+    cheap = [completed(record, cost_wei=100) for record in opened]
+    dear = [completed(record, cost_wei=300) for record in opened]
+    finished = await asyncio.gather(*(tasks.finish(end) for end in (*cheap, *dear)))
+    counted = [end for end, counts in zip((*cheap, *dear), finished, strict=True) if counts]
+    assert {end.id: end for end in counted} == {e.id: await tasks.get(e.id) for e in opened}
+    assert len(counted) == len(opened)
+    for account in (ALICE, BOB):
+        paid_wei = sum(end.cost_wei for end in counted if end.account == account)
+        assert await accounts.balance(account) == Balance(Wei(10_000 - paid_wei), Wei(0))
+
+
 @pytest.mark.parametrize("cost_wei", [-1, 1_001])
 async def test_finish__cost_outside_of_the_reservation__is_refused(
     tasks: SqlTaskStore, cost_wei: int

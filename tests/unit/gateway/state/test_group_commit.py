@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -81,6 +81,49 @@ async def test_write__not_hurried__waits_for_those_that_are_and_gets_its_turn(
     await asyncio.gather(holding, waiting)
     assert order[:16] == [*range(100, 112), *range(4)]
     assert sorted(order) == [*range(20), *range(100, 130)]
+    await group.close()
+
+
+class Together:
+    """A shared work that notes what it was given at once, and fails for a negative number."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+
+    def __call__(self, tx: Connection, items: Sequence[int]) -> list[int]:
+        self.calls.append(list(items))
+        if min(items) < 0:
+            raise LookupError(min(items))
+        tx.execute(insert(numbers), [{"number": item} for item in items])
+        return [item * 10 for item in items]
+
+
+async def test_write_shared__many_at_once__are_done_together_and_each_gets_its_result(
+    engine: Engine, commits: list[None]
+) -> None:
+    group, work = GroupCommit(engine), Together()
+    shared = [group.write_shared(work, n) for n in range(100)]
+    results = await asyncio.gather(group.write(add(100)), *shared)
+    assert results == [1000, *(n * 10 for n in range(100))]
+    assert len(work.calls) <= 5
+    assert len(commits) <= 5
+    assert stored(engine) == list(range(101))
+    await group.close()
+
+
+async def test_write_shared__one_fails__only_its_own_is_undone(engine: Engine) -> None:
+    group, work, other = GroupCommit(engine), Together(), Together()
+    results = await asyncio.gather(
+        group.write_shared(work, 1),
+        group.write_shared(work, 2),
+        group.write_shared(work, -3),
+        group.write_shared(other, 4),
+        group.write(add(5)),
+        return_exceptions=True,
+    )
+    assert [results[0], results[1], results[3], results[4]] == [10, 20, 40, 50]
+    assert isinstance(results[2], LookupError)
+    assert stored(engine) == [1, 2, 4, 5]
     await group.close()
 
 
