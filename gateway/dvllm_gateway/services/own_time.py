@@ -58,6 +58,14 @@ def waiting() -> Iterator[None]:
         stopwatch.change(n_waits=-1)
 
 
+def woken_late(*, due_at_s: float) -> None:
+    """Inside of `waiting`, once it is over: what passed since `due_at_s`, as `perf_counter` tells
+    it, was no waiting. What was waited for was there, and the gateway busy with others."""
+    stopwatch = _current.get()
+    if stopwatch is not None:
+        stopwatch.waited_s -= time.perf_counter() - due_at_s
+
+
 @contextmanager
 def working() -> Iterator[None]:
     """Around what the gateway does in the background for a request that waits for its outcome:

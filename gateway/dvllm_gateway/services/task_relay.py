@@ -1,10 +1,11 @@
 """One running answer, told to everybody who listens, from its first word on."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 from dvllm_gateway.errors import GatewayError, TaskFailed
-from dvllm_gateway.services.own_time import waiting
+from dvllm_gateway.services.own_time import waiting, woken_late
 from dvllm_gateway.services.tasks import StreamEnd, TextChunk
 
 
@@ -22,6 +23,7 @@ class Relay:
         self._end: StreamEnd | GatewayError | None = None
         self._news = asyncio.Event()
         self._over = asyncio.Event()
+        self._over_at_s = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -66,7 +68,9 @@ class Relay:
     async def end(self) -> StreamEnd:
         """For who waits for all of it: no word on the way wakes it. Raises as `listen`."""
         with waiting():
-            await self._over.wait()
+            if not self.is_over:
+                await self._over.wait()
+                woken_late(due_at_s=self._over_at_s)
         if isinstance(self._end, GatewayError):
             raise self._end
         assert self._end is not None
@@ -89,6 +93,7 @@ class Relay:
 
     def _finish(self, end: StreamEnd | GatewayError) -> None:
         self._end = end
+        self._over_at_s = time.perf_counter()
         self._over.set()
         self._ring()
 

@@ -5,12 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from dvllm_gateway.errors import TaskFailed
 from dvllm_gateway.services import own_time
-from dvllm_gateway.services.own_time import measured, waiting, working
+from dvllm_gateway.services.own_time import measured, waiting, woken_late, working
+from dvllm_gateway.services.task_relay import Relay
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Of the whole process: the loop's own clock is another."""
     clock = SimpleNamespace(now_s=0.0)
     monkeypatch.setattr(own_time.time, "perf_counter", lambda: clock.now_s)
     return clock
@@ -61,6 +64,32 @@ async def test_working__behind_a_request_that_waits__is_not_waited(clock: Simple
         with working():
             clock.now_s += 16
     assert stopwatch.waited_s == 9
+
+
+def test_woken_late__since_it_was_due__is_not_waited(clock: SimpleNamespace) -> None:
+    with measured() as stopwatch, waiting(), waiting():
+        clock.now_s += 1
+        due_at_s = clock.now_s
+        clock.now_s += 2
+        woken_late(due_at_s=due_at_s)
+    assert stopwatch.waited_s == 1
+
+
+async def test_relay__loop_is_busy_when_it_is_over__is_time_of_the_gateway(
+    clock: SimpleNamespace,
+) -> None:
+    relay = Relay()
+    with measured() as stopwatch:
+        waiter = asyncio.create_task(relay.end())
+        await asyncio.sleep(0)
+        clock.now_s += 1
+        relay.fail(TaskFailed("no answer"))
+        clock.now_s += 2
+        with pytest.raises(TaskFailed):
+            await waiter
+        with pytest.raises(TaskFailed):  # who comes afterwards waits for nothing
+            await relay.end()
+    assert stopwatch.waited_s == 1
 
 
 def test_waiting__outside_of_any_request__is_nothing(clock: SimpleNamespace) -> None:
