@@ -1,9 +1,10 @@
 """Puts the other parts of a network behind the measured one, as if they had their own machines.
 
-On two cores chain, store, node and gateway fight for them after each block; on a network they do
-not. Time the gateway waits while a node computes is no time of the gateway's own.
+On two cores chain, store, node, callers and gateway fight for them after each block; on a network
+they do not. Time the gateway waits while a node computes is no time of the gateway's own.
 """
 
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,12 @@ def put_last(pids: Iterable[int]) -> None:
         for each in (process, *process.children(recursive=True)):
             each.nice(LOWEST)
             _lower_session(each.pid)
+
+
+def step_back() -> None:
+    """Puts this process last, which plays the callers, and nothing that it started."""
+    os.nice(LOWEST)
+    _lower_session(os.getpid())
 
 
 def _lower_session(pid: int) -> None:

@@ -15,7 +15,7 @@ from dvllm_devnet.manifest import GatewayEntry
 from dvllm_devnet.network import Network, running_network
 from dvllm_devnet.network_plan import NetworkPlan, on_free_ports
 from dvllm_devnet.settings import DevnetSettings, load_settings
-from tests.bench.gateway.neighbours import put_last
+from tests.bench.gateway.neighbours import put_last, step_back
 from tests.bench.market import ROOT
 
 MODEL = "tiny"
@@ -67,9 +67,10 @@ class Stand:
         return self.network.essential[-1].log
 
     def let_gateway_go_first(self) -> None:
-        """Before chain, store and node, from now on: see `neighbours`."""
+        """Before chain, store, node and callers, from now on: see `neighbours`."""
         others = (*self.network.essential[:-1], *(w.child for w in self.network.workers))
         put_last(other.pid for other in others)
+        step_back()
 
     def cpu_s(self) -> float:
         return cpu_s(self.gateway)
