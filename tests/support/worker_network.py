@@ -9,6 +9,7 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 
+from decentralized_vllm import ClientSettings
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.sender import OutboxSender
 from decentralized_vllm.content.local import LocalStore
@@ -59,6 +60,17 @@ class WorkerNetwork:
     requester: OutboxSender
     n_sent: int = 0
     workers: list[WorkerProcess] = field(default_factory=list)
+
+    def client_settings(self) -> ClientSettings:
+        """For a requester whose own store nobody else reads."""
+        return ClientSettings(
+            eth_node_url=self.anvil.url,
+            contract_address=self.network.coordinator.address,
+            private_key="0x" + bytes(REQUESTER.key).hex(),
+            ws_url=self.anvil.ws_url,
+            data_dir=self.folder / "client",
+            poll_s=0.2,
+        )
 
     # ------------------------------------------------------------ workers
 

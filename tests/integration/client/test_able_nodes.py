@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from decentralized_vllm import AsyncClient, ClientSettings, NodesBusy, NotServed
+from decentralized_vllm import AsyncClient, NodesBusy, NotServed
 from tests.support.anvil import running_anvil
-from tests.support.local_network import REQUESTER, sending
+from tests.support.local_network import sending
 from tests.support.worker_network import FIRST_WORKER, MODEL_ID, SECOND_WORKER, worker_network
 
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
@@ -22,16 +22,8 @@ async def net(tmp_path):
 
 
 @pytest.fixture
-async def client(net, tmp_path):
-    settings = ClientSettings(
-        eth_node_url=net.anvil.url,
-        contract_address=net.network.coordinator.address,
-        private_key="0x" + bytes(REQUESTER.key).hex(),
-        ws_url=net.anvil.ws_url,
-        data_dir=tmp_path / "client",
-        poll_s=0.2,
-    )
-    async with AsyncClient.of(settings) as client:
+async def client(net):
+    async with AsyncClient.of(net.client_settings()) as client:
         yield client
 
 

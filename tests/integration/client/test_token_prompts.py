@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 from tokenizers import Tokenizer
 
-from decentralized_vllm import AsyncClient, ClientSettings, InvalidPrompt, JobFailed
+from decentralized_vllm import AsyncClient, InvalidPrompt, JobFailed
 from tests.support.anvil import running_anvil
 from tests.support.engines import tiny_model_path
-from tests.support.local_network import REQUESTER
 from tests.support.worker_network import MODEL_ID, TERMS, worker_network
 
 ENGINE = {"kind": "transformers", "dtype": "float32", "slots": 4, "threads": 1}
@@ -31,16 +30,8 @@ async def net(tmp_path):
 
 
 @pytest.fixture
-async def client(net, tmp_path):
-    settings = ClientSettings(
-        eth_node_url=net.anvil.url,
-        contract_address=net.network.coordinator.address,
-        private_key="0x" + bytes(REQUESTER.key).hex(),
-        ws_url=net.anvil.ws_url,
-        data_dir=tmp_path / "client",
-        poll_s=0.2,
-    )
-    async with AsyncClient.of(settings) as client:
+async def client(net):
+    async with AsyncClient.of(net.client_settings()) as client:
         yield client
 
 

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from decentralized_vllm import AsyncClient, ClientSettings
+from decentralized_vllm import AsyncClient
 from tests.support.anvil import running_anvil
-from tests.support.local_network import REQUESTER
 from tests.support.worker_network import (
     FIRST_WORKER,
     MODEL_ID,
@@ -24,27 +23,15 @@ async def net(tmp_path):
             yield net
 
 
-@pytest.fixture
-def settings(net, tmp_path):
-    return ClientSettings(
-        eth_node_url=net.anvil.url,
-        contract_address=net.network.coordinator.address,
-        private_key="0x" + bytes(REQUESTER.key).hex(),
-        ws_url=net.anvil.ws_url,
-        data_dir=tmp_path / "client",
-        poll_s=0.2,
-    )
-
-
 async def test_task__prompt_in_an_unreachable_store__reaches_the_worker_and_is_answered(
-    net, settings
+    net,
 ):
     with net.worker(**SLOW) as worker:
         await net.enlist(worker)
         worker.start()
         await worker.on_duty()
         await net.mine_every_second()
-        async with AsyncClient.of(settings) as client:
+        async with AsyncClient.of(net.client_settings()) as client:
             percentages = asyncio.Queue()
             client.on("task_progress", lambda progress: percentages.put_nowait(progress))
             await client.start_monitoring()
@@ -61,7 +48,7 @@ async def test_task__prompt_in_an_unreachable_store__reaches_the_worker_and_is_a
     assert told[-1].text == done.response
 
 
-async def test_task__its_worker_dies__another_gets_the_blocks_and_answers(net, settings):
+async def test_task__its_worker_dies__another_gets_the_blocks_and_answers(net):
     with (
         net.worker(FIRST_WORKER, **SLOW) as first,
         net.worker(SECOND_WORKER, **SLOW) as second,
@@ -71,7 +58,7 @@ async def test_task__its_worker_dies__another_gets_the_blocks_and_answers(net, s
             worker.start()
             await worker.on_duty()
         await net.mine_every_second()
-        async with AsyncClient.of(settings) as client:
+        async with AsyncClient.of(net.client_settings()) as client:
             task = await client.submit_task("one two three", MODEL_ID, max_tokens=40)
             killed, other = (first, second) if task.worker == first.address else (second, first)
             killed.kill()
