@@ -14,7 +14,7 @@ from yarl import URL
 
 from dvllm_gateway.http import bodies, sse
 from tests.support.auth_parts import NOW_S
-from tests.support.toy_dialect import Served, served_toy
+from tests.support.toy_server import Served, served_toy
 from tests.support.waiting import wait_until
 
 JSON = {"Content-Type": "application/json"}

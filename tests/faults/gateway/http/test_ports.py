@@ -10,7 +10,8 @@ from dvllm_gateway.http.options import HttpOptions
 from dvllm_gateway.serving import Dialects, Serving
 from dvllm_gateway.settings import GatewaySettings, ListenSection
 from tests.support.auth_parts import AuthParts
-from tests.support.toy_dialect import Toy, toy_core, toy_dialect
+from tests.support.toy_dialect import Toy, toy_dialect
+from tests.support.toy_server import toy_core
 
 
 @pytest.mark.parametrize("name", ["unified_port", "dvllm_port", "dvllm_ws_port"])

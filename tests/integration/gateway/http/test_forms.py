@@ -7,7 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.toy_dialect import MAX_FORM_BYTES, Served, served_toy
+from tests.support.toy_dialect import MAX_FORM_BYTES
+from tests.support.toy_server import Served, served_toy
 
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=b"}
 

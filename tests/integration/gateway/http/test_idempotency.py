@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.toy_dialect import Served, served_toy
+from tests.support.toy_server import Served, served_toy
 from tests.support.waiting import wait_until
 
 

@@ -16,7 +16,8 @@ from dvllm_gateway.http.operation import Dialect
 from dvllm_gateway.http.options import HttpOptions
 from dvllm_gateway.http.websocket import SocketServer
 from tests.support.auth_parts import AuthParts
-from tests.support.toy_dialect import Toy, toy_core, toy_dialect
+from tests.support.toy_dialect import Toy, toy_dialect
+from tests.support.toy_server import toy_core
 
 PAGE = "https://page.example"
 

@@ -15,7 +15,8 @@ from dvllm_gateway.http.options import HttpOptions
 from dvllm_gateway.services.guesses import GUESSES
 from dvllm_gateway.services.ports import Rate
 from tests.support.auth_parts import NOW_S
-from tests.support.toy_dialect import SECRET_TEXT, Served, served_toy
+from tests.support.toy_dialect import SECRET_TEXT
+from tests.support.toy_server import Served, served_toy
 from tests.support.waiting import wait_until
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.toy_dialect import Served, served_toy
+from tests.support.toy_server import Served, served_toy
 from tests.support.waiting import wait_until
 
 

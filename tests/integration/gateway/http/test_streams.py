@@ -7,7 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.toy_dialect import SECRET_TEXT, Served, served_toy
+from tests.support.toy_dialect import SECRET_TEXT
+from tests.support.toy_server import Served, served_toy
 
 
 @pytest.fixture
