@@ -64,9 +64,7 @@ class WorkerProcess:
         Raises ProcessFailed also at the first failure of the engine: the worker would go on trying,
         while somebody waits here who can mend it.
         """
-        await wait_until_ready(
-            self.child, self._engine_is_up, _ENGINE_START_TIMEOUT_S, every_s=_ENGINE_LOOK_EVERY_S
-        )
+        await self._wait_for_engine()
         await wait_until_ready(self.child, is_on_duty, _ON_DUTY_TIMEOUT_S)
 
     async def stop(self) -> None:
@@ -77,6 +75,16 @@ class WorkerProcess:
         """As a machine that loses power."""
         if self._child is not None:
             await self._child.kill()
+
+    async def start_again(self) -> None:
+        """After `kill`, until its engine answers: the chain has it on duty still."""
+        await self.start()
+        await self._wait_for_engine()
+
+    async def _wait_for_engine(self) -> None:
+        await wait_until_ready(
+            self.child, self._engine_is_up, _ENGINE_START_TIMEOUT_S, every_s=_ENGINE_LOOK_EVERY_S
+        )
 
     async def _engine_is_up(self) -> bool:
         error = engine_error(self.child.log, self.child.log_starts_at)
