@@ -7,6 +7,7 @@ from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
 from tests.support.worker_network import FIRST_WORKER, TERMS, WorkerNetwork
 
 ESCROW_WEI = TERMS.max_fee_gwei * 10**9
+HONEST = b"an honest prompt" * 5_000  # longer than what a store keeps in memory
 
 
 async def failure_of(net: WorkerNetwork, prompt: bytes | Cid) -> FailureCode:
@@ -66,12 +67,10 @@ async def directory(net: WorkerNetwork) -> Cid:
 
 async def forged(net: WorkerNetwork) -> Cid:
     """A prompt whose only copy is not what its CID says."""
-    cid = await net.store.add_bytes(b"an honest prompt")
+    cid = await net.store.add_bytes(HONEST)
     [block] = [
-        path
-        for path in (net.folder / "public").rglob("*.data")
-        if path.read_bytes() == b"an honest prompt"
+        path for path in (net.folder / "public").rglob("*.data") if path.read_bytes() == HONEST
     ]
     block.chmod(0o644)
-    block.write_bytes(b"another prompt!!")
+    block.write_bytes(b"another prompt!!" * 5_000)
     return cid
