@@ -136,7 +136,7 @@ def _finish(tx: Connection, records: Sequence[TaskRecord]) -> list[bool]:
     ids = [record.id for record in records]
     held = {TaskId(row.id): row for row in tx.execute(_HELD, {"ids": ids}).all()}
     places = {task_id: place for place, task_id in reversed([*enumerate(ids)]) if task_id in held}
-    ended = [records[place] for place in places.values()]  # the first, of one that is told twice
+    ended = [records[place] for place in sorted(places.values())]  # the first, if told twice
     if ended:
         tx.execute(_CHANGE, [_changes(record) for record in ended])
         tx.execute(_CHANGE_TEXTS, [_last_texts(record) for record in ended])

@@ -12,6 +12,7 @@ from dvllm_gateway.services.ports import Balance
 from dvllm_gateway.services.stores import Movement
 from dvllm_gateway.services.tasks import Failure, TaskFilter, TaskRecord, TaskState
 from dvllm_gateway.state import Database, SqlAccountStore, SqlTaskStore, open_database
+from dvllm_gateway.state.tasks import _finish
 from tests.support.gateway_tasks import (
     ALICE,
     ASSIGNMENT,
@@ -195,6 +196,16 @@ async def test_finish__two_ends_of_each_at_once__one_counts_and_its_owner_pays_f
     for account in (ALICE, BOB):
         paid_wei = sum(end.cost_wei for end in counted if end.account == account)
         assert await accounts.balance(account) == Balance(Wei(10_000 - paid_wei), Wei(0))
+
+
+async def test_finish__together__the_ledger_has_them_in_the_order_they_came(
+    tasks: SqlTaskStore, accounts: SqlAccountStore, database: Database
+) -> None:
+    ends = [completed(await made(tasks, new_task()), cost_wei=100) for _ in range(4)]
+    assert await database.write(lambda tx: _finish(tx, ends)) == [True] * 4
+    lines = (await accounts.history(ALICE, limit=8, offset=0)).lines
+    charged = [line.task_id for line in lines if line.movement is Movement.CHARGE]
+    assert charged == [end.id for end in reversed(ends)]
 
 
 @pytest.mark.parametrize("cost_wei", [-1, 1_001])
