@@ -28,3 +28,11 @@ class CountingDatabase:
         if self.fails:
             raise StorageFull("no space left")
         return await self._database.transaction(work)
+
+
+async def counted_journal(database: Database) -> tuple[CountingDatabase, SqlJournal]:
+    """An empty journal, and what it is kept in."""
+    await open_journal(database)
+    counting = CountingDatabase(database)
+    journal = SqlJournal(counting, chain_id=CHAIN_ID, coordinator=COORDINATOR)  # type: ignore[arg-type]
+    return counting, journal

@@ -61,12 +61,12 @@ class WorkerNetwork:
     n_sent: int = 0
     workers: list[WorkerProcess] = field(default_factory=list)
 
-    def client_settings(self) -> ClientSettings:
+    def client_settings(self, requester: LocalAccount = REQUESTER) -> ClientSettings:
         """For a requester whose own store nobody else reads."""
         return ClientSettings(
             eth_node_url=self.anvil.url,
             contract_address=self.network.coordinator.address,
-            private_key="0x" + bytes(REQUESTER.key).hex(),
+            private_key="0x" + bytes(requester.key).hex(),
             ws_url=self.anvil.ws_url,
             data_dir=self.folder / "client",
             poll_s=0.2,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from eth_account.signers.local import LocalAccount
 
-from decentralized_vllm import AsyncClient, ClientSettings
+from decentralized_vllm import AsyncClient
 from decentralized_vllm.protocol.jobs import JobStatus
 from decentralized_vllm.protocol.units import tokens
 from tests.support.anvil import development_account
@@ -59,15 +59,7 @@ async def test_requester_behind_nat__hands_its_prompt_to_the_node(net: WorkerNet
         call = net.network.token.transfer(ASKER.address, tokens(50))
         await net.requester.send(replace(call, label="fund"), key="fund")
         await net.requester.wait("fund")
-        settings = ClientSettings(
-            eth_node_url=net.anvil.url,
-            contract_address=net.network.coordinator.address,
-            private_key="0x" + bytes(ASKER.key).hex(),
-            ws_url=net.anvil.ws_url,
-            data_dir=net.folder / "client",
-            poll_s=0.1,
-        )
-        async with AsyncClient.of(settings) as client:
+        async with AsyncClient.of(net.client_settings(ASKER)) as client:
             task = await client.submit_task("a prompt nobody else has", MODEL_ID, max_tokens=10)
             result = await client.wait_for_completion(task.id, timeout=TERMS.lease_s)
         assert "a prompt nobody else has" in result.response

@@ -18,8 +18,8 @@ from dvllm_worker.journal.tables import job
 from dvllm_worker.journal.told import ToldJournal
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import IllegalTransition, Stage
-from tests.support.jobs import CHAIN_ID, COORDINATOR, RESPONSE_CID, row
-from tests.support.journals import CountingDatabase, open_journal
+from tests.support.jobs import COORDINATOR, RESPONSE_CID, row
+from tests.support.journals import CountingDatabase, counted_journal, open_journal
 from tests.support.waiting import wait_until
 
 
@@ -159,9 +159,7 @@ async def test_note__known_at_once_and_durable_with_the_next_step(database: Data
 async def test_disk_full__a_move_keeps_its_place_and_a_note_is_written_later(
     database: Database,
 ) -> None:
-    counting = CountingDatabase(database)
-    await open_journal(database)
-    journal = SqlJournal(counting, chain_id=CHAIN_ID, coordinator=COORDINATOR)  # type: ignore[arg-type]
+    counting, journal = await counted_journal(database)
     await journal.put([row(1)])
     counting.fails = True
     fetched = journal.note(row(1), Stage.FETCHED)

@@ -15,8 +15,8 @@ from dvllm_worker.journal.sql_journal import SqlJournal
 from dvllm_worker.journal.tables import COMPONENT, job
 from dvllm_worker.pipeline.rows import JobRow
 from dvllm_worker.pipeline.stages import Stage
-from tests.support.jobs import CHAIN_ID, COORDINATOR, RESPONSE_CID, row
-from tests.support.journals import CountingDatabase, open_journal
+from tests.support.jobs import RESPONSE_CID, row
+from tests.support.journals import counted_journal, open_journal
 
 ANSWER = b'{"text": "an answer"}'
 
@@ -95,9 +95,7 @@ async def test_answer__row_is_written_again__stays(database: Database) -> None:
 
 
 async def test_answer__disk_full__neither_kept_nor_a_stage(database: Database) -> None:
-    counting = CountingDatabase(database)
-    await open_journal(database)
-    journal = SqlJournal(counting, chain_id=CHAIN_ID, coordinator=COORDINATOR)  # type: ignore[arg-type]
+    counting, journal = await counted_journal(database)
     held = row(1, Stage.GENERATING)
     await journal.put([held])
     counting.fails = True
@@ -112,9 +110,7 @@ async def test_answer__disk_full__neither_kept_nor_a_stage(database: Database) -
 async def test_answer__disk_full_when_it_is_kept_again__the_copy_before_stays(
     database: Database,
 ) -> None:
-    counting = CountingDatabase(database)
-    await open_journal(database)
-    journal = SqlJournal(counting, chain_id=CHAIN_ID, coordinator=COORDINATOR)  # type: ignore[arg-type]
+    counting, journal = await counted_journal(database)
     made = await generated(journal)
     counting.fails = True
     with pytest.raises(StorageFull):
