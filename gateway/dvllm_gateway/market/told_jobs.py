@@ -1,8 +1,9 @@
 """What a node told of our jobs over one connection, kept for who will listen to each."""
 
 import asyncio
+import re
 from collections import OrderedDict, deque
-from typing import Self
+from typing import Any, Self, TypeGuard
 
 from decentralized_vllm.protocol.errors import ContentUnavailable
 from decentralized_vllm.protocol.ids import JobId
@@ -14,6 +15,12 @@ BYTES_KEPT = 1 << 16
 BYTES_AHEAD = 1 << 20  # of its listener
 IDS_REMEMBERED = 8192
 _OVERHEAD = 500  # of an event in memory
+
+# All that is looked at. Whatever else a stranger adds takes memory, nested lists many times theirs.
+_NAMES = frozenset({"text", "stage", "end"})
+_FIELDS = ("job_id", "stage", "text", "n_tokens", "response_cid", "response")
+_MOST_BITS = 64
+_JOB_ID = re.compile("[0-9]{1,78}")
 
 
 class ToldJob:
@@ -71,13 +78,13 @@ class ToldJobs:
 
     def add(self, event: ServerEvent) -> None:
         job_id = event.fields.get("job_id")
-        if not isinstance(job_id, str):
+        if event.name not in _NAMES or not _is_job_id(job_id):
             return
         if job_id in self._dropped:
             if event.name == "end":
                 del self._dropped[job_id]
             return
-        self._add(job_id, event)
+        self._add(job_id, _without_more(event))
 
     def _add(self, job_id: str, event: ServerEvent) -> None:
         job = self._jobs.get(job_id)
@@ -140,6 +147,19 @@ class ToldJobs:
             self._dropped[name] = None
         while len(self._dropped) > IDS_REMEMBERED:
             self._dropped.popitem(last=False)
+
+
+def _is_job_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None
+
+
+def _without_more(event: ServerEvent) -> ServerEvent:
+    fields = {name: event.fields[name] for name in _FIELDS if _is_plain(event.fields.get(name))}
+    return ServerEvent(event.name, fields)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and value.bit_length() <= _MOST_BITS)
 
 
 def _size(event: ServerEvent) -> int:

@@ -207,9 +207,33 @@ async def test_events__of_a_job_nobody_listens_to__are_kept_in_part_and_told_by_
     assert await heard(streams, TWO) == "by itself end"
 
 
-@pytest.mark.parametrize("fields", [{}, {"job_id": 7}, {"job_id": None}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"job_id": 7}, {"job_id": None}, {"job_id": "seven"}, {"job_id": "7" * 79}]
+)
 async def test_events__of_no_job__are_no_matter(
     streams: NodeStreams, door: Door, fields: dict[str, object]
 ) -> None:
     door.say(ServerEvent("text", fields), text(ONE, "a"), end(ONE))
     assert await heard(streams, ONE) == "a end"
+
+
+async def test_told_jobs__stranger_adds_what_nobody_looks_at__is_not_kept() -> None:
+    jobs = told_jobs.ToldJobs()
+    nested = {"job_id": "1", "text": "a", "n_tokens": 1 << 5000, "more": [[] for _ in range(9)]}
+    jobs.add(ServerEvent("text", nested))
+    jobs.add(ServerEvent("?" * 1000, {"job_id": "1"}))
+    jobs.add(end(ONE))
+    job = await jobs.take(ONE, within_s=1)
+    assert job is not None
+    assert [event async for event in job] == [
+        ServerEvent("text", {"job_id": "1", "text": "a"}),
+        end(ONE),
+    ]
+
+
+async def test_told_jobs__ids_of_no_job__are_not_remembered() -> None:
+    """A node may send a million characters as one, thousands of times."""
+    jobs = told_jobs.ToldJobs()
+    for number in range(3):
+        jobs.add(ServerEvent("text", {"job_id": f"{number}" * 1_000_000, "text": "a"}))
+    assert not jobs._dropped and not jobs._jobs
