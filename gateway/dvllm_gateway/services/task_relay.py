@@ -4,21 +4,26 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+from decentralized_vllm.protocol.documents import MAX_RESPONSE_BYTES
 from dvllm_gateway.errors import GatewayError, TaskFailed
 from dvllm_gateway.services.own_time import waiting, woken_late
 from dvllm_gateway.services.tasks import StreamEnd, TextChunk
+
+SPARE_CHUNKS = 64  # such as a last one without a token of its own
 
 
 class Relay:
     """What was told once is never taken back: an answer that differs from it is a failure.
 
-    Listeners read from one list, each at its own pace, so memory is bounded by the answer.
+    Listeners read from one list, each at its own pace, so memory is bounded by the answer; `fits`
+    tells of a node's words whether an answer can have them.
     """
 
     def __init__(self) -> None:
         self._chunks: list[TextChunk] = []
         self._text = ""
         self._parts: list[str] = []
+        self._n_characters = 0
         self._n_tokens = 0
         self._end: StreamEnd | GatewayError | None = None
         self._news = asyncio.Event()
@@ -41,10 +46,15 @@ class Relay:
             self._parts = []
         return self._text
 
+    def fits(self, text: str, *, max_tokens: int) -> bool:
+        has_room = len(self._chunks) < 2 * max_tokens + SPARE_CHUNKS
+        return has_room and self._n_characters + len(text) <= MAX_RESPONSE_BYTES
+
     def say(self, text: str, n_tokens: int) -> None:
         if self.is_over:
             return
         self._parts.append(text)
+        self._n_characters += len(text)
         self._n_tokens += n_tokens
         self._chunks.append(TextChunk(text, n_tokens))
         self._ring()

@@ -81,12 +81,12 @@ class NodeListener:
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     async def _listen(self, job: Job) -> None:
-        attempt = _Attempt(self._relay)
+        attempt = self._new_attempt()
         async with aclosing(self._market.listen(job)) as words:
             async for word in words:
                 match word:
                     case AnswerBegins():
-                        attempt = _Attempt(self._relay)
+                        attempt = self._new_attempt()
                     case AnswerGoesOn(text, n_tokens):
                         self._pause_s = FIRST_PAUSE_S
                         attempt.add(text, n_tokens)
@@ -95,6 +95,9 @@ class NodeListener:
                         await self._take(job, word)
                 if self._relay.is_over:
                     return
+
+    def _new_attempt(self) -> "_Attempt":
+        return _Attempt(self._relay, self._task.record.value.max_tokens)
 
     async def _take(self, job: Job, word: AnswerPublished) -> None:
         try:
@@ -124,8 +127,9 @@ def with_answer(record: TaskRecord, job: Job, answer: Answer) -> TaskRecord:
 class _Attempt:
     """An answer from its start, held against what was told of one before."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, max_tokens: int) -> None:
         self._relay = relay
+        self._max_tokens = max_tokens
         self._told = relay.text
         self._at = 0
         self._n_tokens = 0
@@ -135,13 +139,18 @@ class _Attempt:
         self._at += len(text)
         self._n_tokens += n_tokens
         if not text.startswith(known):
-            self._relay.fail(
-                TaskFailed(
-                    "another node took the job over and answers differently",
-                    details="the task goes on; read it for the whole answer",
-                    task_created=True,
-                )
-            )
+            self._fail("another node took the job over and answers differently")
         elif len(text) > len(known):
+            self._say(text[len(known) :], n_tokens)
+
+    def _say(self, text: str, n_tokens: int) -> None:
+        """No more than an answer can have: a node may tell of one without end."""
+        if self._relay.fits(text, max_tokens=self._max_tokens):
             new = self._n_tokens - self._relay.n_tokens
-            self._relay.say(text[len(known) :], max(0, min(new, n_tokens)))
+            self._relay.say(text, max(0, min(new, n_tokens)))
+        else:
+            self._fail("the node tells more than an answer can hold")
+
+    def _fail(self, message: str) -> None:
+        details = "the task goes on; read it for the whole answer"
+        self._relay.fail(TaskFailed(message, details=details, task_created=True))

@@ -60,6 +60,22 @@ class Ear:
                 self.pieces.append(item)
 
 
+@pytest.mark.parametrize("told", [["a"] * 1000, ["a" * 5_000_000] * 2])
+async def test_stream__node_tells_without_end__cut_off_and_the_task_goes_on(
+    desk: Desk, told: list[str]
+) -> None:
+    task_id, watch = await desk.submitted()
+    ear = Ear(desk, task_id)
+    watch.set(leased_job())
+    desk.market.says(NODE, AnswerBegins(), *words(*told))
+    with pytest.raises(TaskFailed, match="more than an answer") as failure:
+        await ear.ended()
+    assert failure.value.task_created
+    assert len(ear.pieces) < len(told)
+    watch.set(delivered_job())
+    assert (await desk.over(task_id)).state is TaskState.COMPLETED
+
+
 async def test_stream__words_as_they_come_and_the_end_before_the_delivery(desk: Desk) -> None:
     task_id, watch = await desk.submitted()
     ear = Ear(desk, task_id)
