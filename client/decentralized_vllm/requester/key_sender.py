@@ -45,6 +45,7 @@ class KeySender:
         self._sender: OutboxSender | None = None
         self._running: asyncio.Task[None] | None = None
         self._stack = AsyncExitStack()
+        self._closings: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -111,7 +112,15 @@ class KeySender:
             await asyncio.sleep(TURN_RETRY_S)
 
     async def _done(self, key: str) -> None:
+        """In a task of its own: a caller that is cancelled here must not leave a sender behind
+        which is open and runs no more."""
         self._under_way.discard(key)
+        closing = asyncio.create_task(self._close_if_idle())
+        self._closings.add(closing)
+        closing.add_done_callback(self._closings.discard)
+        await asyncio.shield(closing)
+
+    async def _close_if_idle(self) -> None:
         async with self._opening:
             if not self._under_way:
                 await self._close()
