@@ -132,7 +132,7 @@ class AsyncClient(OpenAndClose):
         session.reader.note(submitted.request.prompt_cid, document)
         if submitted.node is not None:
             session.care.offer(job_id, submitted.node)
-        task = await session.reader.task(job_id, with_answer=False)
+        task = await session.submitted_task(submitted)
         await self._tell_submitted(task)
         return task
 

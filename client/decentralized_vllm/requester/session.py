@@ -20,6 +20,7 @@ from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.requester.care import JobCare
 from decentralized_vllm.requester.handlers import Handlers
 from decentralized_vllm.requester.key_sender import KeySender
+from decentralized_vllm.requester.mined import read_mined
 from decentralized_vllm.requester.monitor import Monitor
 from decentralized_vllm.requester.node_choice import NodeChoice
 from decentralized_vllm.requester.node_door import NodeDoor
@@ -33,8 +34,8 @@ from decentralized_vllm.requester.progress import ProgressReader
 from decentralized_vllm.requester.publishing import Publishing
 from decentralized_vllm.requester.purse import Purse, balance_of
 from decentralized_vllm.requester.reader import TaskReader
-from decentralized_vllm.requester.submission import Submission
-from decentralized_vllm.requester.tasks import Balance
+from decentralized_vllm.requester.submission import Submission, Submitted
+from decentralized_vllm.requester.tasks import Balance, Task
 from decentralized_vllm.requester.waiting import Waiting
 from decentralized_vllm.settings import ClientSettings
 
@@ -66,6 +67,14 @@ class Session:
         if self.spender is None:
             raise SettingError("private_key", "this needs a key", hint="or give a keystore")
         return self.spender
+
+    async def submitted_task(self, submitted: Submitted) -> Task:
+        """As the chain tells it now. Raises ChainUnavailable, after long patience."""
+        request = submitted.request
+        return await read_mined(
+            request.position.tx_hash,
+            lambda: self.reader.task(request.job_id, with_answer=False),
+        )
 
     async def balance(self) -> Balance:
         return await balance_of(self.network, self.require_spender().account)

@@ -9,13 +9,14 @@ from typing import Protocol
 
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.request_history import transaction_events
-from decentralized_vllm.protocol.errors import InvalidPrompt, UnknownModel
+from decentralized_vllm.protocol.errors import ChainUnavailable, InvalidPrompt, UnknownModel
 from decentralized_vllm.protocol.events import InferenceRequested, JobLeased
-from decentralized_vllm.protocol.ids import Address, Cid, ModelId, VersionNumber, Wei
+from decentralized_vllm.protocol.ids import Address, Cid, ModelId, TxHash, VersionNumber, Wei
 from decentralized_vllm.protocol.jobs import Terms
 from decentralized_vllm.protocol.prompts import PromptDocument
 from decentralized_vllm.protocol.transactions import Call, Receipt
 from decentralized_vllm.requester.key_sender import SendsInTurn
+from decentralized_vllm.requester.mined import read_mined
 from decentralized_vllm.requester.node_choice import NodeChoice
 from decentralized_vllm.requester.permits import Permits
 from decentralized_vllm.requester.pricing import Offer, make_offer, top_up
@@ -87,10 +88,15 @@ class Submission:
         key = f"submit:{uuid.uuid4()}"
         async with self._reserving(offer):
             receipt = await self._send(offer, self._call(prompt_cid, model_id, offer, node), key)
+        return await read_mined(receipt.tx_hash, lambda: self._submitted(receipt.tx_hash, offer))
+
+    async def _submitted(self, tx_hash: TxHash, offer: Offer) -> Submitted:
         events = await transaction_events(
-            self._network.rpc, self._network.coordinator.address, receipt.tx_hash
+            self._network.rpc, self._network.coordinator.address, tx_hash
         )
-        request = next(e for e in events if isinstance(e, InferenceRequested))
+        request = next((e for e in events if isinstance(e, InferenceRequested)), None)
+        if request is None:
+            raise ChainUnavailable(f"the RPC endpoint shows no request in transaction {tx_hash}")
         leases = (e.node for e in events if isinstance(e, JobLeased))
         return Submitted(request, next(leases, None), offer)
 

@@ -5,9 +5,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from decentralized_vllm import AsyncClient, ContentUnavailable, InvalidResponse, JobExpired
+from decentralized_vllm import (
+    AsyncClient,
+    ChainUnavailable,
+    ContentUnavailable,
+    InvalidResponse,
+    JobExpired,
+)
 from decentralized_vllm.content.memory import MemoryStore
-from decentralized_vllm.requester import waiting
+from decentralized_vllm.requester import mined, waiting
 from tests.faults.proxy import Fault, FaultProxy
 from tests.support.anvil import running_anvil
 from tests.support.client_market import ASKER, market_on
@@ -53,6 +59,23 @@ async def test_submit__answer_to_the_send_is_lost__one_job_and_one_transaction(m
     assert rpc.counts[Fault.DROP_AFTER_ACCEPT] == 1
     assert await market.network.coordinator.job_count() == task.id == 1
     assert await market.anvil.acall("eth_getTransactionCount", ASKER.address, "latest") == "0x1"
+
+
+async def test_submit__mined_but_not_shown_for_a_while__is_told_as_submitted(market, rpc):
+    """Who was told of an outage would ask, and pay, once more."""
+    async with through(market, rpc) as client:
+        rpc.only, rpc.times, rpc.fault = rb"eth_getLogs", 10, Fault.STATUS
+        task = await client.submit_task("Hi", MODEL.model_id)
+    assert rpc.counts[Fault.STATUS] == 10
+    assert await market.network.coordinator.job_count() == task.id == 1
+
+
+async def test_submit__mined_and_never_shown__says_not_to_submit_again(market, rpc, monkeypatch):
+    monkeypatch.setattr(mined, "PATIENCE_S", 0.0)
+    async with through(market, rpc) as client:
+        rpc.only, rpc.fault = rb"eth_getLogs", Fault.STATUS
+        with pytest.raises(ChainUnavailable, match=r"is mined in 0x.*do not submit it again"):
+            await client.submit_task("Hi", MODEL.model_id)
 
 
 async def test_two_clients__with_one_key__take_turns(market):
