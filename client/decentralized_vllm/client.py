@@ -2,15 +2,14 @@
 
 import asyncio
 import inspect
-import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from decentralized_vllm.aio import AsyncClient
+from decentralized_vllm.loop_thread import LoopThread
 from decentralized_vllm.protocol.amounts import TokenAmount
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.jobs import Terms
@@ -26,41 +25,12 @@ from decentralized_vllm.settings import DEFAULT_IPFS_PORT, ClientSettings
 T = TypeVar("T")
 
 
-class LoopThread:
-    """An event loop in a daemon thread, and one more thread in which handlers are called."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="dvllm", daemon=True)
-        self._handlers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvllm-handlers")
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Blocks until it is done. An interrupt of the caller cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    async def dispatch(self, handler: Handler, subject: Task | TaskProgress) -> None:
-        """Off the loop, so that a handler may call the client again."""
-        await self._loop.run_in_executor(self._handlers, _call, handler, subject)
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
-        self._handlers.shutdown(wait=False, cancel_futures=True)
-        if not self._thread.is_alive():
-            self._loop.close()
-
-
 class Client:
     """`Client(eth_node_url, contract_address, private_key, ipfs_host, ipfs_port)`
 
     Connects at once. See AsyncClient for what the methods do and raise. Usable from several
-    threads; handlers run in a thread of their own. Closed by `with`, `close()` or at exit.
+    threads; handlers run in a thread of their own. Closed by `with`, `close()` or at exit. A forked
+    process opens its own.
     """
 
     def __init__(
@@ -72,7 +42,11 @@ class Client:
         ipfs_port: int = DEFAULT_IPFS_PORT,
         **more: Any,
     ) -> None:
-        self._thread = LoopThread()
+        self._thread = thread = LoopThread()
+
+        async def dispatch(handler: Handler, subject: Task | TaskProgress) -> None:
+            await thread.call(_call, handler, subject)
+
         try:
             self._client = AsyncClient(
                 eth_node_url,
@@ -80,14 +54,14 @@ class Client:
                 private_key,
                 ipfs_host,
                 ipfs_port,
-                dispatch=self._thread.dispatch,
+                dispatch=dispatch,
                 **more,
             )
-            self._thread.run(self._client.open())
+            thread.run(self._client.open())
         except BaseException:
-            self._thread.stop()
+            thread.stop(_nothing())
             raise
-        self._close = weakref.finalize(self, _close, self._thread, self._client)
+        self._close = weakref.finalize(self, _close, thread, self._client)
 
     def __enter__(self) -> Self:
         return self
@@ -226,7 +200,8 @@ def _call(handler: Handler, subject: Task | TaskProgress) -> None:
 
 def _close(thread: LoopThread, client: AsyncClient) -> None:
     """Holds no reference to the Client, which else would never be collected."""
-    try:
-        thread.run(client.close())
-    finally:
-        thread.stop()
+    thread.stop(client.close())
+
+
+async def _nothing() -> None:
+    """Of what was not opened there is nothing to close."""

@@ -1,6 +1,7 @@
 """The synchronous face: the document's calls from ordinary threads, and a clean end."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import pytest
 from decentralized_vllm import Client, JobFailed, SettingError, WaitTimeout
 from decentralized_vllm.protocol.jobs import FailureCode
 from tests.support.local_network import MODEL
+from tests.support.waiting import wait_until
 
 
 def keywords(market, **changes):
@@ -20,6 +22,21 @@ def keywords(market, **changes):
 
 async def in_thread(work):
     return await asyncio.to_thread(work)
+
+
+async def ran(program):
+    """What a program prints that ends well and quietly."""
+    done = await in_thread(
+        lambda: subprocess.run(
+            [sys.executable, "-X", "dev", "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 @pytest.fixture
@@ -83,13 +100,59 @@ from decentralized_vllm import Client
 client = Client({market.anvil.url!r}, {market.network.coordinator.address!r})
 print([model.id for model in client.list_models()])
 """
-    done = await in_thread(
-        lambda: subprocess.run(
-            [sys.executable, "-X", "dev", "-c", program],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    assert await ran(program) == "['tiny']\n"
+
+
+async def test_client__closed__says_so(market):
+    client = await in_thread(lambda: Client(**keywords(market)))
+    await in_thread(client.close)
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        await in_thread(client.balance)
+
+
+async def test_client__closed_by_another_thread__ends_who_waits(market):
+    client = await in_thread(lambda: Client(**keywords(market)))
+    task = await in_thread(lambda: client.submit_task("Hi", MODEL.model_id))
+    waiting = asyncio.create_task(in_thread(lambda: client.wait_for_completion(task)))
+    await wait_until(lambda: bool(client._thread._calls))
+    await in_thread(client.close)
+    with pytest.raises(RuntimeError, match="the client was closed meanwhile"):
+        await waiting
+
+
+async def test_client__collected_in_its_own_thread__ends_all_the_same(market):
+    """The collector runs where it likes, and whoever is in a cycle is left to it."""
+
+    def thread_of_a_lost_client():
+        client = Client(**keywords(market))
+        client.myself = client
+        return client._thread
+
+    gc.disable()
+    try:
+        lost = await in_thread(thread_of_a_lost_client)
+        lost._loop.call_soon_threadsafe(gc.collect)
+        await in_thread(lambda: lost._thread.join(timeout=60))
+    finally:
+        gc.enable()
+    assert not lost._thread.is_alive()
+
+
+async def test_client__in_a_forked_process__says_so_and_lets_it_end(market):
+    program = f"""
+import os, sys
+from decentralized_vllm import Client
+client = Client({market.anvil.url!r}, {market.network.coordinator.address!r})
+child = os.fork()
+if child:
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), [model.id for model in client.list_models()])
+    sys.exit()
+try:
+    client.list_models()
+except RuntimeError as error:
+    print(error, flush=True)
+"""
+    assert await ran(program) == (
+        "this client was opened before the fork: open one here\n0 ['tiny']\n"
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "['tiny']\n", "")
