@@ -5,10 +5,12 @@ import logging
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.ids import Address
 from dvllm_gateway.errors import GatewayError, NoCapacity
+from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.event_bus import Bus
 from dvllm_gateway.services.latest import Latest
 from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
@@ -16,6 +18,7 @@ from dvllm_gateway.services.progress_notes import ProgressNotes
 from dvllm_gateway.services.retries import Retries
 from dvllm_gateway.services.stores import Along, LeaseStore, TaskStore
 from dvllm_gateway.services.task_book import TaskBook
+from dvllm_gateway.services.task_doubts import Doubts
 from dvllm_gateway.services.task_jobs import Job
 from dvllm_gateway.services.task_market import Market
 from dvllm_gateway.services.task_runner import TaskPatience, TaskRunner
@@ -27,6 +30,14 @@ KEY_LEASE_S = 15.0
 
 class KeyLost(Exception):
     """Another process has the key by now, or may have it soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Duty:
+    """Where tasks run while the key is held."""
+
+    market: Market
+    group: asyncio.TaskGroup
 
 
 class TaskCrew:
@@ -59,7 +70,8 @@ class TaskCrew:
         self._lease_name = f"key {sender}"
         self._holder = uuid.uuid4().hex
         self._market: Latest[Market | None] = Latest(None)
-        self._group: asyncio.TaskGroup | None = None
+        self._duty_now: _Duty | None = None
+        self._doubts = Doubts(live, store, self.start)
 
     def market(self) -> Market:
         """Raises NoCapacity while another process has the key, or the chain was not reached yet."""
@@ -85,18 +97,26 @@ class TaskCrew:
 
     def start(self, task: LiveTask) -> None:
         """Runs a task that is durable. Not if it was taken up from the database before."""
-        known = self._live.find(task.record.value.id)
-        if self._group is None:  # the key was lost meanwhile: whoever has it goes on with the task
+        known, duty = self._live.find(task.record.value.id), self._duty_now
+        if duty is None:  # the key was lost meanwhile: whoever has it goes on with the task
             self._live.remove(task)
         elif known is None or known is task:
             self._live.add(task)
-            self._group.create_task(self._see_through(task, self.market()))
+            duty.group.create_task(self._see_through(task, duty.market))
+
+    def doubt(self, task: LiveTask, *, is_wanted: bool) -> None:
+        """It may be durable or not. If it is, it is started; or ended, if nobody wants it."""
+        self._doubts.note(task, is_wanted=is_wanted)
+
+    def doubt_no_more(self, task_id: TaskId) -> None:
+        """Whoever knows of it sees to it."""
+        self._doubts.forget(task_id)
 
     def take_back(self, task: LiveTask) -> None:
         """Cancels its job, if it is open."""
         job = task.watch.value
-        if self._group is not None and isinstance(job, Job):
-            self._group.create_task(self._cancel(job))
+        if self._duty_now is not None and isinstance(job, Job):
+            self._duty_now.group.create_task(self._cancel(job))
 
     # ---------------------------------------------------------------- duty
     async def run(self) -> None:
@@ -123,27 +143,26 @@ class TaskCrew:
 
     async def _trade(self) -> None:
         async with self._open_market() as market, asyncio.TaskGroup() as group:
-            self._group = group
+            duty = self._duty_now = _Duty(market, group)
             group.create_task(self._notes.run())
+            group.create_task(self._doubts.run())
             try:
-                await self._take_up(market)
+                await self._take_up(duty)
                 self._market.set(market)
                 await asyncio.Event().wait()
             finally:
-                self._group = None
+                self._duty_now = None
                 self._market.set(None)
                 self._live.leave_all()
 
-    async def _take_up(self, market: Market) -> None:
+    async def _take_up(self, duty: _Duty) -> None:
         """What a former process, or this one before an outage, left undone."""
-        group = self._group
-        assert group is not None
         for record, assignment in await self._store.unfinished(self._sender):
             if self._live.find(record.id) is not None:
                 continue  # just being submitted
             task = LiveTask.of(record, assignment)
             self._live.add(task)
-            group.create_task(self._see_through(task, market))
+            duty.group.create_task(self._see_through(task, duty.market))
 
     # ---------------------------------------------------------------- lease
     async def _acquire(self) -> None:

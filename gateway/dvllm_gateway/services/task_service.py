@@ -99,7 +99,8 @@ class TaskService:
                 await self._store.create(record, assignment)
         except BaseException as error:
             self._live.drop(task, error)
-            stored = await self._made_all_the_same(record.id, error)
+            is_keyed = task_id is not None  # then whoever asks again goes on with it
+            stored = await self._made_all_the_same(task, error, is_wanted=is_keyed)
             if stored is None:
                 raise
             if stored != record:  # another process made it: that one sends it, by a key of its own
@@ -108,11 +109,19 @@ class TaskService:
         self._crew.start(task)
         return record
 
-    async def _made_all_the_same(self, task_id: TaskId, error: BaseException) -> TaskRecord | None:
+    async def _made_all_the_same(
+        self, task: LiveTask, error: BaseException, *, is_wanted: bool
+    ) -> TaskRecord | None:
         """Another process was quicker, or the database said nothing of what it did."""
-        if not isinstance(error, GatewayError) or isinstance(error, InsufficientBalance):
+        if isinstance(error, InsufficientBalance):
             return None
-        return await self._store.get(task_id)
+        self._crew.doubt(task, is_wanted=is_wanted)
+        if not isinstance(error, GatewayError):
+            return None  # who is cancelled waits for nothing more
+        stored = await self._store.get(task.record.value.id)
+        if stored is not None:
+            self._crew.doubt_no_more(stored.id)
+        return stored
 
     async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
         quote = await self._quote(self._crew.market(), request)
