@@ -114,7 +114,7 @@ async def test_client__closed_by_another_thread__ends_who_waits(market):
     client = await in_thread(lambda: Client(**keywords(market)))
     task = await in_thread(lambda: client.submit_task("Hi", MODEL.model_id))
     waiting = asyncio.create_task(in_thread(lambda: client.wait_for_completion(task)))
-    await wait_until(lambda: bool(client._thread._calls))
+    await wait_until(lambda: bool(client._thread._calls), what="the call to begin")
     await in_thread(client.close)
     with pytest.raises(RuntimeError, match="the client was closed meanwhile"):
         await waiting
