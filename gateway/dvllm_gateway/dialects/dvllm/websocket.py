@@ -14,14 +14,20 @@ from dvllm_gateway.dialects.dvllm.audience import Audience
 from dvllm_gateway.dialects.dvllm.errors import DvllmErrors
 from dvllm_gateway.dialects.dvllm.events import FRAME_TYPES, Frames, frame, frames_of
 from dvllm_gateway.dialects.dvllm.frames import KeyAuth, Ping, Subscribe, WalletAuth, read_frame
-from dvllm_gateway.errors import GatewayError, InvalidRequest, SubscriberTooSlow, Unauthenticated
+from dvllm_gateway.errors import (
+    Forbidden,
+    GatewayError,
+    InvalidRequest,
+    SubscriberTooSlow,
+    Unauthenticated,
+)
 from dvllm_gateway.http.visit import VISIT
 from dvllm_gateway.http.websocket import CLOSE_UNAUTHENTICATED, SocketClient, SocketServer
 from dvllm_gateway.ids import AccountId
 from dvllm_gateway.services.events import Event
 from dvllm_gateway.services.identity import Credentials
 from dvllm_gateway.services.ports import Core, Rate
-from dvllm_gateway.services.principals import Principal
+from dvllm_gateway.services.principals import Principal, Scope
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +89,9 @@ class DvllmConversation:
     async def opened(self, request: web.Request) -> None:
         self._request = request
         self._audience.join(self)
-        token = request.query.get("token")
-        if token is not None:
-            await self._login_by_key(token)
+        key = _key_of(request)
+        if key is not None:
+            await self._login_by_key(key)
         elif "Authorization" in request.headers:
             await self._admit(self._core.auth.identify(_credentials(request, request.headers)))
 
@@ -102,7 +108,7 @@ class DvllmConversation:
                 self._say("pong", {})
 
     def refusal(self, error: GatewayError) -> bytes:
-        kind = "auth_error" if isinstance(error, Unauthenticated) else "error"
+        kind = "auth_error" if isinstance(error, Unauthenticated | Forbidden) else "error"
         spelled = DvllmErrors().spell(error, "", _now_ms()).body
         return frame(kind, spelled.model_dump(mode="json")["error"], _now_ms())
 
@@ -111,7 +117,8 @@ class DvllmConversation:
         self._stop_replay()
 
     def hear(self, event: Event, frames: Frames) -> None:
-        if (data := self._audible(event, frames)) is not None:
+        """Not during a replay, which tells of everything by itself."""
+        if self._replay is None and (data := self._audible(event, frames)) is not None:
             self._client.send(data)
 
     def expel(self) -> None:
@@ -135,10 +142,12 @@ class DvllmConversation:
         await self._admit(self._core.auth.identify(credentials))
 
     async def _admit(self, identifying: Awaitable[Principal | None]) -> bool:
-        """Whether it is somebody; the client is told."""
+        """Whether it is somebody who may read; the client is told."""
         try:
             principal = await identifying
-        except Unauthenticated as error:
+            if principal is not None:
+                principal.require(Scope.READ)
+        except (Unauthenticated, Forbidden) as error:
             self._n_failed += 1
             self._client.send(self.refusal(error))
             if self._n_failed >= MAX_FAILED_LOGINS:
@@ -168,7 +177,6 @@ class DvllmConversation:
         self._say("subscribed", {"events": sorted(self._wanted)})
         if wish.after is not None:
             self._stop_replay()
-            self._audience.leave(self)
             self._replay = asyncio.create_task(self._tell_after(wish.after))
 
     async def _tell_after(self, cursor: int) -> None:
@@ -185,7 +193,7 @@ class DvllmConversation:
             self._client.close(WSCloseCode.TRY_AGAIN_LATER, "reads too slowly")
         except GatewayError as error:
             self._client.send(self.refusal(error))
-            self._audience.join(self)
+            self._replay = None
         except Exception:  # else it would stay open and hear nothing
             log.exception("a replay of events failed")
             self._client.close(WSCloseCode.INTERNAL_ERROR, "the replay failed")
@@ -203,6 +211,13 @@ class DvllmConversation:
 
     def _say(self, kind: str, data: Mapping[str, Any]) -> None:
         self._client.send(frame(kind, data, _now_ms()))
+
+
+def _key_of(request: web.Request) -> str | None:
+    """The API key that came with the request to connect, which may be revoked later."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    stated = value.strip() if scheme.lower() == "bearer" else None
+    return request.query.get("token", stated)
 
 
 def _headers_of(login: WalletAuth) -> dict[str, str]:
