@@ -19,7 +19,6 @@ from dvllm_gateway.services.ports import Core
 
 DOCS_PATH = "/docs"
 
-_ANY_HOST = "*"
 _PARAMETER = re.compile(r"\{\w+\}")
 
 
@@ -31,14 +30,11 @@ def unified_app(
     default_dialect: str | None = None,
 ) -> web.Application:
     """Paths that several dialects have go to `default_dialect`, or tell which prefixes exist."""
-    app = web.Application()
+    app = _FlatMount(core, dialects, options, default_dialect).app()
     for dialect in dialects:
         own = dialect_app(core, dialect, options, socket_paths=("/", SOCKET_PATH))
-        app.add_domain(f"{dialect.name}.localhost", own)
-    by_path = _FlatMount(core, dialects, options, default_dialect).app()
-    for dialect in dialects:
-        by_path.add_subapp(f"/{dialect.name}/", dialect_app(core, dialect, options))
-    app.add_domain(_ANY_HOST, by_path)
+        app.add_domain(f"{dialect.name}.localhost", own)  # is looked at before any path
+        app.add_subapp(f"/{dialect.name}/", dialect_app(core, dialect, options))
     return app
 
 
@@ -117,7 +113,8 @@ async def _to_docs(_: web.Request) -> web.StreamResponse:
 
 
 def _first_segment(path: str) -> str:
-    return path.split("/", 2)[1]
+    """Of what is no path too, like the `*` of OPTIONS."""
+    return path.removeprefix("/").partition("/")[0]
 
 
 def _shape(path: str) -> str:

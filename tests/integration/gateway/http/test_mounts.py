@@ -1,5 +1,8 @@
 """Several APIs on one port: by path, by prefix, by Host."""
 
+import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from decentralized_vllm.content.server.guard import ConnectionCounter
 from dvllm_gateway.http.cors import allow_origins
@@ -226,3 +230,47 @@ async def test_expectation__that_is_not_served__is_refused_in_the_api_s_words(
 
 async def test_expectation__to_go_on__is_met(unified: Unified) -> None:
     assert (await unified.ask("/reds/things/a", Expect="100-continue"))[0] == 200
+
+
+# ---------------------------------------------------------------- clients of other kinds
+async def answered(unified: Unified, request: bytes) -> tuple[int, Any]:
+    """To a request as it stands, on a connection of its own: status and JSON."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(unified.url).port)
+    writer.write(request)
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: (\d+)", head)
+        assert length is not None
+        body = await reader.readexactly(int(length[1]))
+    writer.close()
+    return int(head.split()[1]), json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /reds/things/a HTTP/1.0\r\n\r\n",
+        b"GET /red/reds/things/a HTTP/1.0\r\n\r\n",
+        b"GET /reds/things/a HTTP/1.1\r\nHost:\r\n\r\n",
+    ],
+)
+async def test_request__that_names_no_host__is_served_by_its_path(
+    unified: Unified, head: bytes
+) -> None:
+    assert await answered(unified, head) == (200, {"name": "a", "limit": 10})
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT example:443 HTTP/1.1\r\nHost: example:443\r\n\r\n",
+        b"GET /nothing HTTP/1.0\r\n\r\n",
+    ],
+)
+async def test_request__for_what_is_no_path_of_ours__is_told_so(
+    unified: Unified, head: bytes
+) -> None:
+    status, body = await answered(unified, head)
+
+    assert (status, body["oops"]) == (404, "not_found")
