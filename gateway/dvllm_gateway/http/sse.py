@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from dvllm_gateway.http.metrics import METRICS
 
@@ -43,6 +43,8 @@ async def stream_events(
     async with aclosing(frames):
         first = await anext(frames)
         response = web.StreamResponse(headers={**_HEADERS, **(headers or {})})
+        if request.version < HttpVersion11:  # has no chunks: nothing but its end tells the end
+            response.force_close()
         await response.prepare(request)
         async with _watched(request, response, ping_after_s) as line:
             await line.send(first)

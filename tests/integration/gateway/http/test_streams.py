@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.support.toy_dialect import SECRET_TEXT
 from tests.support.toy_server import Served, served_toy
@@ -69,3 +70,15 @@ async def test_stream__whose_reader_leaves__is_closed(toy: Served) -> None:
         await toy.toy.was_closed.wait()
     registry = toy.options.metrics.registry
     assert registry.get_sample_value("dvllm_gateway_streams") == 0
+
+
+async def test_stream__to_who_knows_no_chunks__ends_with_its_connection(toy: Served) -> None:
+    for frame in (b"1", None):
+        await toy.toy.frames.put(frame)
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(toy.url).port)
+    writer.write(b"GET /toys/stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    async with asyncio.timeout(10):
+        told = await reader.read()
+    writer.close()
+
+    assert told.endswith(b"\r\n\r\ndata: 1\n\n")
