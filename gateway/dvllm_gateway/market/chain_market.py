@@ -115,7 +115,8 @@ class ChainMarket:
         return await self._submitter.is_sent(task_id)
 
     async def cancel(self, job: Job) -> None:
-        key = f"cancel:{job.id}:{job.request_tx[:18]}"
+        # A key is sent once, and the wish comes again when a node that was quicker gives it back.
+        key = f"cancel:{job.id}:{job.request_tx[:18]}:{job.n_leases}"
         with as_gateway_errors():
             try:
                 await self._sender.send(self._network.requester_calls.cancel_job(job.id), key=key)

@@ -220,6 +220,53 @@ async def test_cancel__job_is_open__taken_back(net: WorkerNetwork) -> None:
     assert (await net.state(task.job_id)).status is JobStatus.CANCELLED
 
 
+async def test_cancel__a_node_is_quicker_and_gives_it_back__taken_back_then(
+    net: WorkerNetwork,
+) -> None:
+    async with AsyncExitStack() as stack:
+        gateway, task = await handed_back(stack, net)
+        second = await duty(stack, net, SECOND_WORKER, starts=False)
+        assert task.job_id is not None
+        await reaches(gateway, task.id, TaskState.PENDING)
+        cancelling = await overtaken(net, gateway, task, second)
+        assert (await cancelling).state is TaskState.RUNNING
+        await hand_back(net, second, task.job_id)
+        done = await gateway.service.wait_over(ALICE, task.id, WAIT_S)
+    assert (done.state, done.cost_wei) == (TaskState.CANCELLED, 0)
+
+
+async def overtaken(
+    net: WorkerNetwork, gateway: TaskGateway, task: TaskRecord, node: WorkerProcess
+) -> asyncio.Task[TaskRecord]:
+    """A cancellation that is mined in the block in which a node has just taken the job."""
+    assert task.job_id is not None
+    await net.anvil.acall("evm_setAutomine", False)
+    cancelling = asyncio.create_task(gateway.service.cancel(ALICE, task.id))
+    async with asyncio.timeout(WAIT_S):
+        while not await pending(net):  # noqa: ASYNC110 - the chain sets no event
+            await asyncio.sleep(0.02)
+    call = net.network.node_calls.take_job(task.job_id)
+    price = hex(10**12)
+    await net.anvil.acall(
+        "eth_sendTransaction",
+        {
+            "from": node.address,
+            "to": call.to,
+            "data": "0x" + call.data.hex(),
+            "gas": hex(300_000),
+            "maxFeePerGas": price,
+            "maxPriorityFeePerGas": price,
+        },
+    )
+    await net.anvil.acall("evm_mine")
+    await net.anvil.acall("evm_setAutomine", True)
+    return cancelling
+
+
+async def pending(net: WorkerNetwork) -> int:
+    return int((await net.anvil.acall("txpool_status"))["pending"], 16)
+
+
 async def test_cancel__a_node_works_on_it__goes_on_and_keeps_the_answer(
     net: WorkerNetwork,
 ) -> None:
