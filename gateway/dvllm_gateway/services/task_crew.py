@@ -69,6 +69,7 @@ class TaskCrew:
         self._notes = ProgressNotes(store)
         self._lease_name = f"key {sender}"
         self._holder = uuid.uuid4().hex
+        self._held_until_s = 0.0
         self._market: Latest[Market | None] = Latest(None)
         self._duty_now: _Duty | None = None
         self._doubts = Doubts(live, store, self.start)
@@ -137,6 +138,7 @@ class TaskCrew:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_lease())
+                group.create_task(self._watch_lease())
                 await self._trade()
         finally:
             await self._leases.release(self._lease_name, self._holder)
@@ -170,23 +172,35 @@ class TaskCrew:
             await asyncio.sleep(self._lease_s / 5)
 
     async def _keep_lease(self) -> None:
-        """Raises KeyLost in time: nobody else has the key before this process stops using it."""
-        loop = asyncio.get_running_loop()
-        held_until_s = loop.time() + self._lease_s
+        """Raises KeyLost when another has it."""
         while True:
             await asyncio.sleep(self._lease_s / 5)
-            asked_s = loop.time()
             try:
                 if not await self._renewed():
                     raise KeyLost
-                held_until_s = asked_s + self._lease_s
             except GatewayError as error:
                 log.warning("lease_not_renewed", extra={"reason": error.message})
-            if loop.time() > held_until_s - 2 * self._lease_s / 5:
-                raise KeyLost
+
+    async def _watch_lease(self) -> None:
+        """Raises KeyLost in time: nobody else has the key before this process stops using it.
+
+        Beside the renewals, of which one may get no answer at all.
+        """
+        while (left_s := self._left_s()) > 0:  # noqa: ASYNC110 - each renewal moves it on
+            await asyncio.sleep(left_s)
+        raise KeyLost
+
+    def _left_s(self) -> float:
+        """Until the key must not be used any more: some of its time goes into stopping."""
+        held_s = self._held_until_s - asyncio.get_running_loop().time()
+        return held_s - 2 * self._lease_s / 5
 
     async def _renewed(self) -> bool:
-        return await self._leases.acquire(self._lease_name, self._holder, for_s=self._lease_s)
+        asked_s = asyncio.get_running_loop().time()
+        is_held = await self._leases.acquire(self._lease_name, self._holder, for_s=self._lease_s)
+        if is_held:
+            self._held_until_s = asked_s + self._lease_s
+        return is_held
 
     # ---------------------------------------------------------------- one task
     async def _see_through(self, task: LiveTask, market: Market) -> None:

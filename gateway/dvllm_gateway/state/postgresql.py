@@ -18,6 +18,8 @@ from dvllm_gateway.state.patience import to_the_end
 N_CONNECTIONS = 10
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 15_000
+SILENCE_S = 5  # after which the server's machine is asked whether it is there
+PROBE_EVERY_S = 2
 MAX_ATTEMPTS = 5
 
 T = TypeVar("T")
@@ -84,9 +86,19 @@ async def _check(engine: AsyncEngine) -> None:
 
 
 def connect_arguments() -> dict[str, str | int]:
-    """A statement that hangs, or a gateway that died in a transaction, blocks others not long."""
+    """A statement that hangs, or a gateway that died in a transaction, blocks others not long.
+
+    Nor does a server that is gone without a word: the system would wait for it for hours.
+    """
     options = (
         f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
         f"-c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_MS}",
     )
-    return {"connect_timeout": CONNECT_TIMEOUT_S, "options": " ".join(options)}
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "options": " ".join(options),
+        "keepalives_idle": SILENCE_S,
+        "keepalives_interval": PROBE_EVERY_S,
+        "keepalives_count": (STATEMENT_TIMEOUT_MS // 1000 - SILENCE_S) // PROBE_EVERY_S,
+        "tcp_user_timeout": STATEMENT_TIMEOUT_MS,
+    }

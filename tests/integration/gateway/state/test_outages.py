@@ -1,6 +1,8 @@
 """PostgreSQL that cuts connections, is not there, or finds a deadlock."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -71,6 +73,31 @@ async def test_database__server_gone__is_retryable_until_it_is_back() -> None:
             with cluster.running():
                 await accounts.grant(BOB, Wei(7), reason="test", at_ms=1)
                 assert (await accounts.balance(BOB)).available_wei == 10
+
+
+async def test_database__server_vanishes_without_a_word__is_not_waited_for_long(
+    cluster: Cluster,
+) -> None:
+    """As when its machine loses power: nothing but the system's own probes can tell."""
+
+    def patience_s(tx: Connection) -> tuple[int, float]:
+        driver = tx.connection.driver_connection
+        assert driver is not None
+        with socket.socket(fileno=os.dup(driver.fileno())) as line:
+            option = [
+                line.getsockopt(socket.IPPROTO_TCP, name)
+                for name in (
+                    socket.TCP_KEEPIDLE,
+                    socket.TCP_KEEPINTVL,
+                    socket.TCP_KEEPCNT,
+                    socket.TCP_USER_TIMEOUT,
+                )
+            ]
+        return option[0] + option[1] * option[2], option[3] / 1000
+
+    async with open_database(cluster.new_database()) as database:
+        for waited_s in await database.read(patience_s):
+            assert 0 < waited_s <= 15
 
 
 async def test_database__deadlock__both_are_done_in_the_end(cluster: Cluster) -> None:

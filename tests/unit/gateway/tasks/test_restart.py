@@ -55,3 +55,30 @@ async def _take_over(store: MemoryTaskStore, leases: MemoryLeaseStore, task_id: 
         watch = await second.market.watch_of(task_id)  # type: ignore[arg-type]
         watch.set(delivered_job())
         return (await second.over(task_id)).id  # type: ignore[arg-type]
+
+
+class SilentLeases(MemoryLeaseStore):
+    """Says nothing at all while it is silent, as a database behind a cut cable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.speaks = asyncio.Event()
+        self.speaks.set()
+
+    async def acquire(self, name: str, holder: str, *, for_s: float) -> bool:
+        await self.speaks.wait()
+        return await super().acquire(name, holder, for_s=for_s)
+
+
+async def test_lease_is_renewed_without_an_answer__no_tasks_are_taken_until_there_is_one(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    leases = SilentLeases()
+    async with running(store, market, leases=leases) as desk:
+        leases.speaks.clear()
+        await eventually(lambda: not desk.crew.is_on_duty)
+        with pytest.raises(NoCapacity):
+            await desk.submit()
+        leases.speaks.set()
+        await desk.crew.on_duty()
+        await desk.submitted()
