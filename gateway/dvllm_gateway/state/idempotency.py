@@ -1,10 +1,10 @@
 """Keys of requests that must not be done twice, and the replies they had."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, select, update
 
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.ports import StoredReply
@@ -46,12 +46,11 @@ class SqlIdempotencyStore:
             tx.execute(delete(claims).where(claims.c.until_ms < now_ms))
             hold = {"held_until_ms": held_until_ms}
             facts = {"digest": digest, "first_task": first_task, "until_ms": until_ms, **hold}
-            if insert_if_absent(tx, claims, **key._asdict(), **facts):
-                return Claim(digest, None, first_task, is_mine=True, is_new=True)
-            is_free = (claims.c.held_until_ms < now_ms) & _HAS_NO_REPLY
-            its_own = _is(key) & is_free & (claims.c.digest == digest)
-            is_mine = tx.execute(update(claims).where(its_own).values(**hold)).rowcount == 1
-            return _claim(tx.execute(select(claims).where(_is(key))).one(), is_mine=is_mine)
+            while not insert_if_absent(tx, claims, **key._asdict(), **facts):
+                row = tx.execute(_locked(key)).one_or_none()
+                if row is not None:  # or else it was released in this very moment
+                    return _taken_over(tx, key, row, digest, now_ms, hold)
+            return Claim(digest, None, first_task, is_mine=True, is_new=True)
 
         return await self._database.write(work)
 
@@ -75,6 +74,19 @@ class SqlIdempotencyStore:
 
 def _is(key: KeyOf) -> ColumnElement[bool]:
     return (claims.c.account == key.account) & (claims.c.key == key.key)
+
+
+def _locked(key: KeyOf) -> Select[Any]:
+    return select(claims).where(_is(key)).with_for_update()
+
+
+def _taken_over(
+    tx: Connection, key: KeyOf, row: Row[Any], digest: bytes, now_ms: int, hold: Mapping[str, int]
+) -> Claim:
+    is_mine = row.status is None and row.held_until_ms < now_ms and row.digest == digest
+    if is_mine:
+        tx.execute(update(claims).where(_is(key)).values(**hold))
+    return _claim(row, is_mine=is_mine)
 
 
 def _claim(row: Row[Any], *, is_mine: bool) -> Claim:
