@@ -31,7 +31,7 @@ def demo(tmp_path_factory):
     """The home of a demonstration that was played to its end, and what it said."""
     home = tmp_path_factory.mktemp("demo") / "net"
     with running(home, "demo", env=ENV) as devnet:
-        devnet.wait_for_text("job 1: an answer")
+        devnet.wait_for_text("act 1: an answer")
         family = devnet.family()
         assert devnet.process.wait(timeout=280) == 0, devnet.err
         assert still_alive(family) == []

@@ -39,7 +39,7 @@ class Stage:
 async def paid_answer(stage: Stage, prompt: str, max_tokens: int) -> Delivery:
     """The first job: asked, answered, paid."""
     started_at, started_s = time.time(), time.monotonic()
-    with stage.console.waiting("job 1: an answer") as wait:
+    with stage.console.waiting("act 1: an answer") as wait:
         task = await stage.client.submit_task(
             prompt, stage.model_id, max_tokens=max_tokens, temperature=0.0
         )
@@ -68,18 +68,19 @@ async def paid_answer(stage: Stage, prompt: str, max_tokens: int) -> Delivery:
 
 
 async def takeover(stage: Stage, before: Delivery) -> TakenOver:
-    """The second job: its worker is killed while it answers, and the other one takes it."""
+    """A job whose worker is killed while it answers, so that the other one takes it."""
     max_tokens = second_answer_tokens(before.usage.n_output_tokens, before.seconds.generate)
-    for _ in range(_TAKEOVER_TRIES):
-        taken_over = await _killed_at_work(stage, max_tokens)
+    for n_before in range(_TAKEOVER_TRIES):
+        what = "act 2, played again: a takeover" if n_before else "act 2: a takeover"
+        taken_over = await _killed_at_work(stage, what, max_tokens)
         if taken_over is not None:
             return taken_over
     raise DemoFailed(f"{_TAKEOVER_TRIES} times a worker had answered before it was killed")
 
 
-async def _killed_at_work(stage: Stage, max_tokens: int) -> TakenOver | None:
+async def _killed_at_work(stage: Stage, what: str, max_tokens: int) -> TakenOver | None:
     """None if the worker was quicker than whoever killed it; then it runs again."""
-    with stage.console.waiting("job 2: a takeover") as wait:
+    with stage.console.waiting(what) as wait:
         task = await stage.client.submit_task(
             _TAKEOVER_PROMPT, stage.model_id, max_tokens=max_tokens, temperature=0.0
         )
@@ -119,9 +120,9 @@ def second_answer_tokens(n_before: int, before_s: float) -> int:
 
 
 async def refund(stage: Stage) -> Refunded:
-    """The third job: every worker is stopped, so it expires and the money comes back."""
+    """The last job: every worker is stopped, so it expires and the money comes back."""
     before = await stage.client.balance()
-    with stage.console.waiting("job 3: a refund") as wait:
+    with stage.console.waiting("act 3: a refund") as wait:
         wait.milestone("the workers are stopped")
         await stop_all(stage.observer.workers)
         task = await stage.client.submit_task(_REFUND_PROMPT, stage.model_id, max_tokens=16)

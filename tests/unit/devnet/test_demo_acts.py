@@ -1,5 +1,6 @@
 """The second job: how long its answer is, and what if its worker was quicker than its killer."""
 
+import io
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -59,9 +60,9 @@ class QuickWorkers:
         return ()
 
 
-async def second_act(workers: QuickWorkers) -> Any:
+async def second_act(workers: QuickWorkers, told: io.StringIO | None = None) -> Any:
     anything = cast("Any", workers)
-    console = Console(for_json=True)
+    console = Console(for_json=True, stream=told)
     before = SimpleNamespace(
         usage=SimpleNamespace(n_output_tokens=48), seconds=SimpleNamespace(generate=1.0)
     )
@@ -74,6 +75,18 @@ async def test_takeover__worker_answers_before_it_is_killed__is_played_again() -
     taken_over = await second_act(workers)
     assert (taken_over.job_id, taken_over.second_worker) == (3, "second")
     assert workers.story == ["kill", "start", "kill", "start", "kill"]
+
+
+async def test_takeover__played_again__says_so_and_numbers_the_act_not_its_job() -> None:
+    told = io.StringIO()
+    await second_act(QuickWorkers(n_too_quick=1), told)
+    lines = [line.split(" s  ")[1].strip() for line in told.getvalue().splitlines()]
+    assert [line for line in lines if "takeover" in line or "holds" in line] == [
+        "act 2: a takeover",
+        "first holds job 1",
+        "act 2, played again: a takeover",
+        "first holds job 2",
+    ]
 
 
 async def test_takeover__never_slow_enough__says_so() -> None:
