@@ -1,6 +1,7 @@
 """An operator's daily business with the node's tokens, while the worker runs."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -51,6 +52,45 @@ async def test_worker_runs__what_it_refuses__is_told_as_without_it(net: WorkerNe
         await worker.on_duty()
         told = [await told_by(worker, *each, code=1) for each in refused]
         assert told == before
+
+
+async def test_refused_by_the_contracts__told_in_words_with_the_way_on(net: WorkerNetwork) -> None:
+    with net.worker() as worker:
+        await net.fund(worker)
+        for command in (("stake", "1"), ("unstake", "1"), ("deregister",)):
+            told = await told_by(worker, *command, code=1)
+            assert (told["error"], "worker register" in told["hint"]) == ("NotReady", True), told
+        await net.enlist(worker)
+        told = await told_by(worker, "unstake", "99999", code=1)
+        assert "are free, 99999 are asked for" in told["message"]
+        cooling = await told_by(worker, "unstake", "500")
+        told = await told_by(worker, "withdraw", "--stake", code=1)
+        until = datetime.fromtimestamp(cooling["cooling_until_s"], UTC)
+        assert f"stays until {until:%Y-%m-%d %H:%M:%S} UTC" in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("stake", "0"), "more than 0"),
+        (("withdraw", "5", "--stake"), "takes no AMOUNT"),
+    ],
+)
+async def test_amount_that_can_not_be_meant__refused_before_anything_is_sent(
+    net: WorkerNetwork, command: tuple[str, ...], told: str
+) -> None:
+    with net.worker() as worker:
+        done = await run_in_thread(worker, *command)
+        assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+async def test_withdraw__earnings_go_to_another_address__it_is_named(net: WorkerNetwork) -> None:
+    payout = "0x000000000000000000000000000000000000dEaD"
+    with net.worker() as worker:
+        await net.fund(worker)
+        await told_by(worker, "register", "--payout", payout)
+        told = await told_by(worker, "withdraw", code=1)
+        assert payout in told["hint"]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ node_command = Program(
 
 
 class TokenAmount(click.ParamType[Wei]):
-    """A decimal amount of tokens, as wei."""
+    """A decimal amount of tokens, as wei; more than none, which the contracts refuse."""
 
     name = "amount"
 
@@ -48,6 +48,9 @@ class TokenAmount(click.ParamType[Wei]):
         if isinstance(value, int):
             return Wei(value)
         try:
-            return parse_tokens(str(value))
+            amount_wei = parse_tokens(str(value))
         except InvalidAmount as error:
             self.fail(error.message, param, ctx)
+        if amount_wei == 0:
+            self.fail("has to be more than 0", param, ctx)
+        return amount_wei

@@ -10,7 +10,7 @@ from dvllm_worker.settings import WorkerSettings
 
 
 def _say(result: Result) -> str:
-    return f"{result['node']} {'takes duty again' if result['resumed'] else 'was on duty already'}"
+    return f"{result['node']} {'takes duty again' if result['resumed'] else 'is not suspended'}"
 
 
 @node_command(

@@ -33,4 +33,6 @@ def _say(result: Result) -> str:
     """,
 )
 async def command(settings: WorkerSettings, amount: Wei | None, of_stake: bool) -> Result:
+    if of_stake and amount is not None:
+        raise click.UsageError("--stake moves all whose cool-down is over, so it takes no AMOUNT")
     return await done(WithdrawOrder(amount_wei=amount, of_stake=of_stake), settings)

@@ -12,6 +12,7 @@ from decentralized_vllm.protocol.models import ModelVersion
 from decentralized_vllm.protocol.nodes import NodeProfile, RegisteredNode
 from dvllm_worker.duty import Duty, NotReady
 from dvllm_worker.models.served import ServedModel
+from dvllm_worker.office.refusals import told_plainly
 from dvllm_worker.office.treasury import Told
 from dvllm_worker.onchain import Desk
 
@@ -99,7 +100,8 @@ class Enlistment(ABC):
             await self._check_leases()
             await self._leave(await self._models())
             call = self._desk.network.node_registry.deregister_node()
-            receipt = await self._desk.do(call)
+            with told_plainly(self._desk.address):
+                receipt = await self._desk.do(call)
             n_in_flight = (await self._desk.node()).n_in_flight
             told = {"node": self._desk.address, "in_flight": n_in_flight}
             return {**told, "tx_hash": receipt.tx_hash}

@@ -4,9 +4,12 @@ import asyncio
 from typing import Any
 
 from decentralized_vllm.protocol.errors import InsufficientFunds
-from decentralized_vllm.protocol.ids import Wei
+from decentralized_vllm.protocol.ids import ZERO_ADDRESS, Wei
+from decentralized_vllm.protocol.nodes import NodeAccount
+from decentralized_vllm.protocol.transactions import Call, Receipt
 from decentralized_vllm.protocol.units import format_tokens
 from decentralized_vllm.requester.permits import Permits
+from dvllm_worker.office.refusals import told_plainly
 from dvllm_worker.onchain import Desk
 
 Told = dict[str, Any]  # what its command prints
@@ -15,7 +18,7 @@ Told = dict[str, Any]  # what its command prints
 class Treasury:
     """One at a time: each looks at what there is before it sends, and permits are numbered.
 
-    Every method raises InsufficientFunds and what the sender raises.
+    Every method raises InsufficientFunds, NotReady and what the sender raises.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -27,7 +30,7 @@ class Treasury:
             desk = self._desk
             await self._check_wallet(amount_wei)
             permit = await Permits(desk.network, desk.account).sign(amount_wei)
-            receipt = await desk.do(desk.network.node_calls.stake_with_permit(permit))
+            receipt = await self._do(desk.network.node_calls.stake_with_permit(permit))
             stake_wei = (await desk.node()).stake_wei
             return {
                 "node": desk.address,
@@ -40,7 +43,7 @@ class Treasury:
         """Starts the cool-down of free stake."""
         async with self._turn:
             desk = self._desk
-            receipt = await desk.do(desk.network.node_calls.request_unstake(amount_wei))
+            receipt = await self._do(desk.network.node_calls.request_unstake(amount_wei))
             node = await desk.node()
             return {
                 "node": desk.address,
@@ -58,24 +61,29 @@ class Treasury:
                 raise InsufficientFunds(
                     "no stake is cooling down", hint="run `worker unstake AMOUNT`"
                 )
-            await self._desk.do(self._desk.network.node_calls.withdraw_stake())
+            await self._do(self._desk.network.node_calls.withdraw_stake())
             return self._withdrawn(cooling_wei)
 
     async def withdraw_earnings(self, amount_wei: Wei | None) -> Told:
         """Matures what is due first. None withdraws all of it."""
         async with self._turn:
             desk = self._desk
-            if (await desk.node()).pending_earnings_wei:
+            node = await desk.node()
+            if node.pending_earnings_wei:
                 await desk.do(desk.network.node_calls.settle(desk.address))
             credit_wei = await desk.network.coordinator.credit(desk.address)
             wanted_wei = credit_wei if amount_wei is None else amount_wei
             if not 0 < wanted_wei <= credit_wei:
                 raise InsufficientFunds(
                     f"{format_tokens(credit_wei)} tokens can be withdrawn now",
-                    hint="earnings mature over the dispute window; `worker status` shows them",
+                    hint=_where_earnings_are(node),
                 )
             await desk.do(desk.network.requester_calls.withdraw(wanted_wei))
             return self._withdrawn(wanted_wei)
+
+    async def _do(self, call: Call) -> Receipt:
+        with told_plainly(self._desk.address):
+            return await self._desk.do(call)
 
     async def _check_wallet(self, amount_wei: Wei) -> None:
         balance_wei = await self._desk.network.token.balance(self._desk.address)
@@ -92,3 +100,9 @@ class Treasury:
             "amount": format_tokens(amount_wei),
             "amount_wei": amount_wei,
         }
+
+
+def _where_earnings_are(node: NodeAccount) -> str:
+    if node.payout not in (ZERO_ADDRESS, node.operator):
+        return f"earnings go to {node.payout}, which withdraws them: dvllm wallet withdraw"
+    return "earnings mature over the dispute window; `worker status` shows them"
