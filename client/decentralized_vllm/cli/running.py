@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from decentralized_vllm.cli.sources import ENV_PREFIX
+from decentralized_vllm.cli.sources import ENV_PREFIX, CommandSettings
 from decentralized_vllm.protocol.errors import (
     DvllmError,
     JobEnded,
@@ -32,9 +32,10 @@ _FLAGS = frozenset(
     (
         *("config", "devnet", "eth_node_url", "contract_address", "chain_id", "ipfs_host"),
         *("ipfs_port", "data_dir", "keystore", "passphrase_file", "max_top_up", "max_fee"),
+        *("tools", "tool_choice", "token_ids", "model"),
+        *("flat_fee", "input_price", "output_price"),
     )
 )
-_ONLY_FLAGS = frozenset(("tools", "tool_choice", "token_ids", "model"))
 
 
 def run(work: Coroutine[Any, Any, T], *, as_json: bool, on_interrupt: str = "") -> T:
@@ -63,8 +64,7 @@ def _where(error: DvllmError) -> str:
     """How to change the setting that is wrong."""
     if not isinstance(error, SettingError) or error.setting.startswith(ENV_PREFIX):
         return ""  # a variable that is named already is none to set
-    flag = f"--{error.setting.replace('_', '-')}"
-    if error.setting in _ONLY_FLAGS:
-        return f" [{flag}]"
-    variable = f"{ENV_PREFIX}{error.setting.upper()}"
-    return f" [{flag} or {variable}]" if error.setting in _FLAGS else f" [{variable}]"
+    ways = [f"--{error.setting.replace('_', '-')}"] if error.setting in _FLAGS else []
+    if error.setting in CommandSettings.model_fields:
+        ways.append(f"{ENV_PREFIX}{error.setting.upper()}")
+    return f" [{' or '.join(ways)}]" if ways else ""

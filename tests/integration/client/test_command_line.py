@@ -236,7 +236,11 @@ MISTAKES = [
     (["submit", "--tools", "none.json", "Hi"], {}, 2, "[--tools]"),
     (["submit", "--tool-choice", "auto", "Hi"], {}, 2, "[--tool-choice]"),
     (["embed", ""], {}, 1, "input.0: "),
-    (["embed"], {}, 2, "line 1 is empty"),
+    (["embed"], {}, 1, "line 1 is empty"),
+    (["submit", "--max-fee", "x", "Hi"], {}, 2, "tokens [--max-fee]"),
+    (["wallet", "deposit", "x"], {}, 2, "'x' is not a decimal amount of tokens"),
+    (["job", "9" * 80], {}, 1, "there is no such job"),
+    (["models", "--eth-node-url", "http://[::1"], {}, 2, "eth_node_url: is not an http(s) URL"),
     (["embed", "--file", "none", "Hi"], {}, 2, "No such file"),
     (["submit", "--max-top-up", "0", "Hi"], {}, 1, "max_top_up"),
     (["submit", "--file", "none", "Hi"], {}, 2, "No such file"),
@@ -250,6 +254,13 @@ async def test_mistakes__are_one_clear_line_and_a_code(dvllm):
         assert (found, out) == (code, ""), arguments
         assert told in err.splitlines()[-1], arguments
         assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["submit", "embed"])
+async def test_input_that_is_no_text__as_json__is_told_as_json(dvllm, command):
+    code, out, err = await dvllm(command, "--json", "-", stdin=b"Hi \xff")
+    assert (code, json.loads(out)["error"]["type"]) == (1, "InvalidPrompt")
+    assert "not UTF-8 at byte 3" in err
 
 
 @pytest.fixture

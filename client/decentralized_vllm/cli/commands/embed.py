@@ -36,24 +36,26 @@ def embed(
     """
     from decentralized_vllm.cli.asking import embed_and_show
 
-    embed_and_show(_texts_of(texts, file), model, as_json=as_json, options=options)
+    embed_and_show(_texts_of(texts, file, as_json=as_json), model, as_json=as_json, options=options)
 
 
-def _texts_of(texts: Sequence[str], file: BinaryIO | None) -> Sequence[str]:
+def _texts_of(texts: Sequence[str], file: BinaryIO | None, *, as_json: bool) -> Sequence[str]:
     if texts and file is not None:
         raise click.UsageError("give TEXT or --file, not both")
     if file is None and texts and tuple(texts) != ("-",):
         return texts
-    try:
-        return _lines_of((file or sys.stdin.buffer).read().decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"the texts are not UTF-8 at byte {error.start}") from error
+    from decentralized_vllm.cli.input_text import decoded
+
+    data = (file or sys.stdin.buffer).read()
+    return _lines_of(decoded(data, "the texts are", as_json=as_json), as_json=as_json)
 
 
-def _lines_of(text: str) -> list[str]:
+def _lines_of(text: str, *, as_json: bool) -> list[str]:
     """An empty one is told, not skipped: vectors and lines would no longer stand side by side."""
+    from decentralized_vllm.cli.input_text import refuse
+
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     for number, line in enumerate(lines, start=1):
         if not line:
-            raise click.UsageError(f"line {number} is empty: each line is a text")
+            refuse(f"line {number} is empty: each line is a text", as_json=as_json)
     return lines

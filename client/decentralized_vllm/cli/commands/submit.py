@@ -55,16 +55,15 @@ def submit(
     """
     from decentralized_vllm.cli.asking import ask_and_show
 
-    ask_and_show(_text_of(prompt, file), model, wait=wait, as_json=as_json, options=options)
+    text = _text_of(prompt, file, as_json=as_json)
+    ask_and_show(text, model, wait=wait, as_json=as_json, options=options)
 
 
-def _text_of(prompt: str | None, file: BinaryIO | None) -> str:
+def _text_of(prompt: str | None, file: BinaryIO | None, *, as_json: bool) -> str:
     if prompt is not None and file is not None:
         raise click.UsageError("give PROMPT or --file, not both")
     if file is None and prompt not in (None, "-"):
         return str(prompt)
-    data = (file or sys.stdin.buffer).read()
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"the prompt is not UTF-8 at byte {error.start}") from error
+    from decentralized_vllm.cli.input_text import decoded
+
+    return decoded((file or sys.stdin.buffer).read(), "the prompt is", as_json=as_json)
