@@ -81,7 +81,7 @@ class AsyncClient(OpenAndClose):
         temperature: float = 1.0,
         top_p: float = 1.0,
         top_k: int = 0,
-        stop: Sequence[str] = (),
+        stop: Sequence[str] | None = (),
         seed: int | None = None,
         max_fee: TokenAmount | None = None,
         tools: OfferedTools | None = None,
@@ -105,7 +105,7 @@ class AsyncClient(OpenAndClose):
             temperature,
             top_p,
             top_k,
-            (stop,) if isinstance(stop, str) else tuple(stop),
+            (stop,) if isinstance(stop, str) else tuple(stop or ()),
             seed,
         )
         offered = offered_tools(tools, tool_choice, parallel_tool_calls)
@@ -201,6 +201,8 @@ class AsyncClient(OpenAndClose):
         session = self._opened()
         requests = session.require_spender().requests
         found: list[Task] = []
+        if limit < 1:
+            return found
         async for request in requests.newest_first(self.settings.first_block):
             found.append(await session.reader.task(request.job_id, with_answer=False))
             if len(found) >= limit:

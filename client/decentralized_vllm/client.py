@@ -90,7 +90,7 @@ class Client:
         temperature: float = 1.0,
         top_p: float = 1.0,
         top_k: int = 0,
-        stop: Sequence[str] = (),
+        stop: Sequence[str] | None = (),
         seed: int | None = None,
         max_fee: TokenAmount | None = None,
         *,

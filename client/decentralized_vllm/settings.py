@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -37,15 +38,15 @@ class ClientSettings:
     eth_node_url: str | Sequence[str]
     contract_address: str
     private_key: str | None = field(default=None, repr=False)
-    keystore: Path | None = None
+    keystore: str | PathLike[str] | None = None
     passphrase: str | None = field(default=None, repr=False)
     local_key_only: bool = False
     ipfs_host: str | None = None
     ipfs_port: int = DEFAULT_IPFS_PORT
     ws_url: str | None = None
     chain_id: int | None = None
-    data_dir: Path | None = None
-    store: Path | None = None
+    data_dir: str | PathLike[str] | None = None
+    store: str | PathLike[str] | None = None
     max_top_up: TokenAmount = DEFAULT_MAX_TOP_UP
     expire_overdue: bool = True
     private_endpoints: bool | None = None
@@ -53,8 +54,10 @@ class ClientSettings:
     poll_s: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.ipfs_port < 65536:
-            raise SettingError("ipfs_port", f"{self.ipfs_port} is not a port")
+        if not isinstance(self.ipfs_port, int) or not 0 < self.ipfs_port < 65536:
+            raise SettingError("ipfs_port", f"{self.ipfs_port!r} is not a port")
+        if not isinstance(self.chain_id, int | None):
+            raise SettingError("chain_id", f"{self.chain_id!r} is not an int")
         if self.poll_s <= 0:
             raise SettingError("poll_s", "must be more than 0 seconds")
         if self.private_key is not None and self.keystore is not None:
@@ -68,8 +71,8 @@ class ClientSettings:
     @property
     def data_path(self) -> Path:
         """Outbox and store of this user, unless `data_dir` names another folder."""
-        return self.data_dir or user_data_path("dvllm")
+        return Path(self.data_dir) if self.data_dir else user_data_path("dvllm")
 
     @property
     def store_path(self) -> Path:
-        return self.store or self.data_path / "content"
+        return Path(self.store) if self.store else self.data_path / "content"

@@ -26,10 +26,7 @@ class Endpoint:
     """
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingError("eth_node_url", "is not an http(s) URL")
-        self.name = parts.netloc.rpartition("@")[2]
+        self.name = _host_of(url)
         self._url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         self._session: aiohttp.ClientSession | None = None
@@ -91,6 +88,18 @@ class Endpoint:
             connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
             self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
         return self._session
+
+
+def _host_of(url: str) -> str:
+    """Raises SettingError, which does not show the URL."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # an address or a port that can be none
+        is_usable = False
+    if not is_usable:
+        raise SettingError("eth_node_url", "is not an http(s) URL")
+    return parts.netloc.rpartition("@")[2]
 
 
 def _request_object(number: int, method: str, params: Sequence[Json]) -> dict[str, Json]:

@@ -253,7 +253,10 @@ def _message_json(message: Message) -> canonical_json.JsonValue:
 def _checked_bytes(body: dict[str, canonical_json.JsonValue]) -> bytes:
     """Whoever writes a document is held to the same schema as whoever reads it."""
     _validated(body)
-    data = canonical_json.encode(body)
+    try:
+        data = canonical_json.encode(body)
+    except InvalidDocument as error:
+        raise InvalidPrompt(error.message) from error
     if len(data) > MAX_PROMPT_BYTES:
         raise InvalidPrompt(f"{len(data)} bytes, more than {MAX_PROMPT_BYTES}")
     return data

@@ -1,10 +1,11 @@
 """What callers hand to a client, as the types the library works with."""
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from decentralized_vllm.protocol.errors import InvalidPrompt
+from decentralized_vllm.protocol.errors import InvalidPrompt, UnknownJob
 from decentralized_vllm.protocol.generation import Message, SamplingParameters
 from decentralized_vllm.protocol.ids import JobId
 from decentralized_vllm.protocol.prompts import (
@@ -20,6 +21,8 @@ from decentralized_vllm.requester.tool_inputs import read_calls
 
 Prompt: TypeAlias = str | Iterable[Message | Mapping[str, Any]] | Iterable[int]
 TaskOrId: TypeAlias = Task | int
+
+LARGEST_JOB_ID = 2**256 - 1
 
 
 def make_document(
@@ -60,7 +63,13 @@ def make_embedding_document(texts: str | Iterable[str]) -> PromptDocument:
 
 
 def job_id_of(task: TaskOrId) -> JobId:
-    return task.id if isinstance(task, Task) else JobId(int(task))
+    """Raises UnknownJob for a number that no job can have, TypeError for what is none."""
+    if isinstance(task, Task):
+        return task.id
+    number = int(task) if isinstance(task, str) else operator.index(task)
+    if not 0 < number <= LARGEST_JOB_ID:
+        raise UnknownJob("there is no such job: numbers are from 1 to 2^256 - 1")
+    return JobId(number)
 
 
 def _listed(prompt: Any) -> list[Any]:

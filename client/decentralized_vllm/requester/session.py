@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from eth_account.signers.local import LocalAccount
 
@@ -165,7 +166,7 @@ class SessionBuilder:
             return None
         if settings.passphrase is None:
             raise SettingError("passphrase", f"is needed to open {settings.keystore}")
-        return await asyncio.to_thread(load_keystore, settings.keystore, settings.passphrase)
+        return await asyncio.to_thread(load_keystore, Path(settings.keystore), settings.passphrase)
 
     def _check_key(self, network: Network) -> None:
         settings = self._settings

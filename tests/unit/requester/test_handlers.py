@@ -1,5 +1,7 @@
 """Handlers: whom an event reaches, and what a broken one does to the others."""
 
+from pathlib import Path
+
 import pytest
 
 from decentralized_vllm.protocol.errors import InvalidPrompt, SettingError
@@ -63,6 +65,8 @@ def test_job_id_of__number__is_taken_as_it_is():
     [
         ({"ipfs_port": 0}, "ipfs_port"),
         ({"ipfs_port": 65_536}, "ipfs_port"),
+        ({"ipfs_port": "5001"}, "ipfs_port"),
+        ({"chain_id": "1"}, "chain_id"),
         ({"poll_s": 0}, "poll_s"),
         ({"private_key": "0x1", "keystore": "key.json"}, "keystore"),
     ],
@@ -71,6 +75,12 @@ def test_client_settings__impossible_value__is_refused_by_name(changes, setting)
     with pytest.raises(SettingError) as caught:
         ClientSettings(eth_node_url="http://localhost", contract_address="0x", **changes)
     assert caught.value.setting == setting
+
+
+def test_client_settings__folders_as_text__are_paths():
+    settings = ClientSettings("http://a", "0x", data_dir="data")
+    assert (settings.data_path, settings.store_path) == (Path("data"), Path("data/content"))
+    assert ClientSettings("http://a", "0x", store="kept").store_path == Path("kept")
 
 
 def test_client_settings__one_url_or_several__are_a_list():

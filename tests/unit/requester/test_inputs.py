@@ -2,10 +2,10 @@
 
 import pytest
 
-from decentralized_vllm.protocol.errors import InvalidPrompt
+from decentralized_vllm.protocol.errors import InvalidPrompt, UnknownJob
 from decentralized_vllm.protocol.generation import Message, SamplingParameters
 from decentralized_vllm.protocol.tools import Tool, ToolCall, Tools
-from decentralized_vllm.requester.inputs import make_document, make_embedding_document
+from decentralized_vllm.requester.inputs import job_id_of, make_document, make_embedding_document
 from decentralized_vllm.requester.tool_inputs import offered_tools
 
 CALL = ToolCall("call_1", "f", '{"a":1}')
@@ -79,3 +79,22 @@ def test_offered_tools__no_tools__are_none(tools):
 def test_make_embedding_document__one_text__is_one_input():
     assert make_embedding_document("a cat").inputs == ("a cat",)
     assert make_embedding_document(iter(["a", "b"])).inputs == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "number", [-1, 0, 2**256, 2**9999], ids=["negative", "zero", "too high", "huge"]
+)
+def test_job_id_of__number_that_no_job_has__is_an_unknown_job(number):
+    with pytest.raises(UnknownJob):
+        job_id_of(number)
+
+
+@pytest.mark.parametrize("given", [1.5, None, b"1"])
+def test_job_id_of__no_number__is_not_taken_for_one(given):
+    with pytest.raises(TypeError):
+        job_id_of(given)
+
+
+def test_to_bytes__text_that_utf_8_can_not_carry__is_an_invalid_prompt():
+    with pytest.raises(InvalidPrompt):
+        make_document("\ud800", SamplingParameters()).to_bytes()
