@@ -17,6 +17,7 @@ from decentralized_vllm.protocol.errors import (
     UnknownJob,
     UnknownModel,
 )
+from decentralized_vllm.protocol.jobs import JobStatus
 from decentralized_vllm.protocol.units import format_tokens
 
 ERROR_STRING = bytes.fromhex("08c379a0")  # Error(string)
@@ -36,7 +37,12 @@ def revert_error(data: bytes | None, *, call: str) -> PermanentError:
         return TransactionFailed(f"{call} reverted: {_plain_reason(data)}")
     name, arguments = named
     typed = _TYPED.get(name)
-    return typed(call, arguments) if typed else ContractRevert(name, arguments)
+    return typed(call, arguments) if typed else _plain_revert(name, arguments)
+
+
+def _plain_revert(name: str, arguments: tuple[Any, ...]) -> ContractRevert:
+    hint = _HINTS.get(name)
+    return ContractRevert(name, arguments, hint=hint(arguments) if hint else None)
 
 
 def _custom_error(data: bytes) -> tuple[str, tuple[Any, ...]] | None:
@@ -93,6 +99,21 @@ def _dear_version(call: str, arguments: tuple[Any, ...]) -> PermanentError:
         f"{call}: a job of this model costs up to {max_fee} tokens, accepted are {ceiling}"
     )
 
+
+def _told_status(arguments: tuple[Any, ...]) -> str:
+    try:
+        return f"the job is {JobStatus(arguments[0]).name.lower()}"
+    except ValueError:
+        return "the job is in another state than this takes"
+
+
+# What a requester can run into, in words.
+_HINTS: dict[str, Callable[[tuple[Any, ...]], str]] = {
+    "WrongStatus": _told_status,
+    "NotRequester": lambda _: "the job is another account's",
+    "AmountIsZero": lambda _: "give an amount above 0",
+    "NewWorkIsPaused": lambda _: "the network's owner has paused new jobs; try later",
+}
 
 _TYPED: dict[str, Callable[[str, tuple[Any, ...]], PermanentError]] = {
     "UnknownModel": _unknown_model,

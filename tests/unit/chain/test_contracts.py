@@ -215,6 +215,8 @@ COORDINATOR = "InferenceCoordinator"
             "holds 0 tokens, 2 needed",
         ),
         (revert_data(COORDINATOR, "TooLate", 77), ContractRevert, "TooLate(77)"),
+        (revert_data(COORDINATOR, "WrongStatus", 3), ContractRevert, "(the job is delivered)"),
+        (revert_data(COORDINATOR, "NotRequester"), ContractRevert, "another account's"),
         (b"", TransactionFailed, "without a reason"),
         (None, TransactionFailed, "without a reason"),
         (bytes.fromhex("08c379a0") + encode(["string"], ["why"]), TransactionFailed, "why"),
