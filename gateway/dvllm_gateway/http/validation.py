@@ -12,6 +12,7 @@ from dvllm_gateway.errors import InvalidRequest
 MAX_FIELD_CHARACTERS = 100
 MAX_JSON_NODES = 50_000  # arrays and objects: several times what the largest sensible body has
 
+_FORM_OF_UNION = "literal["  # stands in a place beside the fields' names
 _OF_OWN_CHECKS = "Value error, "  # pydantic's, before the words of a validator
 
 
@@ -40,9 +41,13 @@ def query_of(model: type[BaseModel], query: MultiMapping[str]) -> BaseModel:
 
 
 def first_problem(error: ValidationError) -> InvalidRequest:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])[:MAX_FIELD_CHARACTERS]
-    said = first["msg"].removeprefix(_OF_OWN_CHECKS)
+    first = error.errors(include_url=False, include_input=False)[0]
+    place, said = list(first["loc"]), first["msg"].removeprefix(_OF_OWN_CHECKS)
+    if first["type"] == "union_tag_invalid":  # pydantic's own words repeat what was sent
+        place.append(first["ctx"]["discriminator"].strip("'"))
+        said = f"Input should be one of {first['ctx']['expected_tags']}"
+    named = (str(part) for part in place if not str(part).startswith(_FORM_OF_UNION))
+    field = ".".join(named)[:MAX_FIELD_CHARACTERS]
     if not field:
         return InvalidRequest(f"the body is not what it should be: {said}")
     return InvalidRequest(f"{field}: {said}", field=field)

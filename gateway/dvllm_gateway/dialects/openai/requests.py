@@ -51,7 +51,7 @@ NoneOrTokens = Annotated[int, Field(ge=0, le=MAX_TOKENS_OF_TERMS), WHOLE]
 
 
 class StreamOptions(Wire):
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class TextFormat(Wire):
@@ -105,7 +105,7 @@ class GenerationBody(Wire):
 
     @property
     def wants_usage(self) -> bool:
-        return self.stream_options is not None and self.stream_options.include_usage
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
 
 
 class ChatBody(GenerationBody, ToolsBody):
