@@ -31,10 +31,12 @@ class PostgresqlDatabase:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        # Else each statement of a read sees what was committed until then.
+        self._reading = engine.execution_options(isolation_level="REPEATABLE READ")
 
     async def write(self, work: Callable[[Connection], T], *, is_hurried: bool = True) -> T:
         """Nobody waits for another's turn here."""
-        return await to_the_end(asyncio.create_task(self._repeated(work)))
+        return await to_the_end(asyncio.create_task(self._repeated(self._engine, work)))
 
     async def write_shared(
         self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], item: Item
@@ -43,14 +45,14 @@ class PostgresqlDatabase:
         return await self.write(lambda tx: work(tx, [item])[0])
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        return await self._repeated(work)
+        return await self._repeated(self._reading, work)
 
-    async def _repeated(self, work: Callable[[Connection], T]) -> T:
+    async def _repeated(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         """Again after a lost race with another transaction, in which nothing was written."""
         attempt = 1
         while True:
             try:
-                async with self._engine.begin() as connection:
+                async with engine.begin() as connection:
                     return await connection.run_sync(work)
             except DBAPIError as error:
                 if not has_lost_a_race(error) or attempt >= MAX_ATTEMPTS:

@@ -1,6 +1,7 @@
 """Events: each kind comes back as it was told, in one order, and old ones go."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -16,8 +17,15 @@ from dvllm_gateway.services.events import (
 )
 from dvllm_gateway.services.resources import Shares
 from dvllm_gateway.services.stores import NewEvent
-from dvllm_gateway.state import Database, SqlAccountStore, SqlEventStore, SqlTaskStore
+from dvllm_gateway.state import (
+    Database,
+    SqlAccountStore,
+    SqlEventStore,
+    SqlTaskStore,
+    open_database,
+)
 from tests.support.gateway_tasks import ALICE, ASSIGNMENT, BOB, NODE, completed, new_task
+from tests.support.postgresql import Cluster
 
 TOLD: dict[EventName, Payload] = {
     EventName.TASK_PROGRESS: Progress(new_task().id, 12.5, 7),
@@ -53,6 +61,21 @@ async def test_event__of_a_task__is_read_with_the_task_as_it_is_then(database: D
     ended = completed(record)
     await tasks.finish(ended)
     assert await events.read(after=0, limit=10) == (replace(told, payload=ended),)
+
+
+async def test_events__task_is_deleted_elsewhere_while_they_are_read__are_as_they_were(
+    cluster: Cluster, elsewhere: Callable[[str, str, str], None]
+) -> None:
+    url = cluster.new_database()
+    async with open_database(url) as database:
+        await SqlAccountStore(database).grant(ALICE, Wei(10_000), reason="test", at_ms=1)
+        record, events = new_task(), SqlEventStore(database)
+        await SqlTaskStore(database).create(record, ASSIGNMENT)
+        await events.append([NewEvent(EventName.TASK_SUBMITTED, 5, record, ALICE)])
+        gone = "DELETE FROM event; DELETE FROM task_text; DELETE FROM task"
+        elsewhere(url, "SELECT event", gone)
+        assert [event.payload for event in await events.read(after=0, limit=10)] == [record]
+        assert await events.read(after=0, limit=10) == ()
 
 
 async def test_events__read_in_pages__come_once_and_in_order(database: Database) -> None:

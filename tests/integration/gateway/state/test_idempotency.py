@@ -1,13 +1,9 @@
 """Keys of requests: one holder at a time, one reply, for a day."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
-import psycopg
 import pytest
-from sqlalchemy import Engine, event
 
 from dvllm_gateway.errors import Conflict
 from dvllm_gateway.ids import AccountId
@@ -170,25 +166,8 @@ async def test_key__a_day_later__is_free(kept: StoredIdempotency, clock: Clock) 
     assert (await asked(kept, digest=b"b")).is_new
 
 
-@contextmanager
-def released_elsewhere(url: str) -> Iterator[None]:
-    """By another gateway, just after this one was told that the key is taken."""
-    left = ["DELETE FROM idempotency"]
-
-    def release(_: Any, __: Any, statement: str, *___: Any) -> None:
-        if statement.startswith("INSERT INTO idempotency") and left:
-            with psycopg.connect(url) as connection:
-                connection.execute(left.pop().encode())
-
-    event.listen(Engine, "after_cursor_execute", release)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "after_cursor_execute", release)
-
-
 async def test_key__released_by_another_in_that_very_moment__is_taken(
-    cluster: Cluster, clock: Clock
+    cluster: Cluster, clock: Clock, elsewhere: Callable[[str, str, str], None]
 ) -> None:
     url = cluster.new_database()
     async with open_database(url) as database:
@@ -196,7 +175,7 @@ async def test_key__released_by_another_in_that_very_moment__is_taken(
             StoredIdempotency(SqlIdempotencyStore(database), clock_ms=clock) for _ in range(2)
         )
         begun = await asked(first)
-        with released_elsewhere(url):
-            again = await asked(second)
+        elsewhere(url, "INSERT INTO idempotency", "DELETE FROM idempotency")
+        again = await asked(second)
     assert again.is_mine and again.is_new
     assert again.first_task != begun.first_task
