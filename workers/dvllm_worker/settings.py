@@ -1,10 +1,10 @@
 """What an operator sets: `worker.toml`, then DVLLM_WORKER__SECTION__FIELD, then flags."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import platformdirs
-from pydantic import AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 
 from decentralized_vllm.process import settings_files
@@ -17,6 +17,7 @@ from decentralized_vllm.process.settings_files import (
     load_program_settings,
 )
 from dvllm_worker.engines.settings import EngineSettings
+from dvllm_worker.profile_texts import check_endpoint, check_region
 
 FILE_NAME = "worker.toml"
 ENV_PREFIX = "DVLLM_WORKER__"
@@ -39,8 +40,10 @@ class NodeSection(Section):
     """What the node offers, and which work beside its own leases it looks for."""
 
     slots: int | None = Field(None, ge=1, le=65_535, description="None: what the engine can do")
-    endpoint: str | None = Field(None, description="public URL of the listener, if reachable")
-    region: str = ""
+    endpoint: Annotated[str, AfterValidator(check_endpoint)] | None = Field(
+        None, description="public URL of the listener, if reachable"
+    )
+    region: Annotated[str, AfterValidator(check_region)] = ""
     payout: str | None = Field(None, description="who is paid; fixed at registration")
     take_jobs: bool = Field(True, description="take open jobs and lapsed leases")
     take_jitter_s: Seconds = 2.0

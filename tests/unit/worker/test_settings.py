@@ -44,6 +44,33 @@ def test_settings__wrong_field__named_without_its_value(
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "trouble"),
+    [
+        ("endpoint", "node.example:8090", "not an http"),
+        ("endpoint", "https://node example", "not an http"),
+        ("endpoint", "http://[::1", "not an http"),
+        ("endpoint", "http://", "not an http"),
+        ("endpoint", "https://node.example:443", "the port that https has anyway"),
+        ("endpoint", "https://node.example?a=b", "no user, query"),
+        ("endpoint", "https://me@node.example", "no user, query"),
+        ("endpoint", "https://" + "a" * 249, "256 bytes"),
+        ("region", "ä" * 33, "64 bytes"),
+    ],
+)
+def test_settings__what_callers_or_the_registry_can_not_take__refused(
+    toml: Path, name: str, value: str, trouble: str
+) -> None:
+    with pytest.raises(SettingError, match=trouble) as caught:
+        load_settings(toml, {"node": {name: value}})
+    assert caught.value.setting == f"node.{name}"
+
+
+@pytest.mark.parametrize("endpoint", ["", "https://node.example", "http://[::1]:8090/a"])
+def test_settings__endpoint_that_callers_can_take__kept(toml: Path, endpoint: str) -> None:
+    assert load_settings(toml, {"node": {"endpoint": endpoint}}).node.endpoint == endpoint
+
+
 def test_settings__no_such_file__named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="--config"):
         load_settings(tmp_path / "none.toml", {})

@@ -7,10 +7,12 @@ import psutil
 
 from decentralized_vllm.chain.verification import checked_address
 from decentralized_vllm.process.commands import Result
+from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.protocol.ids import ZERO_ADDRESS
 from dvllm_worker.commands._orders import done
 from dvllm_worker.commands._shared import node_command
 from dvllm_worker.office.orders import RegisterOrder
+from dvllm_worker.profile_texts import check_endpoint, check_region
 from dvllm_worker.settings import WorkerSettings
 
 PERCENT_PER_CORE = 100
@@ -48,6 +50,7 @@ async def command(
     region: str | None,
     payout: str | None,
 ) -> Result:
+    _check_texts(endpoint, region)
     node = settings.node
     paid = payout or node.payout
     order = RegisterOrder(
@@ -60,6 +63,18 @@ async def command(
         slots=slots,
     )
     return await done(order, settings)
+
+
+def _check_texts(endpoint: str | None, region: str | None) -> None:
+    """Raises SettingError."""
+    for flag, check, text in (
+        ("--endpoint", check_endpoint, endpoint),
+        ("--region", check_region, region),
+    ):
+        try:
+            check(text or "")
+        except ValueError as error:
+            raise SettingError(flag, str(error)) from None
 
 
 def _ram_mib() -> int:
