@@ -8,7 +8,7 @@ from decentralized_vllm.process.checks import Check, check_disk, refused_check
 from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.units import format_tokens
 from dvllm_worker.engines.doctor import examine as examine_engine
-from dvllm_worker.onchain import node_address, open_network
+from dvllm_worker.onchain import load_account, node_address, open_network
 from dvllm_worker.settings import WorkerSettings
 
 
@@ -52,6 +52,10 @@ async def _tried(name: str, look: Look, network: Network, settings: WorkerSettin
 
 async def _key(network: Network, settings: WorkerSettings) -> Check:
     address = node_address(settings, network.identity.chain_id)
+    if (
+        settings.key.passphrase_file is not None
+    ):  # whether it opens the key; nobody is asked for one
+        await asyncio.to_thread(load_account, settings, network.identity.chain_id)
     gas_wei = int(await network.rpc.call("eth_getBalance", address, "latest"), 16)
     finding = f"{address} has {format_tokens(gas_wei)} for gas"
     mends = () if gas_wei else ("send it some of the chain's own coin",)

@@ -74,6 +74,17 @@ async def test_start__wrong_setting__named_in_one_line(net: WorkerNetwork) -> No
         assert "is not the InferenceCoordinator of this release" in done.stderr
 
 
+async def test_register__texts_that_nobody_can_use__refused_before_they_are_on_chain(
+    net: WorkerNetwork,
+) -> None:
+    with net.worker() as worker:
+        await net.fund(worker)
+        for flag, text in (("--endpoint", "node.example:8090"), ("--region", "x" * 65)):
+            done = await run_in_thread(worker, "register", flag, text)
+            assert (done.returncode, f"{flag}: is " in done.stderr) == (1, True), done.stderr
+        assert not (await net.network.node_registry.node(worker.address)).is_registered
+
+
 async def test_start__before_each_step__names_the_command_to_run(net: WorkerNetwork) -> None:
     with net.worker() as worker:
         await net.fund(worker)
@@ -121,6 +132,24 @@ async def test_serve_model__unknown__said_plainly(net: WorkerNetwork) -> None:
         done = await run_in_thread(worker, "serve-model", "no-such-model")
         assert done.returncode == 1
         assert "no-such-model" in done.stderr
+
+
+async def test_doctor__passphrase_that_opens_nothing__said(
+    net: WorkerNetwork, tmp_path: Path
+) -> None:
+    keystore, passphrase = tmp_path / "key.json", tmp_path / "passphrase"
+    with net.worker() as worker:
+        keystore.write_text(json.dumps(worker.account.encrypt("right", kdf="pbkdf2", iterations=2)))
+        for text, is_ok in (("wrong", False), ("right", True)):
+            passphrase.write_text(text)
+            worker.sections = {
+                **worker.sections,
+                "key": {"keystore": str(keystore), "passphrase_file": str(passphrase)},
+            }
+            await net.fund(worker)
+            done = await run_in_thread(worker, "doctor", "--json")
+            checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+            assert checks["key"]["is_ok"] == is_ok, checks["key"]
 
 
 async def test_doctor__nothing_done_yet__lists_the_mends(net: WorkerNetwork) -> None:
