@@ -59,13 +59,21 @@ def _opened(url: URL) -> AbstractAsyncContextManager[Database]:
 def database_url(location: Path | str) -> URL:
     """Names the driver where the URL leaves it open. Raises SettingError."""
     if isinstance(location, Path) or "://" not in location:
-        return URL.create("sqlite+pysqlite", database=str(location))
+        return _of_a_file(URL.create("sqlite+pysqlite", database=str(location)))
     try:
         url = make_url(location)
-    except ArgumentError as error:
-        raise SettingError("database", "is neither a path nor a database URL") from error
-    drivers = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
-    driver = drivers.get(url.get_backend_name())
-    if driver is None:
-        raise SettingError("database", f"{url.get_backend_name()} is not supported")
-    return url.set(drivername=driver)
+    except (ArgumentError, ValueError):  # whose text shows parts of it: a password may be in it
+        raise SettingError("database", "is neither a path nor a database URL") from None
+    kind = url.get_backend_name()
+    if kind == "sqlite":
+        return _of_a_file(url.set(drivername="sqlite+pysqlite"))
+    if kind != "postgresql":
+        raise SettingError("database", f"{kind} is not supported", hint="a path, or postgresql://…")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _of_a_file(url: URL) -> URL:
+    """What is in memory alone is lost, and money is in it."""
+    if url.database in (None, "", ":memory:"):
+        raise SettingError("database", "names no file")
+    return url

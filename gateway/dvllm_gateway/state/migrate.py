@@ -32,8 +32,10 @@ def migrate(url: URL) -> None:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, connect_args=connect_arguments())
-    if url.database not in (None, "", ":memory:"):
+    try:
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError("database", f"can not be used: {error}") from error
     return writing_engine(url)
 
 

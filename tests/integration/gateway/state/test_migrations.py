@@ -108,6 +108,26 @@ def test_database_url__unsupported__names_the_setting(location: str) -> None:
         database_url(location)
 
 
+@pytest.mark.parametrize("location", ["", ":memory:", "sqlite://", "sqlite:///:memory:"])
+def test_database_url__in_memory_alone__is_refused(location: str) -> None:
+    with pytest.raises(SettingError, match="database: names no file"):
+        database_url(location)
+
+
+def test_database_url__port_that_is_none__names_the_setting_and_shows_nothing() -> None:
+    """Whatever was meant: a password may stand where it does not belong."""
+    with pytest.raises(SettingError, match="database: is neither") as refused:
+        database_url("postgresql://user@host:hidden/gateway")
+    assert "hidden" not in str(refused.value) and refused.value.__suppress_context__
+
+
+async def test_open__folder_that_can_not_be_made__names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingError, match="database: can not be used"):
+        async with open_database(tmp_path / "file" / "gateway.sqlite"):
+            raise AssertionError("there is no such folder")
+
+
 def test_database_url__without_a_driver__names_ours() -> None:
     assert database_url("postgresql://h/d").drivername == "postgresql+psycopg"
     assert database_url("sqlite:///x").drivername == "sqlite+pysqlite"
