@@ -1,6 +1,7 @@
 """One readable page of all operations of all dialects, made when the gateway starts."""
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -23,6 +24,7 @@ pre { overflow-x: auto; background: #8881; padding: .6rem; border-radius: .3rem;
 .scope { float: right; opacity: .7; font-size: .85em; }
 """  # noqa: E501
 
+_REF = re.compile(r"&quot;#/components/schemas/([\w.-]+)&quot;")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -57,10 +59,21 @@ def _section(dialect: Dialect) -> str:
         for method, described in methods.items()
     ]
     name = escape(dialect.name)
+    shown = "".join(operations) + _parts(name, document)
     return (
         f'<h2 id="{name}">{escape(dialect.title)}</h2>'
         f"<p>Prefix <code>/{name}</code>, description for programs at "
-        f'<a href="/{name}/openapi.json">/{name}/openapi.json</a>.</p>{"".join(operations)}'
+        f'<a href="/{name}/openapi.json">/{name}/openapi.json</a>.</p>'
+        + _REF.sub(rf'<a href="#{name}-\1">\1</a>', shown)
+    )
+
+
+def _parts(name: str, document: dict[str, Any]) -> str:
+    """What bodies and replies only name."""
+    return "<h3>Parts of bodies and replies</h3>" + "".join(
+        f'<p id="{name}-{escape(part)}"><code>{escape(part)}</code></p>'
+        f"<pre>{escape(json.dumps(schema, indent=2))}</pre>"
+        for part, schema in sorted(document["components"]["schemas"].items())
     )
 
 

@@ -13,7 +13,10 @@ import pytest
 from yarl import URL
 
 from decentralized_vllm.content.server.guard import ConnectionCounter
+from dvllm_gateway.dialects.openai.operations import openai_dialect
+from dvllm_gateway.dialects.openai.options import OpenAiOptions
 from dvllm_gateway.http.cors import allow_origins
+from dvllm_gateway.http.docs_page import docs_page
 from dvllm_gateway.http.listeners import Listener
 from dvllm_gateway.http.mounts import unified_app
 from dvllm_gateway.http.operation import Dialect
@@ -155,6 +158,15 @@ async def test_docs__show_every_operation_without_foreign_parts(unified: Unified
     assert "<script" not in page
     assert "http" + "s://" not in page
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+async def test_docs__name_no_part_of_a_body_that_they_do_not_show() -> None:
+    page = docs_page([openai_dialect(OpenAiOptions())])
+
+    named = set(re.findall(r'href="#([^"]+)"', page))
+    assert {"openai-ErrorBody", "openai-SpokenMessage"} <= named
+    assert named <= set(re.findall(r'id="([^"]+)"', page))
+    assert "#/components/schemas/" not in page
 
 
 async def test_root__leads_to_the_docs(unified: Unified) -> None:
