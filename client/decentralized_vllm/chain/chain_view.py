@@ -1,6 +1,7 @@
 """One look at head, fees and the nonces of a sender."""
 
 import asyncio
+from typing import Any
 
 from decentralized_vllm.chain.blocks import header_request, latest_header
 from decentralized_vllm.chain.confirmation import View
@@ -27,8 +28,15 @@ async def read_view(rpc: Rpc, sender: Address) -> View:
         block_time_s=head.timestamp_s,
         base_fee_wei=head.base_fee_wei,
         # Not every node answers these two; without them our own bounds and the outbox do.
-        tip_wei=0 if isinstance(tip, RpcError) else int(tip, 16),
+        tip_wei=_tip_wei(tip),
         nonce=int(nonce, 16),
         pending_nonce=int(nonce if isinstance(pending_nonce, RpcError) else pending_nonce, 16),
         seen_at_s=asyncio.get_running_loop().time(),
     )
+
+
+def _tip_wei(answer: Any) -> int:
+    try:
+        return int(answer, 16)
+    except (TypeError, ValueError):
+        return 0

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from pydantic_core import from_json
 
+from decentralized_vllm.chain.answer_shapes import is_sound
 from decentralized_vllm.chain.rpc_errors import RpcError, rpc_error
 from decentralized_vllm.protocol.errors import ChainUnavailable, SettingError
 
@@ -59,7 +60,9 @@ class Endpoint:
         by_id = {a.get("id"): a for a in answers if isinstance(a, dict)}
         if len(by_id) != len(requests) or not all(i in by_id for i in range(len(requests))):
             raise ChainUnavailable(f"{self.name} left out answers of a batch")
-        return [_result_or_error(by_id[i], self.name) for i in range(len(requests))]
+        return [
+            _result_or_error(by_id[i], method, self.name) for i, (method, _) in enumerate(requests)
+        ]
 
     async def _without_batch(
         self, refusal: Json, requests: Sequence[Request]
@@ -71,7 +74,8 @@ class Endpoint:
         return await self.batch(requests)
 
     async def _outcome(self, method: str, params: Sequence[Json]) -> Json | RpcError:
-        return _result_or_error(await self._post(_request_object(0, method, params)), self.name)
+        answer = await self._post(_request_object(0, method, params))
+        return _result_or_error(answer, method, self.name)
 
     async def _post(self, body: Json) -> Json:
         try:
@@ -130,13 +134,15 @@ def _json(body: bytes, name: str, status: int) -> Json:
     return answer
 
 
-def _result_or_error(answer: Json, name: str) -> Json | RpcError:
+def _result_or_error(answer: Json, method: str, name: str) -> Json | RpcError:
     if not isinstance(answer, dict):
         raise ChainUnavailable(f"{name} did not answer with a JSON-RPC object")
     if answer.get("error") is not None:
         return rpc_error(answer["error"])
     if "result" not in answer:
         raise ChainUnavailable(f"{name} answered without a result")
+    if not is_sound(method, answer["result"]):
+        raise ChainUnavailable(f"{name} answered {method} with something else")
     return answer["result"]
 
 
