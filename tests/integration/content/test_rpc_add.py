@@ -98,6 +98,21 @@ async def test_add__no_multipart_or_a_link__is_refused(
     assert await rpc.error("add", link) == (400, "symbolic links are not supported")
 
 
+PART = b'--abc\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhel'
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=abc"])
+@pytest.mark.parametrize("body", [b"", b"x", PART, PART[:30], b"--abc\r\nno header\r\n\r\nx"])
+async def test_add__broken_or_cut_multipart__is_refused(
+    server: ContentServer, http: aiohttp.ClientSession, store: PinningStore, kind: str, body: bytes
+) -> None:
+    headers = {"Content-Type": kind}
+    async with http.post(f"{server.api_url}/api/v0/add", data=body, headers=headers) as response:
+        assert response.status == 400
+        assert (await response.json())["Message"] == "the multipart body is broken or cut off"
+    assert await store.pins() == []
+
+
 @pytest.mark.parametrize("files", [{"a": b"1", "a/b": b"2"}, {"a": None, "a/b": b"2"}])
 async def test_add__name_as_file_and_directory__is_refused_or_merged(
     rpc: Rpc, files: dict[str, bytes | None]
