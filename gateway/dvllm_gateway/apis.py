@@ -25,7 +25,7 @@ class Apis:
 
     def __init__(self, settings: GatewaySettings, core: Core, top_ups: TopUps) -> None:
         check_default(settings)
-        rates = _rates(settings, {DVLLM: DVLLM_RATES, OPENAI: OPENAI_RATES})
+        rates = rates_of(settings)
         uploads = Uploads(settings.uploads_dir, max_bytes=settings.content.max_upload_bytes)
         uploads.clean()
         durations = Durations()
@@ -57,6 +57,11 @@ def check_default(settings: GatewaySettings) -> None:
     """Raises SettingError."""
     if settings.http.default_dialect not in (None, DVLLM, OPENAI):
         raise SettingError("http.default_dialect", f"is neither {DVLLM} nor {OPENAI}")
+
+
+def rates_of(settings: GatewaySettings) -> Mapping[str, Mapping[str, Rate]]:
+    """Of each API, by their classes. Raises SettingError."""
+    return _rates(settings, {DVLLM: DVLLM_RATES, OPENAI: OPENAI_RATES})
 
 
 def _rates(

@@ -17,12 +17,24 @@ from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.units import format_tokens
 from decentralized_vllm.requester.purse import balance_of
 from decentralized_vllm.requester.session import chain_settings
+from dvllm_gateway.access import rate_limits
+from dvllm_gateway.apis import check_default, rates_of
 from dvllm_gateway.errors import GatewayError
 from dvllm_gateway.http.visit import SERVER_NAME
 from dvllm_gateway.server_secret import server_secret
+from dvllm_gateway.services.limits import read_rate
+from dvllm_gateway.services.origins import PublicOrigins
+from dvllm_gateway.services.scopes import ScopePolicy
+from dvllm_gateway.serving import own_origins
 from dvllm_gateway.settings import GatewaySettings
 from dvllm_gateway.state import open_database
-from dvllm_gateway.trading import client_settings, till_settings
+from dvllm_gateway.surroundings import checked_node_url
+from dvllm_gateway.trading import (
+    client_settings,
+    ignored_senders,
+    till_settings,
+    top_up_settings,
+)
 
 ANSWER_TIMEOUT_S = 5.0
 
@@ -40,7 +52,9 @@ async def examine_all(settings: GatewaySettings) -> list[Check]:
         "chain": _chain,
         "key": _key,
     }
-    return [await _tried(name, look, settings) for name, look in looks.items()]
+    read = await _tried("settings", _settings, settings)  # told only where there is a fault
+    checks = [await _tried(name, look, settings) for name, look in looks.items()]
+    return checks if read.is_ok else [read, *checks]
 
 
 async def _tried(name: str, look: Look, settings: GatewaySettings) -> Check:
@@ -50,6 +64,23 @@ async def _tried(name: str, look: Look, settings: GatewaySettings) -> Check:
         return refused_check(name, error)
     except GatewayError as error:
         return failed_check(name, error.message, error.details)
+
+
+async def _settings(settings: GatewaySettings) -> Check:
+    """Those that no other look needs, read as a start reads them."""
+    async with rate_limits(settings.limits):
+        pass
+    read_rate(settings.limits.bad_credentials, "limits.bad_credentials")
+    rates_of(settings)
+    check_default(settings)
+    PublicOrigins.of(own_origins(settings))
+    ScopePolicy.of(settings.auth.operators)
+    if settings.node.node_url is not None:
+        checked_node_url(settings.node.node_url)
+    till_settings(settings.key)
+    top_up_settings(settings.deposits)
+    ignored_senders(settings.deposits)
+    return Check("settings", True, "as a start takes them")
 
 
 async def _disk(settings: GatewaySettings) -> Check:

@@ -3,7 +3,7 @@
 from decentralized_vllm import ClientSettings
 from decentralized_vllm.chain.verification import checked_address
 from decentralized_vllm.protocol.errors import InvalidAmount, SettingError
-from decentralized_vllm.protocol.ids import Wei
+from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.units import parse_tokens
 from dvllm_gateway.market.deposits import DepositSettings
 from dvllm_gateway.market.desk import Desk, TradeSettings
@@ -12,7 +12,7 @@ from dvllm_gateway.market.top_ups import TopUpSettings
 from dvllm_gateway.services.event_bus import BusSettings
 from dvllm_gateway.services.retention import Kept
 from dvllm_gateway.services.task_service import TaskLimits
-from dvllm_gateway.settings import GatewaySettings, KeySection
+from dvllm_gateway.settings import DepositsSection, GatewaySettings, KeySection
 from dvllm_gateway.state import Database, LibraryTransactions
 from dvllm_gateway.takings import Takings
 
@@ -70,16 +70,24 @@ def till_settings(key: KeySection) -> TillSettings:
 
 def takings(settings: GatewaySettings, desk: Desk, database: Database) -> Takings:
     """Raises SettingError."""
-    chain, deposits = settings.chain, settings.deposits
-    ignored = (checked_address("deposits.ignored", text) for text in deposits.ignored)
-    minimum_wei = _tokens(deposits.min_top_up, "deposits.min_top_up")
+    chain = settings.chain
     return Takings(
         desk,
         database,
         DepositSettings(confirmations=chain.confirmations, poll_s=chain.poll_s),
-        TopUpSettings(minimum_wei=minimum_wei),
-        ignored=frozenset(ignored),
+        top_up_settings(settings.deposits),
+        ignored=ignored_senders(settings.deposits),
     )
+
+
+def top_up_settings(section: DepositsSection) -> TopUpSettings:
+    """Raises SettingError."""
+    return TopUpSettings(minimum_wei=_tokens(section.min_top_up, "deposits.min_top_up"))
+
+
+def ignored_senders(section: DepositsSection) -> frozenset[Address]:
+    """Raises SettingError."""
+    return frozenset(checked_address("deposits.ignored", text) for text in section.ignored)
 
 
 def bus_settings(settings: GatewaySettings) -> BusSettings:
