@@ -1,6 +1,10 @@
 """Carries out an operator's order, or has the worker do it that runs with the same key."""
 
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import click
 
 from decentralized_vllm.process.commands import Result
 from decentralized_vllm.protocol.errors import KeyInUse
@@ -15,11 +19,23 @@ async def done(order: Order, settings: WorkerSettings) -> Result:
     """The same either way. Raises as the offices do, and NotAsked."""
     async with open_network(settings) as network, AsyncExitStack() as stack:
         account = load_account(settings, network.identity.chain_id)
+        stack.enter_context(told_when_broken_off())
         try:
             desk = await stack.enter_async_context(open_desk_of(account, settings, network))
         except KeyInUse:
             return await ask_to_do(order, settings.http, account)
         return await order.done_by(_offices(desk, settings))
+
+
+@contextmanager
+def told_when_broken_off() -> Iterator[None]:
+    """Whoever broke it off would else try again, and send twice."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        told = "broken off: what was sent by then counts -> look at `worker status` before you try"
+        click.echo(f"{told} again", err=True)
+        raise
 
 
 def _offices(desk: Desk, settings: WorkerSettings) -> Offices:
