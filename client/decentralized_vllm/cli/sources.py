@@ -1,6 +1,8 @@
 """Where a command's settings come from: flags, then DVLLM_CLIENT__… variables, then a file."""
 
 import os
+import warnings
+from getpass import GetPassWarning
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from pydantic_core import from_json
 from pydantic_settings import SettingsConfigDict
 
 from decentralized_vllm.process.settings_files import FileSettings, settings_of
+from decentralized_vllm.process.terminal import has_terminal
 from decentralized_vllm.protocol.documents import describe
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.settings import DEFAULT_IPFS_PORT, DEFAULT_MAX_TOP_UP, ClientSettings
@@ -84,8 +87,18 @@ def passphrase(settings: CommandSettings, *, confirm: bool = False) -> str:
 
         return read_passphrase(settings.passphrase_file)
     prompt = f"Passphrase of {keystore_path(settings)}"
-    text: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
-    return text
+    try:
+        with warnings.catch_warnings(action="ignore", category=GetPassWarning):  # of piped ones
+            return str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+    except click.Abort:
+        if has_terminal():
+            raise
+    raise SettingError(
+        "passphrase_file",
+        f"is not set, and there is no terminal to ask for the passphrase of "
+        f"{keystore_path(settings)}",
+        hint="name the file that holds it, or pipe it in",
+    )
 
 
 def _key_fields(settings: CommandSettings) -> dict[str, Any]:

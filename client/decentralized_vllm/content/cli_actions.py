@@ -37,6 +37,8 @@ def run(action: Coroutine[Any, Any, None]) -> None:
         asyncio.run(action)
     except DvllmError as error:
         raise click.ClickException(str(error)) from error
+    except BrokenPipeError:
+        raise  # a reader such as `head` has enough, which click takes for an end and no error
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'the system'}: {error.strerror}") from error
 

@@ -1,7 +1,6 @@
 """A program's key out of its settings: a keystore, or on local chains a raw key."""
 
 import getpass
-import os
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from decentralized_vllm.chain.keys import (
     read_passphrase,
 )
 from decentralized_vllm.process.settings_files import KeySection
+from decentralized_vllm.process.terminal import has_terminal
 from decentralized_vllm.protocol.errors import SettingError
 
 
@@ -49,7 +49,7 @@ def _passphrase(key: KeySection, keystore: Path) -> str:
     piped = _line_from_a_pipe(keystore)
     if piped:
         return piped
-    if not _has_terminal():
+    if not has_terminal():
         variable = f"{key.variable_prefix}KEY__PASSPHRASE_FILE"
         raise SettingError(
             "key.passphrase_file",
@@ -72,15 +72,6 @@ def _line_from_a_pipe(keystore: Path) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError("passphrase", "can not be read from the standard input") from error
-
-
-def _has_terminal() -> bool:
-    """getpass asks the terminal of the process wherever its input comes from."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return sys.stdin is not None and sys.stdin.isatty()
-    return True
 
 
 def check_key_may_be_raw(key: KeySection, chain_id: int) -> None:

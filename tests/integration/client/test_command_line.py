@@ -225,6 +225,23 @@ async def test_wallet__new_import_show__keep_a_key_behind_a_passphrase(dvllm, tm
     assert "exists already" in err
 
 
+async def test_wallet__nobody_to_ask_for_the_passphrase__names_the_setting(environment, tmp_path):
+    process = await asyncio.create_subprocess_exec(
+        *DVLLM,
+        *("wallet", "new", "--json", "--keystore", str(tmp_path / "key.json")),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # without a terminal
+    )
+    out, err = await asyncio.wait_for(process.communicate(), timeout=90)
+    assert process.returncode == 2
+    assert "no terminal" in json.loads(out)["error"]["message"]
+    assert b"[--passphrase-file or DVLLM_CLIENT__PASSPHRASE_FILE]" in err
+    assert b"GetPassWarning" not in err
+
+
 MISTAKES = [
     (["models"], {"DVLLM_CLIENT__ETH_NODE_URL": "http://127.0.0.1:9"}, 5, "eth_node_url"),
     (["models", "--chain-id", "1"], {}, 2, "serves chain 31337, not 1"),

@@ -169,3 +169,21 @@ def test_add__on_a_terminal__shows_progress_beside_the_answer(tmp_path: Path) ->
     os.close(terminal)
     assert "adding weights" in shown
     assert done.stdout.decode() == f"{cid_of_bytes(bytes(20_000_000))}  {tmp_path / 'weights'}\n"
+
+
+def test_cat__reader_that_has_enough__is_no_error(tmp_path: Path) -> None:
+    """As `dvllm content cat CID | head` is."""
+    store, file = tmp_path / "store", tmp_path / "file"
+    file.write_bytes(os.urandom(4_000_000))
+    cid = run_json("add", file, "--store", store)["added"][0]["cid"]
+    writer = subprocess.Popen(
+        [*COMMAND, "cat", cid, "--store", str(store)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    assert len(writer.stdout.read(10)) == 10
+    writer.stdout.close()
+    assert writer.stderr.read() == b""
+    writer.wait(TIMEOUT_S)

@@ -35,7 +35,7 @@ def test_keystore__that_is_not_there__is_told_before_anybody_is_asked(
 def test_passphrase__without_a_terminal__names_the_variable_to_set(
     tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_key, "_has_terminal", lambda: False)
+    monkeypatch.setattr(own_key, "has_terminal", lambda: False)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     sections = {"gateway": gateway_settings.KeySection, "worker": worker_settings.KeySection}
     keystore = tmp_path / "key.json"
