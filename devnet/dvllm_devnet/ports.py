@@ -4,15 +4,22 @@ import random
 import socket
 from collections.abc import Mapping
 
+from decentralized_vllm.protocol.errors import SettingError
 from dvllm_devnet.errors import PortTaken
 
 _LOWEST, _HIGHEST = 20_000, 32_000
+_LAST = 65_535
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """`ports` maps the setting's name to its port. Raises PortTaken, for the first one in use."""
+    """`ports` maps the setting's name to its port.
+
+    Raises PortTaken, for the first one in use, and SettingError for one that is counted too far.
+    """
     names: dict[int, str] = {}
     for setting, port in ports.items():
+        if port > _LAST:
+            raise SettingError(setting, f"port {port} is above {_LAST}, the last there is")
         if port in names:
             raise PortTaken(setting, f"port {port} is also the one of {names[port]}")
         if not is_free(port):

@@ -2,6 +2,7 @@ import socket
 
 import pytest
 
+from decentralized_vllm.protocol.errors import SettingError
 from dvllm_devnet.errors import PortTaken
 from dvllm_devnet.ports import check_ports, free_block
 
@@ -19,6 +20,11 @@ def test_check_ports__two_settings_with_one_port__is_refused():
     port = free_block(1)
     with pytest.raises(PortTaken, match=r"also the one of chain\.port"):
         check_ports({"chain.port": port, "content.api_port": port})
+
+
+def test_check_ports__workers_are_counted_past_the_last_port__is_refused():
+    with pytest.raises(SettingError, match=r"worker-2.*above 65535"):
+        check_ports({"workers.first_port (worker-2)": 65_536})
 
 
 def test_free_block__several__pass_the_check():
