@@ -11,6 +11,7 @@ from dvllm_gateway.errors import (
     RetryableGatewayError,
     TaskFailed,
 )
+from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.live_tasks import LiveTask
 from dvllm_gateway.services.retries import Retries
 from dvllm_gateway.services.task_book import TaskBook
@@ -89,9 +90,16 @@ class TaskRunner:
                 log.warning(
                     "task_not_sent", extra={"task_id": order.task_id, "reason": error.message}
                 )
-                if retries.is_over:
+                if retries.is_over and not await self._may_be_sent(order.task_id):
                     raise
             await retries.pause()
+
+    async def _may_be_sent(self, task_id: TaskId) -> bool:
+        """Also while nobody can tell: the gateway would pay for a job that nobody waits for."""
+        try:
+            return await self._market.is_submitted(task_id)
+        except RetryableGatewayError:
+            return True
 
     async def _follow(self) -> TaskRecord:
         watch = self._task.watch

@@ -16,9 +16,10 @@ from dvllm_gateway.errors import (
     TaskFailed,
     TransactionRejected,
 )
+from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.events import EventName
-from dvllm_gateway.services.task_jobs import Rejected
-from dvllm_gateway.services.task_market import Delivery
+from dvllm_gateway.services.task_jobs import JobWatch, Rejected
+from dvllm_gateway.services.task_market import Delivery, Order
 from dvllm_gateway.services.task_runner import TaskPatience
 from dvllm_gateway.services.tasks import TaskState
 from dvllm_gateway.state.memory import MemoryTaskStore
@@ -200,6 +201,35 @@ async def test_send__never_possible__given_up_in_the_end(
         record = await desk.submit()
         done = await desk.over(record.id)
     assert done.failure is not None and done.failure.kind is Kind.NETWORK_UNAVAILABLE
+
+
+class UnsureMarket(ScriptedMarket):
+    """Keeps a submission and does not say so; for a while it can not tell either."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_silent = 3
+
+    async def submit(self, order: Order, watch: JobWatch) -> None:
+        is_first = order.task_id not in self.sent
+        await super().submit(order, watch)
+        if is_first:
+            raise NetworkUnavailable("the database went away")
+
+    async def is_submitted(self, task_id: TaskId) -> bool:
+        if self.n_silent:
+            self.n_silent -= 1
+            raise NetworkUnavailable("the database does not answer")
+        return await super().is_submitted(task_id)
+
+
+async def test_send__kept_and_nobody_can_tell__is_not_given_up(store: MemoryTaskStore) -> None:
+    """Its job is answered and paid: to give it up would leave its owner without the answer."""
+    market = UnsureMarket()
+    async with running(store, market, patience=TaskPatience(submit_s=0.0)) as desk:
+        task_id, watch = await desk.submitted()
+        watch.set(delivered_job())
+        assert (await desk.over(task_id)).state is TaskState.COMPLETED
 
 
 async def test_send__mined_and_reverted__fails(desk: Desk) -> None:
