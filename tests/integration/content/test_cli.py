@@ -176,14 +176,13 @@ def test_cat__reader_that_has_enough__is_no_error(tmp_path: Path) -> None:
     store, file = tmp_path / "store", tmp_path / "file"
     file.write_bytes(os.urandom(4_000_000))
     cid = run_json("add", file, "--store", store)["added"][0]["cid"]
-    writer = subprocess.Popen(
+    with subprocess.Popen(
         [*COMMAND, "cat", cid, "--store", str(store)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    assert writer.stdout is not None
-    assert writer.stderr is not None
-    assert len(writer.stdout.read(10)) == 10
-    writer.stdout.close()
-    assert writer.stderr.read() == b""
-    writer.wait(TIMEOUT_S)
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        assert len(writer.stdout.read(10)) == 10
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
