@@ -68,6 +68,16 @@ contract DrawTest is NetworkTest {
         _assertStatus(1, JobStatus.Open);
     }
 
+    /// @dev Two of ten entries are free: three rounds of two distinct ones find them, or nobody does.
+    function testFuzz_draw__few_are_free__are_looked_for_in_three_rounds(uint256 randomness) public {
+        _stake(nina, 6 * Settings.UNIT);
+        _join(nina, USAGE); // eight entries against two
+        vm.prank(nina);
+        nodeRegistry.setSlots(0);
+        address expected = _isHitInRounds(3, randomness) ? noel : address(0);
+        assertEq(_drawn(randomness), expected);
+    }
+
     function testFuzz_draw__stake_is_used_up__is_open(uint256 randomness) public {
         for (uint256 i; i < 8; ++i) {
             _leasedJob();
@@ -110,6 +120,19 @@ contract DrawTest is NetworkTest {
         vm.prevrandao(bytes32(randomness));
         vm.prank(bob);
         return coordinator.job(coordinator.submitPrompt(PROMPT, USAGE_ID)).node;
+    }
+
+    /// @dev The draw told a second time: whether noel has one of the entries that bob's first job would look at.
+    function _isHitInRounds(uint256 rounds, uint256 randomness) private view returns (bool) {
+        address[] memory list = coordinator.entriesOf(USAGE, 0, 100);
+        uint256 seed = uint256(keccak256(abi.encode(randomness, uint256(1), bob)));
+        for (; rounds != 0; --rounds) {
+            uint256 first = (seed % 2 ** 32) % list.length;
+            uint256 step = 1 + (seed / 2 ** 32 % 2 ** 32) % (list.length - 1);
+            if (list[first] == noel || list[(first + step) % list.length] == noel) return true;
+            seed /= 2 ** 64;
+        }
+        return false;
     }
 
     /// @dev As a node's estimate finds it: by halving, to the unit.
