@@ -11,7 +11,7 @@ from dvllm_gateway.market.till import TillSettings
 from dvllm_gateway.market.top_ups import TopUpSettings
 from dvllm_gateway.services.event_bus import BusSettings
 from dvllm_gateway.services.retention import Kept
-from dvllm_gateway.services.task_service import TaskLimits
+from dvllm_gateway.services.task_limits import TaskLimits
 from dvllm_gateway.settings import DepositsSection, GatewaySettings, KeySection
 from dvllm_gateway.state import Database, LibraryTransactions
 from dvllm_gateway.takings import Takings

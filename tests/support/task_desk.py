@@ -14,8 +14,9 @@ from dvllm_gateway.services.events import Event
 from dvllm_gateway.services.live_tasks import LiveTasks
 from dvllm_gateway.services.task_crew import TaskCrew
 from dvllm_gateway.services.task_jobs import JobWatch
+from dvllm_gateway.services.task_limits import TaskLimits
 from dvllm_gateway.services.task_runner import TaskPatience
-from dvllm_gateway.services.task_service import TaskLimits, TaskService
+from dvllm_gateway.services.task_service import TaskService
 from dvllm_gateway.services.tasks import TaskRecord, TaskRequest
 from dvllm_gateway.state.memory import MemoryEventStore, MemoryLeaseStore, MemoryTaskStore
 from tests.support.scripted_market import SENDER, ScriptedMarket

@@ -20,8 +20,9 @@ from dvllm_gateway.market.till import TillSettings
 from dvllm_gateway.services.event_bus import Bus
 from dvllm_gateway.services.live_tasks import LiveTasks
 from dvllm_gateway.services.task_crew import TaskCrew
+from dvllm_gateway.services.task_limits import TaskLimits
 from dvllm_gateway.services.task_runner import TaskPatience
-from dvllm_gateway.services.task_service import TaskLimits, TaskService
+from dvllm_gateway.services.task_service import TaskService
 from dvllm_gateway.services.tasks import TaskRequest
 from dvllm_gateway.state import (
     Database,

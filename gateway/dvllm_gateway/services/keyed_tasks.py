@@ -1,6 +1,6 @@
 """The tasks of a request that may be sent again: however often it is, each is made once."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.errors import GatewayError, NotFound
@@ -48,12 +48,31 @@ class KeyedTasks(Tasks):
     async def submit(
         self, account: AccountId, request: TaskRequest, *, task_id: TaskId | None = None
     ) -> TaskRecord:
-        its_id = task_id_after(self._attempt.first_task, len(self._begun))
-        record = None if self._attempt.is_new else await self._known(account, its_id)
-        if record is None:
-            record = await self._tasks.submit(account, request, task_id=its_id)
-        self._begun.append((account, its_id))
+        (record,) = await self.submit_all(account, [request])
         return record
+
+    async def submit_all(
+        self,
+        account: AccountId,
+        requests: Sequence[TaskRequest],
+        *,
+        task_ids: Sequence[TaskId] | None = None,
+    ) -> tuple[TaskRecord, ...]:
+        first, n_before = self._attempt.first_task, len(self._begun)
+        ids = [task_id_after(first, n_before + n) for n in range(len(requests))]
+        made = {} if self._attempt.is_new else await self._known_of(account, ids)
+        missing = {i: request for i, request in zip(ids, requests, strict=True) if i not in made}
+        if missing:
+            new = await self._tasks.submit_all(account, [*missing.values()], task_ids=[*missing])
+            made |= zip(missing, new, strict=True)
+        self._begun += [(account, task_id) for task_id in ids]
+        return tuple(made[task_id] for task_id in ids)
+
+    async def _known_of(
+        self, account: AccountId, ids: Sequence[TaskId]
+    ) -> dict[TaskId, TaskRecord]:
+        found = {task_id: await self._known(account, task_id) for task_id in ids}
+        return {task_id: record for task_id, record in found.items() if record is not None}
 
     async def _known(self, account: AccountId, task_id: TaskId) -> TaskRecord | None:
         try:

@@ -1,6 +1,6 @@
 """What a dialect may ask of the core. Every call raises GatewayError and nothing else."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +35,18 @@ class Tasks(Protocol):
 
         Raises ModelNotFound, InvalidRequest, InsufficientBalance, RateLimited (too many at once),
         NetworkUnavailable. What was returned goes on whatever happens to the caller.
+        """
+
+    async def submit_all(
+        self,
+        account: AccountId,
+        requests: Sequence[TaskRequest],
+        *,
+        task_ids: Sequence[TaskId] | None = None,
+    ) -> tuple[TaskRecord, ...]:
+        """As `submit` of each, in order; but all of them are made or none, in one transaction.
+
+        Raises as `submit`, and InvalidRequest for more than may ever run at once.
         """
 
     async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:

@@ -1,6 +1,6 @@
 """Tasks that are never begun: what a request would have to reserve, found by almost doing it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.responses import ResponseDocument
@@ -36,6 +36,15 @@ class PricedTasks(Tasks):
         record = await self.preview(account, request)
         self.total_wei = Wei(self.total_wei + record.reserved_wei)
         return record
+
+    async def submit_all(
+        self,
+        account: AccountId,
+        requests: Sequence[TaskRequest],
+        *,
+        task_ids: Sequence[TaskId] | None = None,
+    ) -> tuple[TaskRecord, ...]:
+        return tuple([await self.submit(account, request) for request in requests])
 
     async def get(self, account: AccountId, task_id: TaskId) -> TaskRecord:
         raise PricedError

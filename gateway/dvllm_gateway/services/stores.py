@@ -41,6 +41,9 @@ class TaskStore(Protocol):
         Raises InsufficientBalance, and nothing was written then.
         """
 
+    async def create_all(self, tasks: Sequence[tuple[TaskRecord, Assignment]]) -> None:
+        """`create` of some that belong to one account: all of them or none."""
+
     def creating(self, record: TaskRecord, assignment: Assignment) -> Along:
         """`create` as a part of another transaction."""
 

@@ -1,31 +1,30 @@
 """The port Tasks: what accounts may do with their tasks, wherever these run."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from decentralized_vllm.protocol.jobs import JobStatus
 from decentralized_vllm.protocol.responses import ResponseDocument
 from dvllm_gateway.errors import (
     Conflict,
-    GatewayError,
-    InsufficientBalance,
     NetworkUnavailable,
     NotFound,
-    RateLimited,
     RetryableGatewayError,
     TaskFailed,
     TaskTimeout,
 )
 from dvllm_gateway.ids import AccountId, TaskId
+from dvllm_gateway.services.known_tasks import KnownTasks
 from dvllm_gateway.services.live_tasks import LiveTask, LiveTasks
 from dvllm_gateway.services.own_time import waiting
-from dvllm_gateway.services.stores import Assignment, TaskStore
+from dvllm_gateway.services.stores import TaskStore
 from dvllm_gateway.services.task_book import unix_ms
 from dvllm_gateway.services.task_crew import TaskCrew
 from dvllm_gateway.services.task_jobs import Job
-from dvllm_gateway.services.task_market import Market, Quote
-from dvllm_gateway.services.task_records import in_one_piece, new_record
+from dvllm_gateway.services.task_limits import TaskLimits
+from dvllm_gateway.services.task_making import TaskMaker
+from dvllm_gateway.services.task_records import in_one_piece
 from dvllm_gateway.services.task_relay import Relay
 from dvllm_gateway.services.tasks import (
     StreamEnd,
@@ -38,21 +37,6 @@ from dvllm_gateway.services.tasks import (
 )
 
 LOOK_EVERY_S = 0.5  # at a task that another gateway runs
-
-
-@dataclass(frozen=True, slots=True)
-class TaskLimits:
-    """Tasks that run at once, and how long is waited for what others do.
-
-    `quote_wait_s` is for the price of a task, before there is one; `unsent_s` how long who listens
-    to an answer waits for its task to be sent.
-    """
-
-    live: int = 4096
-    live_per_account: int = 8
-    cancel_wait_s: float = 5.0
-    quote_wait_s: float = 15.0
-    unsent_s: float = 60.0
 
 
 class TaskService:
@@ -69,83 +53,33 @@ class TaskService:
         self._live = live
         self._crew = crew
         self._limits = limits or TaskLimits()
-        self._clock_ms = clock_ms
+        self._known = KnownTasks(store, live)
+        self._maker = TaskMaker(store, live, self._known, crew, self._limits, clock_ms)
 
     # ---------------------------------------------------------------- submitting
     async def submit(
         self, account: AccountId, request: TaskRequest, *, task_id: TaskId | None = None
     ) -> TaskRecord:
         """See the port; NoCapacity also while the gateway's own money is short."""
-        market = self._crew.market()
-        self._check_room(account)
-        quote = await self._quote(market, request)
-        known = None if task_id is None else self._live.find(task_id)
-        if known is not None:
-            return _owned(account, known.record.value)
-        self._check_room(account)  # others came while the price was asked for
-        record = new_record(account, request, quote, task_id, now_ms=self._clock_ms())
-        assignment = Assignment(
-            sender=market.sender,
-            document=quote.document,
-            ceiling_wei=quote.ceiling_wei,
-            share=quote.share,
-            node=request.node,
-        )
-        task = LiveTask.of(record, assignment)
-        task.is_new = True
-        self._live.add(task)  # counts at once: many may be on their way to the database
-        try:
-            if not await self._crew.store(task, self._store.creating(record, assignment)):
-                await self._store.create(record, assignment)
-        except BaseException as error:
-            self._live.drop(task, error)
-            is_keyed = task_id is not None  # then whoever asks again goes on with it
-            stored = await self._made_all_the_same(task, error, is_wanted=is_keyed)
-            if stored is None:
-                raise
-            if stored != record:  # another process made it: that one sends it, by a key of its own
-                return _owned(account, stored)
-            task = LiveTask.of(record, assignment)
-        self._crew.start(task)
+        ids = None if task_id is None else [task_id]
+        (record,) = await self._maker.make(account, [request], ids)
         return record
 
-    async def _made_all_the_same(
-        self, task: LiveTask, error: BaseException, *, is_wanted: bool
-    ) -> TaskRecord | None:
-        """Another process was quicker, or the database said nothing of what it did."""
-        if isinstance(error, InsufficientBalance):
-            return None
-        self._crew.doubt(task, is_wanted=is_wanted)
-        if not isinstance(error, GatewayError):
-            return None  # who is cancelled waits for nothing more
-        stored = await self._store.get(task.record.value.id)
-        if stored is not None:
-            self._crew.doubt_no_more(stored.id)
-        return stored
+    async def submit_all(
+        self,
+        account: AccountId,
+        requests: Sequence[TaskRequest],
+        *,
+        task_ids: Sequence[TaskId] | None = None,
+    ) -> tuple[TaskRecord, ...]:
+        return await self._maker.make(account, requests, task_ids)
 
     async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
-        quote = await self._quote(self._crew.market(), request)
-        return new_record(account, request, quote, None, now_ms=self._clock_ms())
-
-    async def _quote(self, market: Market, request: TaskRequest) -> Quote:
-        """Nothing is reserved or sent yet, so who asks is told soon that nobody answers."""
-        try:
-            async with asyncio.timeout(self._limits.quote_wait_s):
-                return await market.quote(request)
-        except TimeoutError:
-            raise NetworkUnavailable("the chain does not answer") from None
-
-    def _check_room(self, account: AccountId) -> None:
-        if self._live.count_of(account) >= self._limits.live_per_account:
-            raise RateLimited(
-                f"{self._limits.live_per_account} tasks of yours run already", retry_after_s=1
-            )
-        if len(self._live) >= self._limits.live:
-            raise RateLimited("too many tasks run already", retry_after_s=1)
+        return await self._maker.preview(account, request)
 
     # ---------------------------------------------------------------- reading
     async def get(self, account: AccountId, task_id: TaskId) -> TaskRecord:
-        return _owned(account, await self._find(task_id))
+        return await self._known.of(account, task_id)
 
     async def list(self, account: AccountId, chosen: TaskFilter) -> TaskPage:
         page = await self._store.list(account, chosen)
@@ -194,7 +128,7 @@ class TaskService:
             task = self._live.find(task_id)
             if task is not None:
                 await _changed(task, holds)
-            record = await self._find(task_id)
+            record = await self._known.find(task_id)
             if holds(record):
                 return record
             await asyncio.sleep(LOOK_EVERY_S)
@@ -269,26 +203,6 @@ class TaskService:
             except TimeoutError:
                 pass
         return task.record.value
-
-    async def _find(self, task_id: TaskId) -> TaskRecord:
-        task = self._live.find(task_id)
-        if task is not None:
-            return task.record.value
-        ended = self._live.ended(task_id)
-        if ended is not None:
-            return ended
-        record = await self._store.get(task_id)
-        if record is None:
-            raise NotFound("there is no such task")
-        if record.state.is_over:
-            self._live.note_ended(record)
-        return record
-
-
-def _owned(account: AccountId, record: TaskRecord) -> TaskRecord:
-    if record.account != account:
-        raise NotFound("there is no such task")
-    return record
 
 
 async def _changed(task: LiveTask, holds: Callable[[TaskRecord], bool]) -> None:

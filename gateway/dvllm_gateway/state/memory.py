@@ -25,26 +25,29 @@ class MemoryTaskStore:
         self._move(account, available_wei=amount_wei, reserved_wei=0)
 
     async def create(self, record: TaskRecord, assignment: Assignment) -> None:
-        self.creating(record, assignment)(None)
+        await self.create_all([(record, assignment)])
+
+    async def create_all(self, tasks: Sequence[tuple[TaskRecord, Assignment]]) -> None:
+        self._create(tasks)
 
     def creating(self, record: TaskRecord, assignment: Assignment) -> Along:
-        return lambda _: self._create(record, assignment)
+        return lambda _: self._create([(record, assignment)])
 
-    def _create(self, record: TaskRecord, assignment: Assignment) -> None:
-        if record.id in self._tasks:
+    def _create(self, tasks: Sequence[tuple[TaskRecord, Assignment]]) -> None:
+        if any(record.id in self._tasks for record, _ in tasks):
             raise InternalError("there is such a task")
-        balance = self.balances.get(record.account, NOTHING)
-        if balance.available_wei < record.reserved_wei:
+        account = tasks[0][0].account
+        required_wei = Wei(sum(record.reserved_wei for record, _ in tasks))
+        balance = self.balances.get(account, NOTHING)
+        if balance.available_wei < required_wei:
             raise InsufficientBalance(
-                "the account's credit does not cover the task",
-                required_wei=record.reserved_wei,
+                "the account's credit does not cover the tasks",
+                required_wei=required_wei,
                 available_wei=balance.available_wei,
                 balance_wei=Wei(balance.available_wei + balance.reserved_wei),
             )
-        self._move(
-            record.account, available_wei=-record.reserved_wei, reserved_wei=record.reserved_wei
-        )
-        self._tasks[record.id] = record, assignment
+        self._move(account, available_wei=-required_wei, reserved_wei=required_wei)
+        self._tasks.update({record.id: (record, its) for record, its in tasks})
 
     async def update(self, records: Sequence[TaskRecord]) -> None:
         for record in records:

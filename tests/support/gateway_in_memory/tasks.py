@@ -1,6 +1,6 @@
 """Tasks that no job is made of, as tests set them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from decentralized_vllm.protocol.generation import FinishReason, Usage
@@ -88,6 +88,21 @@ class MemoryTasks:
         named = {} if task_id is None else {"id": task_id}
         asked = {"prompt": request.shown_prompt, "model_id": request.model_id}
         return self.put(task(account, **asked, **named))
+
+    async def submit_all(
+        self,
+        account: AccountId,
+        requests: Sequence[TaskRequest],
+        *,
+        task_ids: Sequence[TaskId] | None = None,
+    ) -> tuple[TaskRecord, ...]:
+        ids: Sequence[TaskId | None] = task_ids or [None] * len(requests)
+        return tuple(
+            [
+                await self.submit(account, request, task_id=task_id)
+                for request, task_id in zip(requests, ids, strict=True)
+            ]
+        )
 
     async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
         return task(account, prompt=request.shown_prompt, model_id=request.model_id)

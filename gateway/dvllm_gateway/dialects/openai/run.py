@@ -185,14 +185,8 @@ async def started(
     *,
     count_later: CountLater | None = None,
 ) -> AsyncIterator[Run]:
-    """Raises what `Tasks.submit` raises. Who is cancelled in here leaves no task to be answered."""
-    records: list[TaskRecord] = []
-    try:
-        for request in requests:
-            records.append(await tasks.submit(account, request))
-    except BaseException:
-        await asyncio.shield(_give_up(tasks, account, records))
-        raise
+    """Raises as `Tasks.submit_all`. Who is cancelled in here leaves no task to be answered."""
+    records = await tasks.submit_all(account, requests)
     run = Run(tasks, account, records, count, requests[0].document.tools)
     try:
         yield run

@@ -9,7 +9,7 @@ from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.units import tokens
 from dvllm_gateway.errors import NetworkUnavailable, NoCapacity, TaskTimeout
 from dvllm_gateway.market.simulations import FRESH_S
-from dvllm_gateway.services.task_service import TaskLimits
+from dvllm_gateway.services.task_limits import TaskLimits
 from dvllm_gateway.services.tasks import TaskRequest, TaskState
 from tests.faults.proxy import Fault, FaultProxy
 from tests.support.anvil import development_account

@@ -18,7 +18,7 @@ from dvllm_gateway.errors import (
 )
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.events import Event, EventName
-from dvllm_gateway.services.task_service import TaskLimits
+from dvllm_gateway.services.task_limits import TaskLimits
 from dvllm_gateway.services.tasks import StreamEnd, TaskState
 from tests.support.task_network import ALICE, BOB, TaskGateway, request, task_gateway, where
 from tests.support.worker_network import TERMS, WorkerNetwork

@@ -32,20 +32,23 @@ def make_record(**changes):
 class ScriptedTasks:
     """`texts` are the pieces of each task in turn; an exception among them is raised."""
 
-    def __init__(self, *texts, fails_at=None, document=None, ends=FinishReason.STOP):
+    def __init__(self, *texts, refuses=None, document=None, ends=FinishReason.STOP):
         self._texts = list(texts)
         self._document = document
         self._ends = ends
-        self._fails_at = fails_at
+        self._refuses = refuses
         self._scripts = {}
         self.requests = []
         self.cancelled = []
         self._n_waiting = 0
         self.all_wait = asyncio.Event()
 
-    async def submit(self, account, request, *, task_id=None):
-        if self._fails_at is not None and len(self.requests) == self._fails_at[0]:
-            raise self._fails_at[1]
+    async def submit_all(self, account, requests):
+        if self._refuses is not None:
+            raise self._refuses
+        return tuple([self._begin(account, request) for request in requests])
+
+    def _begin(self, account, request):
         record = make_record(account=account, prompt=request.shown_prompt)
         self._scripts[record.id] = record, self._texts[len(self.requests)]
         self.requests.append(request)

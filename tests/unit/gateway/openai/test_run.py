@@ -61,13 +61,13 @@ async def test_wait_submitted__failed_already__raises_what_it_failed_of():
     await run.close(None)
 
 
-async def test_started__money_runs_out_half_way__gives_up_what_was_begun():
+async def test_started__money_is_short_of_all__begins_none():
     broke = InsufficientBalance("no", required_wei=Wei(2), available_wei=Wei(1), balance_wei=Wei(1))
-    tasks = ScriptedTasks(["a"], ["b"], fails_at=(1, broke))
+    tasks = ScriptedTasks(["a"], ["b"], refuses=broke)
     with pytest.raises(InsufficientBalance):
         async with started(tasks, ACCOUNT, make_requests(2), uncounted):
             pytest.fail("began with half of its tasks")
-    assert len(tasks.cancelled) == 1
+    assert tasks.requests == []
 
 
 async def test_answers__caller_hangs_up__tasks_are_given_up():

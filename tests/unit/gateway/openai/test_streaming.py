@@ -28,7 +28,7 @@ RATED = [TokenLogprob("a", -0.5, (Candidate("b", -0.25),)), TokenLogprob("é", -
 
 async def make_run(*texts, document=None, tools=None, ends=FinishReason.STOP):
     tasks = ScriptedTasks(*texts, document=document, ends=ends)
-    records = [await tasks.submit(ACCOUNT, request) for request in make_requests(len(texts))]
+    records = await tasks.submit_all(ACCOUNT, make_requests(len(texts)))
     return Run(tasks, ACCOUNT, records, uncounted, tools)
 
 

@@ -1,18 +1,22 @@
 """Tasks whose maker left, or whose database fell silent, before anybody knew they were made."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from decentralized_vllm.protocol.generation import SamplingParameters
+from decentralized_vllm.protocol.ids import ModelId
 from decentralized_vllm.protocol.jobs import JobStatus
+from decentralized_vllm.protocol.prompts import chat_prompt
 from dvllm_gateway.errors import NetworkUnavailable
 from dvllm_gateway.ids import TaskId, new_task_id
 from dvllm_gateway.services import task_doubts
 from dvllm_gateway.services.stores import Along, Assignment
+from dvllm_gateway.services.task_limits import TaskLimits
 from dvllm_gateway.services.task_market import Order, Stored
-from dvllm_gateway.services.task_service import TaskLimits
-from dvllm_gateway.services.tasks import TaskRecord, TaskState
+from dvllm_gateway.services.tasks import TaskRecord, TaskRequest, TaskState
 from dvllm_gateway.state.memory import MemoryTaskStore
 from tests.support.scripted_market import ScriptedMarket, delivered_job, open_job
 from tests.support.task_desk import ALICE, GRANT_WEI, Desk, eventually, running
@@ -32,8 +36,8 @@ class SlowStore(MemoryTaskStore):
         self.is_unsure = False
         self.grant(ALICE, GRANT_WEI)
 
-    async def create(self, record: TaskRecord, assignment: Assignment) -> None:
-        await super().create(record, assignment)
+    async def create_all(self, tasks: Sequence[tuple[TaskRecord, Assignment]]) -> None:
+        await super().create_all(tasks)
         await asyncio.sleep(0)
         if self.is_unsure:
             raise NetworkUnavailable("the database went away")
@@ -88,6 +92,21 @@ async def test_submit__caller_leaves_when_it_is_sent_already__its_job_is_taken_b
         await eventually(lambda: market.cancelled == [1])
         watch.set(replace(open_job(), status=JobStatus.CANCELLED))
         await eventually(lambda: not store.is_holding)
+
+
+async def test_submit_all__caller_leaves_while_they_are_kept__all_given_back() -> None:
+    store = SlowStore()
+    async with running(store, ScriptedMarket()) as desk:
+        document = chat_prompt("hello", SamplingParameters(max_tokens=10))
+        request = TaskRequest(ModelId("tiny"), document, "hello")
+        submitting = asyncio.create_task(desk.service.submit_all(ALICE, [request] * 3))
+        await eventually(lambda: store.is_holding)
+        submitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submitting
+        await eventually(lambda: not store.is_holding)
+        assert store.balances[ALICE].available_wei == GRANT_WEI
+        assert desk.market.sent == {}
 
 
 async def test_submit__database_says_nothing_for_a_while__given_back() -> None:

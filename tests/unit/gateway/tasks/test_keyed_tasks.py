@@ -48,6 +48,16 @@ async def test_submit__again__finds_what_was_made_and_makes_the_rest(tasks: Memo
     assert len(tasks.requests) == 2
 
 
+async def test_submit_all__again__finds_what_was_made_and_makes_the_rest(
+    tasks: MemoryTasks,
+) -> None:
+    await KeyedTasks(tasks, attempt(is_new=True)).submit_all(ASKER, [REQUEST] * 2)
+    keyed = KeyedTasks(tasks, attempt(is_new=False))
+    made = await keyed.submit_all(ASKER, [REQUEST] * 3)
+    assert [record.id for record in made] == [task_id_after(FIRST, n) for n in range(3)]
+    assert len(tasks.requests) == 3
+
+
 async def test_cancel__takes_effect_when_it_is_given_up(tasks: MemoryTasks) -> None:
     keyed = KeyedTasks(tasks, attempt(is_new=True))
     record = await keyed.submit(ASKER, REQUEST)

@@ -16,9 +16,9 @@ from dvllm_gateway.errors import (
     TransactionRejected,
 )
 from dvllm_gateway.ids import TaskId
+from dvllm_gateway.services.task_limits import TaskLimits
 from dvllm_gateway.services.task_market import Quote
 from dvllm_gateway.services.task_runner import TaskPatience
-from dvllm_gateway.services.task_service import TaskLimits
 from dvllm_gateway.services.tasks import StreamEnd, TaskFilter, TaskRequest, TaskState
 from dvllm_gateway.state.memory import MemoryTaskStore
 from tests.support.scripted_market import ESCROW_WEI, ScriptedMarket, delivered_job

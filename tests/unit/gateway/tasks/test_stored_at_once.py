@@ -9,8 +9,8 @@ from decentralized_vllm.protocol.ids import Wei
 from dvllm_gateway.errors import InsufficientBalance, NetworkUnavailable
 from dvllm_gateway.ids import new_task_id
 from dvllm_gateway.services.stores import Along, Assignment
+from dvllm_gateway.services.task_limits import TaskLimits
 from dvllm_gateway.services.task_market import Order, Stored
-from dvllm_gateway.services.task_service import TaskLimits
 from dvllm_gateway.services.tasks import TaskState
 from dvllm_gateway.state.memory import MemoryTaskStore
 from tests.support.gateway_in_memory.tasks import task

@@ -4,11 +4,17 @@ import asyncio
 
 import pytest
 
-from decentralized_vllm.protocol.ids import ModelId
+from decentralized_vllm.protocol.ids import ModelId, Wei
 from decentralized_vllm.protocol.prompts import PromptDocument
-from dvllm_gateway.errors import InsufficientBalance, NotFound, RateLimited, TaskTimeout
+from dvllm_gateway.errors import (
+    InsufficientBalance,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    TaskTimeout,
+)
 from dvllm_gateway.ids import AccountId, new_task_id
-from dvllm_gateway.services.task_service import TaskLimits
+from dvllm_gateway.services.task_limits import TaskLimits
 from dvllm_gateway.services.tasks import TaskFilter, TaskRequest, TaskState
 from dvllm_gateway.state.memory import MemoryTaskStore
 from tests.support.scripted_market import ESCROW_WEI, ScriptedMarket, delivered_job
@@ -124,3 +130,51 @@ async def test_submit__id_of_somebody_else_s_task__is_not_found(
     with pytest.raises(NotFound):
         await desk.submit(task_id=record.id, account=BOB)
     assert store.balances[BOB].reserved_wei == 0
+
+
+async def test_submit_all__covered__each_is_made_and_sent(
+    desk: Desk, store: MemoryTaskStore
+) -> None:
+    ids = [new_task_id() for _ in range(3)]
+    made = await desk.service.submit_all(ALICE, [REQUEST] * 3, task_ids=ids)
+    assert [record.id for record in made] == ids
+    assert store.balances[ALICE].reserved_wei == 3 * ESCROW_WEI
+    for task_id in ids:
+        (await desk.market.watch_of(task_id)).set(delivered_job())
+        assert (await desk.over(task_id)).state is TaskState.COMPLETED
+
+
+async def test_submit_all__credit_for_some_of_them__none_is_made(
+    desk: Desk, store: MemoryTaskStore
+) -> None:
+    store.grant(BOB, Wei(3 * ESCROW_WEI - 1))
+    before = store.balances[BOB]
+    with pytest.raises(InsufficientBalance) as refused:
+        await desk.service.submit_all(BOB, [REQUEST] * 3)
+    assert refused.value.required_wei == 3 * ESCROW_WEI
+    assert store.balances[BOB] == before
+    assert desk.market.sent == {}
+    await desk.service.submit_all(BOB, [REQUEST] * 2)  # and they count as none
+
+
+async def test_submit_all__room_for_some_of_them__none_is_made(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    async with running(store, market, limits=TaskLimits(live_per_account=3)) as desk:
+        await desk.submitted()
+        with pytest.raises(RateLimited, match="1 tasks of yours run already, of 3"):
+            await desk.service.submit_all(ALICE, [REQUEST] * 3)
+        with pytest.raises(InvalidRequest, match="4 tasks at once"):
+            await desk.service.submit_all(ALICE, [REQUEST] * 4)
+        assert store.balances[ALICE].reserved_wei == ESCROW_WEI
+        assert len(desk.market.sent) == 1
+
+
+async def test_submit_all__ids_that_run__are_those_tasks(
+    desk: Desk, store: MemoryTaskStore
+) -> None:
+    ids = [new_task_id() for _ in range(2)]
+    made = await desk.service.submit_all(ALICE, [REQUEST] * 2, task_ids=ids)
+    again = await desk.service.submit_all(ALICE, [REQUEST] * 2, task_ids=ids)
+    assert [record.id for record in again] == [record.id for record in made]
+    assert store.balances[ALICE].reserved_wei == 2 * ESCROW_WEI
