@@ -2,10 +2,10 @@
 pragma solidity 0.8.30;
 
 import {FailureCode, Job, JobStatus, Node} from "../../../contracts/interfaces/InferenceTypes.sol";
-import {NetworkTest} from "../support/NetworkTest.sol";
 import {Settings} from "../support/Settings.sol";
+import {ShortStakeTest} from "../support/ShortStakeTest.sol";
 
-contract FailJobTest is NetworkTest {
+contract FailJobTest is ShortStakeTest {
     uint256 private constant CHARGE = USAGE_ESCROW / 50;
 
     // ---------------------------------------------------------------- refusals
@@ -69,6 +69,17 @@ contract FailJobTest is NetworkTest {
         assertEq(_node(nina).stake + _node(noel).stake, 2 * STAKE - 4 * CHARGE);
         assertLe(_node(nina).stake, stake);
         _assertSolvent();
+    }
+
+    function test_failJob__stake_is_short__takes_what_is_there() public {
+        uint256 jobId = _leasedJob();
+        _burnStake(nina, CHARGE / 2);
+        _expectEvent();
+        emit JobHandedBack(jobId, nina, FailureCode.Busy, CHARGE / 2);
+        _fail(nina, jobId, FailureCode.Busy);
+        _assertStatus(jobId, JobStatus.Open);
+        assertEq(_node(nina).stake, 0);
+        assertEq(coordinator.collectableFees(), CHARGE / 2);
     }
 
     // ---------------------------------------------------------------- the content's reasons

@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {FailureCode} from "../../../contracts/interfaces/InferenceTypes.sol";
 import {NetworkTest} from "../support/NetworkTest.sol";
 
 /// @dev Coordinator and model registry each have an owner; both hand it over in two steps.
@@ -49,6 +50,26 @@ contract TransferOwnershipTest is NetworkTest {
         vm.prank(alice);
         coordinator.setNewWorkPaused(true);
         assertTrue(coordinator.newWorkPaused());
+    }
+
+    function test_renounceOwnership__by_the_owner__ends_the_powers_and_blocks_no_money() public {
+        uint256 jobId = _leasedJob();
+        for (uint256 i; i < 2; ++i) {
+            vm.prank(owner);
+            _owned(i).renounceOwnership();
+            assertEq(_owned(i).owner(), address(0));
+        }
+        _expectUnauthorized(owner);
+        vm.prank(owner);
+        coordinator.setNewWorkPaused(true);
+
+        _fail(nina, jobId, FailureCode.ContentMissing);
+        coordinator.collectFees();
+        assertEq(token.balanceOf(treasury), USAGE_ESCROW / 50);
+        vm.startPrank(alice);
+        coordinator.withdraw(coordinator.credit(alice));
+        vm.stopPrank();
+        _assertSolvent();
     }
 
     function _owned(uint256 i) private view returns (Ownable2Step) {

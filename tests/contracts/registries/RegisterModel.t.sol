@@ -21,7 +21,8 @@ contract RegisterModelTest is NetworkTest {
     }
 
     function test_registerModel__id_that_is_no_owners__reverts() public {
-        string[6] memory bad = ["", "0x", "0xabc/model", "two words", string(hex"c3a9"), _filled(129)];
+        string[7] memory bad =
+            ["", "0x", "0xabc/model", "two words", string(hex"c3a9"), string(hex"7f"), _filled(129)];
         for (uint256 i; i < bad.length; ++i) {
             _refuses(bad[i], "cid", "", "", IModelRegistry.InvalidId.selector);
         }
