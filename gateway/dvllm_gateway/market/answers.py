@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from decentralized_vllm.chain.network import Network
-from decentralized_vllm.protocol.errors import InvalidResponse
+from decentralized_vllm.protocol.errors import ContentUnavailable, InvalidResponse
 from decentralized_vllm.protocol.events import InferenceRequested
 from decentralized_vllm.protocol.ids import Cid, JobId
 from decentralized_vllm.protocol.jobs import JobStatus
@@ -20,7 +20,12 @@ from dvllm_gateway.errors import NetworkUnavailable
 from dvllm_gateway.market.documents import Documents
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.services.task_jobs import Job
-from dvllm_gateway.services.task_market import Answer, AnswerPublished, Delivery
+from dvllm_gateway.services.task_market import (
+    Answer,
+    AnswerMissing,
+    AnswerPublished,
+    Delivery,
+)
 
 JOBS_KEPT = 1024
 
@@ -79,7 +84,10 @@ class AnswerDesk:
         self, job: Job, cid: Cid, identity: RequestIdentity, told: bytes | None
     ) -> Answer:
         assert job.node is not None
-        document = await self._documents.read(cid, identity, job.node, told=told)
+        try:
+            document = await self._documents.read(cid, identity, job.node, told=told)
+        except ContentUnavailable as error:
+            raise AnswerMissing("the content store does not answer") from error
         return Answer(
             cid=cid,
             worker=document.node,

@@ -7,6 +7,7 @@ from typing import Protocol
 from decentralized_vllm.protocol.generation import FinishReason, Usage
 from decentralized_vllm.protocol.ids import Address, Cid, ModelId, TxHash, Wei
 from decentralized_vllm.protocol.responses import ResponseDocument
+from dvllm_gateway.errors import NetworkUnavailable
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.stores import Along
 from dvllm_gateway.services.task_jobs import Job, JobWatch
@@ -75,6 +76,10 @@ class Delivery:
     price_wei: Wei
 
 
+class AnswerMissing(NetworkUnavailable):
+    """The chain shows the delivery, and nobody gives what was delivered."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerBegins:
     """The node starts an answer: what it told of one before counts no more."""
@@ -127,8 +132,8 @@ class Market(Protocol):
         """Takes an open job back; nothing happens to one that a node holds by now."""
 
     async def delivery(self, job: Job) -> Delivery:
-        """Of a delivered job. Raises NetworkUnavailable (for now) and TaskFailed: what was
-        delivered is no answer of this node to this job."""
+        """Of a delivered job. Raises NetworkUnavailable (for now), its kind AnswerMissing, and
+        TaskFailed: what was delivered is no answer of this node to this job."""
 
     async def published(self, job: Job, word: AnswerPublished) -> Answer:
         """What the lease holder published, before it is delivered. Raises as `delivery`."""

@@ -17,7 +17,7 @@ from dvllm_gateway.services.retries import Retries
 from dvllm_gateway.services.task_book import TaskBook
 from dvllm_gateway.services.task_endings import completed, ended_on_chain, failed, unwanted
 from dvllm_gateway.services.task_jobs import Job, Rejected
-from dvllm_gateway.services.task_market import Delivery, Market
+from dvllm_gateway.services.task_market import AnswerMissing, Delivery, Market
 from dvllm_gateway.services.task_streams import NodeListener
 from dvllm_gateway.services.tasks import TaskRecord
 
@@ -28,7 +28,7 @@ BOOKS_AFTER_S = 0.15  # for as long a new block is left to those who wait for wh
 
 @dataclass(frozen=True, slots=True)
 class TaskPatience:
-    """Seconds after which what can not be sent, or an answer that can not be read, is given up."""
+    """Seconds after which what can not be sent, or an answer that nobody has, is given up."""
 
     submit_s: float = 600.0
     answer_s: float = 300.0
@@ -137,17 +137,26 @@ class TaskRunner:
                 log.info("job_not_cancelled", extra={"job_id": job.id, "reason": error.message})
 
     async def _delivery(self, job: Job) -> Delivery | None:
-        """None when a re-organisation took it back meanwhile. Raises TaskFailed."""
-        retries = Retries(limit_s=self._patience.answer_s)
+        """None when a re-organisation took it back meanwhile. Raises TaskFailed, AnswerMissing.
+
+        It is paid for: while the chain alone is silent, the answer is there and is waited for.
+        """
+        retries, missing = Retries(), None
         while self._task.watch.value is job:
             try:
                 return await self._market.delivery(job)
             except (NetworkUnavailable, TaskFailed) as error:
                 log.warning("answer_not_read", extra={"job_id": job.id, "reason": error.message})
-                if isinstance(error, TaskFailed) or retries.is_over:
+                missing = self._missing_since(error, missing)
+                if isinstance(error, TaskFailed) or (missing is not None and missing.is_over):
                     raise
             await retries.pause()
         return None
+
+    def _missing_since(self, error: GatewayError, before: Retries | None) -> Retries | None:
+        if not isinstance(error, AnswerMissing):
+            return None
+        return before or Retries(limit_s=self._patience.answer_s)
 
     async def _listen_when_asked(self) -> None:
         await self._task.is_heard.until(bool)

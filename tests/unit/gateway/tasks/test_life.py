@@ -19,7 +19,7 @@ from dvllm_gateway.errors import (
 from dvllm_gateway.ids import TaskId
 from dvllm_gateway.services.events import EventName
 from dvllm_gateway.services.task_jobs import JobWatch, Rejected
-from dvllm_gateway.services.task_market import Delivery, Order
+from dvllm_gateway.services.task_market import AnswerMissing, Delivery, Order
 from dvllm_gateway.services.task_runner import TaskPatience
 from dvllm_gateway.services.tasks import TaskState
 from dvllm_gateway.state.memory import MemoryTaskStore
@@ -165,12 +165,22 @@ async def test_life__answer_is_not_the_nodes__fails_and_costs_nothing(desk: Desk
 async def test_life__answer_is_never_read__given_up_in_the_end(
     store: MemoryTaskStore, market: ScriptedMarket
 ) -> None:
-    market.deliveries.extend(NetworkUnavailable("not now") for _ in range(9))
+    market.deliveries.extend(AnswerMissing("not now") for _ in range(9))
     async with running(store, market, patience=TaskPatience(answer_s=0.1)) as desk:
         task_id, watch = await desk.submitted()
         watch.set(delivered_job())
         done = await desk.over(task_id)
     assert done.failure is not None and done.failure.kind is Kind.NETWORK_UNAVAILABLE
+
+
+async def test_life__delivered_and_the_chain_falls_silent__answer_is_waited_for(
+    store: MemoryTaskStore, market: ScriptedMarket
+) -> None:
+    market.deliveries.extend(NetworkUnavailable("the chain does not answer") for _ in range(3))
+    async with running(store, market, patience=TaskPatience(answer_s=0.0)) as desk:
+        task_id, watch = await desk.submitted()
+        watch.set(delivered_job())
+        assert (await desk.over(task_id)).state is TaskState.COMPLETED
 
 
 async def test_send__outages_and_lack_of_money__tried_again(desk: Desk) -> None:
