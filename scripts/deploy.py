@@ -22,7 +22,7 @@ LOCAL_CHAINS = (1337, 31337)
 @click.option("--account", help="Name of an ape account; a test account on local chains.")
 @click.option("--owner", help="Address of the owner, better a timelock; the deployer by default.")
 @click.option("--treasury", help="Address that fees and penalties go to; the owner by default.")
-@click.option("--token", help="Address of an existing ERC-20 to use instead of a new NEURO.")
+@click.option("--token", help="An existing ERC-20 of 18 decimals, not a new NEURO.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The record.")
 @click.option("--replace", is_flag=True, help="Deploy again where a deployment is on record.")
 def cli(
@@ -37,11 +37,14 @@ def cli(
     sys.path.insert(0, str(HERE))  # ape runs this file from elsewhere
     from _plan import load_plan
     from _record import read_record, require_free, write_entry
+    from _token import require_token
 
     plan = load_plan()
     path = output or HERE.parent / "deployment.json"
     chain_id = networks.provider.chain_id
     require_free(read_record(path), chain_id, replace)
+    if token is not None:
+        require_token(token)
     deployer = _deployer(account, chain_id)
     owner = owner or str(deployer.address)
     settings = plan.public_network(owner, treasury or owner, token)

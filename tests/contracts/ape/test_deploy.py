@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from _record import read_record, require_free, write_entry
+from _token import require_token
 from ape import project
 from ethpm_types import ContractType
 from exports import ROOT, exported
@@ -77,6 +78,25 @@ def test_record__no_json__is_refused(tmp_path):
     path.write_text("{")
     with pytest.raises(click.ClickException, match=r"deployment\.json"):
         read_record(path)
+
+
+def test_token__network_s_own__is_taken(market):
+    require_token(market.token.address)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("0x", "there is no contract"),
+        ("0x60006000fd", "does not tell its decimals"),  # reverts whatever it is asked
+        ("0x600660005260206000f3", "has 6 decimals"),  # answers 6 to everything
+    ],
+)
+def test_token__that_can_not_pay__is_refused(market, chain, code, reason):
+    address = "0x0000000000000000000000000000000000012345"
+    chain.provider.make_request("anvil_setCode", [address, code])
+    with pytest.raises(click.UsageError, match=reason):
+        require_token(address)
 
 
 def test_command__twice__second_is_refused_and_the_record_stands(tmp_path):
