@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 ROUND_EVERY_S = 10.0
 LONELY_EVERY_S = 1.0  # while nobody answers: what needs a node is refused until one is known
 PROBES_AT_ONCE = 16
+SEARCHES_AT_ONCE = 64  # whoever registers may let all who ask wait, and it costs little
 
 
 class Presence(StrEnum):
@@ -63,11 +64,15 @@ class _Entry:
     sighting: Sighting = OUT_OF_SIGHT
     last_seen_ms: int | None = None
 
+    @property
+    def is_in_sight(self) -> bool:
+        return self.sighting.presence is not Presence.OFFLINE
+
     def peer(self) -> Peer:
         return Peer(
             operator=self.node.operator,
             endpoint=self.node.host_and_port,
-            is_connected=self.sighting.presence is not Presence.OFFLINE,
+            is_connected=self.is_in_sight,
             last_seen_ms=self.last_seen_ms,
         )
 
@@ -77,7 +82,9 @@ class _Entry:
 
 
 class PeerBook:
-    """`run` goes round the nodes; `peers` is what the last round found."""
+    """`run` goes round the nodes in sight and, beside that, searches for the others: no node that
+    hangs makes others wait. `peers` is what was found so far.
+    """
 
     def __init__(
         self,
@@ -97,6 +104,7 @@ class PeerBook:
         self._lonely_every_s = lonely_every_s
         self._entries: dict[Address, _Entry] = {}
         self._serving: dict[ModelId, list[ServingNode]] = {}
+        self._is_listed = asyncio.Event()
         self.peers: tuple[Peer, ...] = ()
 
     @property
@@ -109,25 +117,45 @@ class PeerBook:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            pause_s = self._round_every_s
-            try:
-                await self.go_round()
-                if not self.n_connected:
-                    pause_s = self._lonely_every_s
-            except GatewayError as error:
-                log.warning("nodes wait for the chain: %s", error.message)
-            await asyncio.sleep(pause_s)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._search_on())
+            while True:
+                try:
+                    await self.go_round()
+                except GatewayError as error:
+                    log.warning("nodes wait for the chain: %s", error.message)
+                is_lonely = not self.n_connected
+                await asyncio.sleep(self._lonely_every_s if is_lonely else self._round_every_s)
 
     async def go_round(self) -> None:
-        """Raises NetworkUnavailable; the nodes known before are probed all the same."""
+        """Asks those in sight. Raises NetworkUnavailable; those known before are asked even so."""
         try:
             self._note_listed(await self._source.nodes())
         finally:
-            gate = asyncio.Semaphore(PROBES_AT_ONCE)
-            await asyncio.gather(*(self._ask(e, gate) for e in tuple(self._entries.values())))
-            self.peers = tuple(entry.peer() for entry in self._entries.values())
-            self._note_serving()
+            self._is_listed.set()
+            await self._ask_all(is_in_sight=True, at_once=PROBES_AT_ONCE)
+
+    async def search(self) -> None:
+        """Asks those out of sight, first those that were seen before."""
+        await self._ask_all(is_in_sight=False, at_once=SEARCHES_AT_ONCE)
+
+    async def _search_on(self) -> None:
+        """With each round, or after it where there are many."""
+        while True:
+            await self._is_listed.wait()
+            self._is_listed.clear()
+            await self.search()
+
+    async def _ask_all(self, *, is_in_sight: bool, at_once: int) -> None:
+        chosen = [e for e in self._entries.values() if e.is_in_sight is is_in_sight]
+        gate = asyncio.Semaphore(at_once)
+        chosen.sort(key=lambda entry: entry.last_seen_ms is None)
+        await asyncio.gather(*(self._ask(entry, gate) for entry in chosen))
+        self._publish()
+
+    def _publish(self) -> None:
+        self.peers = tuple(entry.peer() for entry in self._entries.values())
+        self._note_serving()
 
     def _note_listed(self, nodes: tuple[ListedNode, ...]) -> None:
         known = self._entries
@@ -147,9 +175,12 @@ class PeerBook:
     async def _ask(self, entry: _Entry, gate: asyncio.Semaphore) -> None:
         async with gate:
             sighting = await self._probe.look(entry.node)
+        if self._entries.get(entry.node.operator) is not entry:
+            return  # deregistered or moved meanwhile
         before, entry.sighting = entry.sighting, sighting
-        if sighting.presence is not Presence.OFFLINE:
+        if entry.is_in_sight:
             entry.last_seen_ms = self._now_ms()
         if sighting.presence is not before.presence:
+            self._publish()  # the others may take their time
             change = NodeChanged(entry.node.operator, sighting.presence)
             await self._announce(EventName.NODE_CHANGED, change)

@@ -51,10 +51,17 @@ class World:
         return PeerBook(self, self, self.announce, now_ms=lambda: self.now, **paces_s)
 
 
+async def whole_round(book: PeerBook) -> None:
+    try:
+        await book.go_round()
+    finally:
+        await book.search()
+
+
 async def test_peers__one_answers__connected_and_seen() -> None:
     world = World(how={WORKER: Presence.BUSY})
     book = world.book()
-    await book.go_round()
+    await whole_round(book)
     assert book.peers == (
         Peer(WORKER, "192.0.2.1:8090", True, NOON_MS),
         Peer(OWNER, "192.0.2.2:8090", False, None),
@@ -66,10 +73,10 @@ async def test_peers__one_answers__connected_and_seen() -> None:
 async def test_peers__one_falls_silent__last_seen_stays() -> None:
     world = World(how={WORKER: Presence.ONLINE})
     book = world.book()
-    await book.go_round()
+    await whole_round(book)
     world.how, world.now = {}, NOON_MS + 10_000
-    await book.go_round()
-    await book.go_round()
+    await whole_round(book)
+    await whole_round(book)
     assert book.peers[0] == Peer(WORKER, "192.0.2.1:8090", False, NOON_MS)
     assert [payload.status for _, payload in world.told] == ["online", "offline"]  # type: ignore[union-attr]
 
@@ -77,10 +84,10 @@ async def test_peers__one_falls_silent__last_seen_stays() -> None:
 async def test_peers__deregistered_or_moved__forgotten() -> None:
     world = World(how={WORKER: Presence.ONLINE, OWNER: Presence.ONLINE})
     book = world.book()
-    await book.go_round()
+    await whole_round(book)
     world.listed = (replace(NEAR, endpoint="http://192.0.2.9:1", host_and_port="192.0.2.9:1"),)
     world.how = {}
-    await book.go_round()
+    await whole_round(book)
     assert book.peers == (Peer(WORKER, "192.0.2.9:1", False, None),)
 
 
@@ -90,14 +97,14 @@ async def test_serving__by_what_nodes_say__with_their_features_and_room() -> Non
     world.models = {WORKER: {ModelId("m"): json}, OWNER: {ModelId("m"): plain, ModelId("n"): json}}
     book = world.book()
     assert book.serving(ModelId("m")) == ()
-    await book.go_round()
+    await whole_round(book)
     assert book.serving(ModelId("m")) == (
         ServingNode(WORKER, False, json),
         ServingNode(OWNER, True, plain),
     )
     assert book.serving(ModelId("n")) == (ServingNode(OWNER, True, json),)
     world.models = {}
-    await book.go_round()
+    await whole_round(book)
     assert book.serving(ModelId("m")) == ()
 
 
@@ -113,13 +120,34 @@ async def test_run__nobody_answers_yet__asked_again_soon() -> None:
     running.cancel()
 
 
+async def test_run__many_let_who_asks_wait__news_of_the_others_come_all_the_same() -> None:
+    class Hanging(World):
+        async def look(self, node: ListedNode) -> Sighting:
+            if node not in (NEAR, FAR):
+                await asyncio.Event().wait()
+            return await super().look(node)
+
+    many = tuple(replace(FAR, operator=Address(f"0x{n:040x}")) for n in range(1, 101))
+    world = Hanging(listed=(NEAR, *many[:40], FAR, *many[40:]), how={OWNER: Presence.ONLINE})
+    book = world.book(round_every_s=0.001, lonely_every_s=0.001)
+    running = asyncio.create_task(book.run())
+    async with asyncio.timeout(60):
+        while not book.n_connected:  # noqa: ASYNC110 - the book sets no event
+            await asyncio.sleep(0.001)
+        world.how = {}
+        while book.n_connected:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+    assert len(book.peers) == 102
+    running.cancel()
+
+
 async def test_peers__chain_is_away__known_ones_are_asked_all_the_same() -> None:
     world = World()
     book = world.book()
-    await book.go_round()
+    await whole_round(book)
     world.is_silent, world.how = True, {WORKER: Presence.ONLINE}
     with pytest.raises(NetworkUnavailable):
-        await book.go_round()
+        await whole_round(book)
     assert book.peers[0].is_connected
 
 
@@ -242,7 +270,7 @@ async def test_node__falls_silent__its_old_figures_are_not_shown(
 async def test_view__status__what_was_found_last() -> None:
     world, health = World(how={WORKER: Presence.ONLINE}), watch()
     book = world.book()
-    await book.go_round()
+    await whole_round(book)
     await health.look()
     gauge = HostResources(Machine())
 
