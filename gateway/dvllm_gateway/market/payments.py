@@ -13,7 +13,7 @@ from decentralized_vllm.protocol.errors import InvalidSignature
 from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.permits import TokenDomain
 from decentralized_vllm.protocol.signatures import signer_of
-from dvllm_gateway.errors import InvalidRequest
+from dvllm_gateway.errors import InvalidRequest, NoCapacity
 from dvllm_gateway.market.failures import as_gateway_errors
 from dvllm_gateway.services.clock import unix_ms
 from dvllm_gateway.services.payments import PaymentTerms
@@ -30,6 +30,11 @@ class PaymentRelay(Protocol):
     async def relay_for_request(self, signed: SignedAuthorization) -> TopUp: ...
 
 
+class PaymentNonces(RequestNonceStore, Protocol):
+    async def give_back(self, address: Address, nonce: str) -> None:
+        """What it was spent for did not happen."""
+
+
 class RequestPayments:
     """The port Payments, of the gateway at `payee`. `relay` may raise NoCapacity."""
 
@@ -38,7 +43,7 @@ class RequestPayments:
         network: Network,
         payee: Address,
         relay: Callable[[], PaymentRelay],
-        nonces: RequestNonceStore,
+        nonces: PaymentNonces,
         *,
         minimum_wei: Wei,
         clock_ms: Callable[[], int] = unix_ms,
@@ -65,7 +70,7 @@ class RequestPayments:
     async def collect(self, signed: SignedAuthorization, terms: PaymentTerms) -> TopUp:
         """The nonce is noted after the signature is known to be good, else strangers could use up
         a wallet's nonces; and before anything is sent, since what is on chain everybody can read
-        and bring again."""
+        and bring again. Where it is known that nothing was, the payment is as good as before."""
         _check_amount(signed, terms)
         relay = self._relay()
         with as_gateway_errors():
@@ -74,18 +79,26 @@ class RequestPayments:
             raise InvalidRequest("the payment counts for too long", field="validBefore")
         _check_signer(signed, terms.token)
         await self._use_up(signed)
-        return await relay.relay_for_request(signed)
+        try:
+            return await relay.relay_for_request(signed)
+        except NoCapacity:
+            await self._nonces.give_back(signed.authorization.owner, _nonce(signed))
+            raise
 
     async def _use_up(self, signed: SignedAuthorization) -> None:
         what, now_ms = signed.authorization, self._clock_ms()
         is_new = await self._nonces.spend(
             what.owner,
-            f"x402:{what.nonce.hex()}",
+            _nonce(signed),
             now_ms=now_ms,
             until_ms=now_ms + NONCE_KEPT_MS,
         )
         if not is_new:
             raise InvalidRequest("this payment was used before", field="nonce")
+
+
+def _nonce(signed: SignedAuthorization) -> str:
+    return f"x402:{signed.authorization.nonce.hex()}"
 
 
 def _check_amount(signed: SignedAuthorization, terms: PaymentTerms) -> None:

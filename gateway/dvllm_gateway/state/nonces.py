@@ -24,6 +24,13 @@ class SqlRequestNonceStore:
 
         return await self._database.write(work)
 
+    async def give_back(self, address: Address, nonce: str) -> None:
+        """See PaymentNonces of the market."""
+        is_it = (request_nonce.c.address == address) & (request_nonce.c.nonce == nonce)
+        await self._database.write(
+            lambda tx: tx.execute(delete(request_nonce).where(is_it)).rowcount
+        )
+
 
 class SqlLoginNonceStore:
     """The LoginNonceStore."""
