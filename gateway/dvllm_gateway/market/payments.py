@@ -1,5 +1,6 @@
 """Collects payments for single requests: each is checked, noted as used, and put on chain."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Protocol
 
@@ -98,7 +99,8 @@ class RequestPayments:
 
 
 def _nonce(signed: SignedAuthorization) -> str:
-    return f"x402:{signed.authorization.nonce.hex()}"
+    """Short: the column takes 64 characters, and PostgreSQL no more."""
+    return f"x402:{urlsafe_b64encode(signed.authorization.nonce).decode()}"
 
 
 def _check_amount(signed: SignedAuthorization, terms: PaymentTerms) -> None:

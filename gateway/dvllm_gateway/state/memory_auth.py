@@ -57,9 +57,6 @@ class MemoryRequestNonceStore:
         self._until_ms[address, nonce] = until_ms
         return True
 
-    async def give_back(self, address: Address, nonce: str) -> None:
-        self._until_ms.pop((address, nonce), None)
-
 
 class MemoryLoginNonceStore:
     """The port LoginNonceStore."""

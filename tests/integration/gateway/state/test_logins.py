@@ -65,6 +65,16 @@ async def test_request_nonce__used_in_parallel__counts_once(database: Database) 
     assert await nonces.spend(NODE, "n" * 64, now_ms=0, until_ms=100)
 
 
+async def test_request_nonce__given_back__counts_again_and_once(database: Database) -> None:
+    nonces = SqlRequestNonceStore(database)
+    assert await nonces.spend(SENDER, "n", now_ms=0, until_ms=100)
+    assert await nonces.spend(NODE, "n", now_ms=0, until_ms=100)
+    await nonces.give_back(SENDER, "n")
+    spent = [await nonces.spend(SENDER, "n", now_ms=0, until_ms=100) for _ in range(2)]
+    assert spent == [True, False]
+    assert not await nonces.spend(NODE, "n", now_ms=0, until_ms=100)
+
+
 async def test_request_nonce__its_time_over__is_forgotten(database: Database) -> None:
     nonces = SqlRequestNonceStore(database)
     assert await nonces.spend(SENDER, "n", now_ms=0, until_ms=100)

@@ -19,7 +19,7 @@ from dvllm_gateway.ids import account_of
 from dvllm_gateway.market.payments import RequestPayments
 from dvllm_gateway.services.payments import PaymentTerms
 from dvllm_gateway.services.top_ups import TopUp
-from dvllm_gateway.state.memory_auth import MemoryRequestNonceStore
+from dvllm_gateway.state import Database, SqlRequestNonceStore
 from tests.support.anvil import development_account
 
 NOW_S = 1_750_000_000
@@ -41,12 +41,12 @@ class Relay:
         return TopUp(TxHash("0x1"), account_of(what.owner), what.value_wei, True)
 
 
-def payments(relay: Relay) -> RequestPayments:
+def payments(relay: Relay, database: Database) -> RequestPayments:
     async def chain_time_s() -> int:
         return NOW_S
 
     network: Any = SimpleNamespace(jobs=SimpleNamespace(chain_time_s=chain_time_s))
-    nonces = MemoryRequestNonceStore()
+    nonces = SqlRequestNonceStore(database)
     return RequestPayments(network, PAYEE, lambda: relay, nonces, minimum_wei=Wei(1))
 
 
@@ -65,8 +65,10 @@ def payment() -> SignedAuthorization:
     return SignedAuthorization(what, signature.v, r, s)
 
 
-async def test_collect__gateway_had_no_gas__the_same_payment_is_taken_later_and_once() -> None:
-    desk = payments(Relay(NoCapacity("the gateway cannot pay for jobs now")))
+async def test_collect__gateway_had_no_gas__the_same_payment_is_taken_later_and_once(
+    database: Database,
+) -> None:
+    desk = payments(Relay(NoCapacity("the gateway cannot pay for jobs now")), database)
     with pytest.raises(NoCapacity):
         await desk.collect(payment(), TERMS)
     assert (await desk.collect(payment(), TERMS)).amount_wei == TERMS.amount_wei
@@ -74,8 +76,10 @@ async def test_collect__gateway_had_no_gas__the_same_payment_is_taken_later_and_
         await desk.collect(payment(), TERMS)
 
 
-async def test_collect__nobody_knows_whether_it_was_sent__is_not_taken_again() -> None:
-    desk = payments(Relay(NetworkUnavailable("the chain does not answer")))
+async def test_collect__nobody_knows_whether_it_was_sent__is_not_taken_again(
+    database: Database,
+) -> None:
+    desk = payments(Relay(NetworkUnavailable("the chain does not answer")), database)
     with pytest.raises(NetworkUnavailable):
         await desk.collect(payment(), TERMS)
     with pytest.raises(InvalidRequest, match="used before"):
