@@ -276,7 +276,7 @@ class _Assembly:
         earnings = Earnings(self._desk, clock)
         retention = Retention(
             self._sources.own,
-            journal.closed_rows,
+            journal,
             keep_s=2 * self._network.clocks.epoch_s + settings.content.keep_s,
         )
         side: list[tuple[str, Callable[[], Awaitable[None]]]] = [

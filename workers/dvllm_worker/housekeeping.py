@@ -2,15 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Protocol
 
+from decentralized_vllm.content.cid import parse_cid
 from decentralized_vllm.content.store import PinningStore
-from decentralized_vllm.protocol.errors import DvllmError
+from decentralized_vllm.protocol.errors import DvllmError, InvalidCid
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import Clock
 from decentralized_vllm.protocol.units import format_tokens
 from dvllm_worker.onchain import Desk
-from dvllm_worker.pipeline.rows import JobRow
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +44,31 @@ class Earnings:
         log.info("earnings matured: %s", format_tokens(pending_wei - left_wei))
 
 
+class Records(Protocol):
+    async def needed_cids(self, since_s: float) -> set[Cid]:
+        """As the chain names prompts and answers of jobs that are open, or were since then."""
+
+
 class Retention:
-    """Keeps prompts and answers while they may be challenged, and for `keep_s` beyond."""
+    """Keeps prompts and answers while they may be challenged, and for `keep_s` beyond.
+
+    What no such job names goes at the second look: an answer is pinned a moment before its job
+    names it. Prompts may be handed over for jobs that never become ours: nothing else names them.
+    """
 
     def __init__(
         self,
         store: PinningStore,
-        rows: Callable[[], Sequence[JobRow]],
+        records: Records,
         *,
         keep_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
-        self._rows = rows
+        self._records = records
         self._keep_s = keep_s
         self._clock = clock
+        self._idle: set[Cid] = set()  # at the last look
 
     async def run(self, sleeper: Clock) -> None:
         while True:
@@ -67,19 +79,21 @@ class Retention:
                 log.warning("old content is not dropped now: %s", error)
 
     async def clean(self) -> None:
-        pinned = set(await self._store.pins())
-        for cid in sorted(outdated_cids(self._rows(), self._clock() - self._keep_s) & pinned):
+        pinned = set(await self._store.pins())  # first: what is pinned later may be needed
+        needed = await self._records.needed_cids(self._clock() - self._keep_s)
+        idle = pinned - as_pinned(needed)
+        dropped, self._idle = idle & self._idle, idle
+        for cid in sorted(dropped):
             await self._store.unpin(cid)
-        n_blocks = await self._store.collect_garbage()
+        n_blocks = len(await self._store.collect_garbage())
         if n_blocks:
             log.info("%d blocks of old jobs dropped", n_blocks)
 
 
-def outdated_cids(rows: Sequence[JobRow], before_s: float) -> set[Cid]:
-    """What only jobs that closed before `before_s` refer to; pure."""
-    old: set[Cid] = set()
-    needed: set[Cid] = set()
-    for row in rows:
-        cids = {row.request.prompt_cid} | ({row.response_cid} if row.response_cid else set())
-        (old if row.updated_s < before_s else needed).update(cids)
-    return old - needed
+def as_pinned(cids: Iterable[Cid]) -> set[Cid]:
+    """As the store writes them. Requesters may use another base, or what is no CID at all."""
+    texts: set[Cid] = set()
+    for cid in cids:
+        with suppress(InvalidCid):
+            texts.add(parse_cid(cid).text())
+    return texts

@@ -88,6 +88,7 @@ async def test_forget__gone_from_memory_and_file(database: Database) -> None:
     await journal.put([row(1, Stage.SEEN)])
     await journal.forget([row(1).key])
     assert journal.find(row(1).key) is None
+    assert not journal._latest  # every job of the model is seen, by every node
     assert (await open_journal(database)).open_rows() == ()
 
 

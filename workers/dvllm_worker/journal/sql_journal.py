@@ -64,6 +64,20 @@ class SqlJournal:
         """Those in memory, oldest first."""
         return tuple(self._closed.values())
 
+    async def needed_cids(self, since_s: float) -> set[Cid]:
+        """Prompts and answers of jobs that are open, or were since then, of all deployments.
+
+        The file has those that memory dropped, memory those that are still to be written.
+        """
+        rows = [row for row in self._closed.values() if row.updated_s >= since_s]
+        rows += self._open.values()
+        named = {cid for row in rows for cid in (row.request.prompt_cid, row.response_cid)}
+        needed = or_(job.c.stage.not_in(_CLOSED), job.c.updated_s >= since_s)
+        query = select(job.c.prompt_cid, job.c.response_cid).where(needed)
+        for pair in await self._database.transaction(lambda tx: tx.execute(query).all()):
+            named.update(pair)
+        return {Cid(cid) for cid in named if cid is not None}
+
     def find(self, key: JobKey) -> JobRow | None:
         return self._open.get(key) or self._closed.get(key)
 
@@ -145,6 +159,8 @@ class SqlJournal:
         for key in keys:
             self._open.pop(key, None)
             self._closed.pop(key, None)
+            if self._latest.get(key.job_id) == key:
+                del self._latest[key.job_id]
         if keys:
             self._commits.owe(dict.fromkeys(keys))
             await self.settle()
@@ -194,14 +210,14 @@ class SqlJournal:
     def _newest(self, connection: Connection) -> list[JobRow]:
         """Newest first: every open row and the last closed ones."""
         ours = and_(job.c.chain_id == self._chain_id, job.c.coordinator == self._coordinator)
-        closed = [stage.value for stage in CLOSED]
         newest = select(job).where(ours).order_by(job.c.updated_s.desc())
-        open_rows = connection.execute(newest.where(job.c.stage.not_in(closed))).all()
+        open_rows = connection.execute(newest.where(job.c.stage.not_in(_CLOSED))).all()
         closed_rows = connection.execute(
-            newest.where(job.c.stage.in_(closed)).limit(CLOSED_ROWS_IN_MEMORY)
+            newest.where(job.c.stage.in_(_CLOSED)).limit(CLOSED_ROWS_IN_MEMORY)
         ).all()
         return [row_of(columns) for columns in (*open_rows, *closed_rows)]
 
 
+_CLOSED = [stage.value for stage in CLOSED]
 _UNPUBLISHED = [stage.value for stage in (Stage.LEASED, Stage.GENERATED, Stage.FAILING)]
 _LEFT = [stage.value for stage in (Stage.FAILED, Stage.LOST)]
