@@ -1,7 +1,9 @@
 """Which announced versions a node follows."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from decentralized_vllm.protocol.errors import ChainUnavailable
 from decentralized_vllm.protocol.events import LogPosition, VersionAnnounced
 from decentralized_vllm.protocol.ids import BlockNumber, Cid, ModelId, TxHash, VersionNumber
+from dvllm_worker.models.engine_room import EngineRoom
 from dvllm_worker.models.served import ServedModel
 from dvllm_worker.models.updates import UpdateFollower
 
@@ -53,6 +56,12 @@ class Node:
             self.models.remove(model)
 
     async def first_started(self) -> None: ...
+
+    async def served_models(self) -> list[ServedModel]:
+        served = [ServedModel(VersionNumber(9), ModelId("other"), Cid("other"))]
+        return served + [
+            ServedModel(VersionNumber(each), MODEL_ID, Cid(f"cid-{each}")) for each in self.joined
+        ]
 
     async def join(self, version: VersionNumber) -> int:
         if self.n_failures:
@@ -114,3 +123,45 @@ async def test_announcement__operator_has_the_node_leave_the_model__not_joined_a
     node = Node(2)
     node.operator_leaves_at = moment
     assert await served_after(node, announced(3)) == []
+
+
+class Shelf:
+    """A cache that has every model."""
+
+    @contextmanager
+    def holding(self, cid: Cid) -> Iterator[None]:
+        yield
+
+    async def ensure(self, model: ServedModel, *, progress: object) -> Path:
+        return Path(model.model_cid)
+
+
+class Engine:
+    """One that starts, and says no more than the log wants."""
+
+    name = "still"
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def identity(self) -> "Engine":
+        return self
+
+
+async def test_announcement__of_another_price_only__older_versions_are_left_one_by_one() -> None:
+    lists = Node(2)
+    lists.joined = [1, 2]  # the first is left over from a node that did not know better
+    async with asyncio.TaskGroup() as group:
+        room = EngineRoom(group, cast(Any, Shelf()), lambda path, model: cast(Any, Engine()))
+        room.serve(ServedModel(VersionNumber(2), MODEL_ID, Cid("same")))
+        follower = UpdateFollower(lists, room, cast(Any, lists), lists, is_left=lists.is_left)
+        running = asyncio.create_task(follower.run())
+        for version in (3, 4):
+            follower.note(VersionAnnounced(HERE, VersionNumber(version), MODEL_ID, Cid("same"), 0))
+            for _ in range(50):
+                await asyncio.sleep(0)
+        assert lists.joined == [4]
+        assert [model.version for model in room.serving(MODEL_ID)] == [4]
+        running.cancel()
+        await room.stop()

@@ -78,8 +78,11 @@ class EngineRoom:
         return tuple(self._benches.values())
 
     def serve(self, model: ServedModel) -> None:
-        """Begins to fetch and start; returns at once."""
-        if model.model_cid in self._benches:
+        """Begins to fetch and start; returns at once. A new price of the same bytes is noted."""
+        known = self._benches.get(model.model_cid)
+        if known is not None:
+            if known.model.model_id == model.model_id:
+                known.model = max(known.model, model, key=lambda each: each.version)
             return
         bench = self._benches[model.model_cid] = Bench(model)
         self._tasks[model.model_cid] = self._group.create_task(

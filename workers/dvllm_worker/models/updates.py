@@ -20,6 +20,9 @@ RETRY_S = 60.0
 
 
 class VersionLists(Protocol):
+    async def served_models(self) -> Sequence[ServedModel]:
+        """The versions that the node is on the list of, of all models."""
+
     async def join(self, version: VersionNumber) -> int: ...
 
     async def leave(self, version: VersionNumber) -> None: ...
@@ -81,20 +84,26 @@ class UpdateFollower:
     async def _follow(self, event: VersionAnnounced) -> None:
         """Each step may be done again after a failure."""
         new = ServedModel(event.version, event.model_id, event.model_cid)
-        olds = [model for model in self._engines.serving(event.model_id) if model != new]
         log.info("version %d of %s is announced", new.version, new.model_id)
         await self._engines.prefetch(new)
         while self._clock.now_s() < event.serves_from_s:
             await self._clock.sleep_s(LOOK_EVERY_S)
         if self._is_left(event.model_id):
             return
-        await self._give_up(olds, new)
+        await self._give_up(await self._before(new), new)
         if self._is_left(event.model_id):
             return
         self._engines.serve(new)
         await self._engines.first_started()
         await self._lists.join(new.version)
         log.info("version %d of %s is served", new.version, new.model_id)
+
+    async def _before(self, new: ServedModel) -> Sequence[ServedModel]:
+        """By the chain, too: of versions that have the same bytes one alone has an engine."""
+        own = self._engines.serving(new.model_id)
+        further = [model for model in await self._lists.served_models() if model not in own]
+        known = [model for model in (*own, *further) if model.model_id == new.model_id]
+        return [model for model in known if model.version < new.version]
 
     async def _give_up(self, olds: Sequence[ServedModel], new: ServedModel) -> None:
         for old in olds:
