@@ -262,3 +262,16 @@ async def test_listen_to_all__one_who_lags__is_cut_off() -> None:
         for _ in range(QUEUE_LENGTH_OF_ALL + 2):
             hub.on_text(JobId(1), PIECE, 1)
         assert [notice async for notices in lagging for notice in notices] == []
+
+
+async def test_listen__to_hundreds_of_old_jobs__those_that_run_are_still_told() -> None:
+    hub = JobHub()
+    running = of(REQUESTER, 1)
+    hub.on_stage(running)
+    with hub.listen(running) as inbox:
+        for number in range(2, JOBS_REMEMBERED + 3):
+            with hub.listen(of(OTHER, number, Stage.SEEN if number % 2 else Stage.FINAL)):
+                pass
+        hub.on_text(running.job_id, "still here", 1)
+        heard = await anext(aiter(inbox))
+    assert "still here" in [notice.data.get("text") for notice in heard]

@@ -20,6 +20,8 @@ REQUESTERS_LISTENING = 256  # the others listen to job after job
 MAX_EARLY = 1024
 MAX_TOLD_ANSWER_BYTES = 16 * 1024  # a longer one is read by its CID
 
+_NOT_OURS = frozenset({Stage.SEEN, Stage.TAKING})
+
 
 class TooManyListeners(RetryableError):
     pass
@@ -35,6 +37,14 @@ class _Channel:
     answer: tuple[Cid, str] | None = None
     end: Notice | None = None
     inboxes: list[Inbox] = field(default_factory=list)
+
+    @property
+    def is_live(self) -> bool:
+        """Somebody listens, or the node is at work on it. A job that is merely seen is not."""
+        is_at_work = self.end is None and any(
+            notice.data["stage"] not in _NOT_OURS for notice in self.stages
+        )
+        return is_at_work or bool(self.inboxes)
 
     def history(self) -> list[Notice]:
         """What a late listener missed, the text in one piece."""
@@ -169,8 +179,14 @@ class JobHub:
             channel = self._channels[row.job_id] = _Channel(row.job_id, row.request.controller)
         self._channels.move_to_end(row.job_id)
         while len(self._channels) > JOBS_REMEMBERED:
-            self._channels.popitem(last=False)
+            self._forget_one(but=row.job_id)
         return channel
+
+    def _forget_one(self, *, but: JobId) -> None:
+        """Whoever asks for hundreds of old jobs takes nothing from those that run."""
+        others = (job_id for job_id in self._channels if job_id != but)
+        oldest = next(iter(self._channels))
+        del self._channels[next((j for j in others if not self._channels[j].is_live), oldest)]
 
 
 def stage_notice(row: JobRow) -> Notice:
