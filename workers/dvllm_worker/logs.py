@@ -87,7 +87,7 @@ class JobLog:
 
     def on_stage(self, row: JobRow) -> None:
         now_s = time.monotonic()
-        began_s = self._since_s.setdefault(row.job_id, now_s)
+        began_s = self._since_s.get(row.job_id, now_s)
         log.log(
             logging.WARNING if row.stage is Stage.LOST else logging.INFO,
             "job %s %s",
@@ -97,6 +97,8 @@ class JobLog:
         )
         if row.stage in (Stage.FINAL, Stage.FAILED, Stage.LOST):
             self._since_s.pop(row.job_id, None)
+        elif row.stage is not Stage.TAKING:  # most are others': no end of theirs is told
+            self._since_s[row.job_id] = began_s
 
     def on_trouble(self, row: JobRow, error: DvllmError) -> None:
         log.warning("job %s tries again: %s", row.job_id, error, extra={"job_id": row.job_id})

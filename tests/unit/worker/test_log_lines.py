@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from dvllm_worker.logs import JsonFormatter, MaskingFormatter, stage_fields
+from dvllm_worker.logs import JobLog, JsonFormatter, MaskingFormatter, stage_fields
 from dvllm_worker.pipeline.stages import Stage
 from tests.support.jobs import row
 
@@ -38,3 +38,9 @@ def test_json_formatter__a_field_that_json_does_not_know__still_one_line(value: 
 @pytest.mark.parametrize("stage", list(Stage))
 def test_stage_fields__any_stage__no_prompt_and_no_answer(stage: Stage) -> None:
     assert {"prompt", "text"}.isdisjoint(stage_fields(row(1, stage)))
+
+
+def test_job_log__job_that_another_node_was_quicker_to_take__nothing_is_kept_of_it() -> None:
+    jobs = JobLog()
+    jobs.on_stage(row(1, Stage.TAKING))  # that it is merely seen again is told to nobody
+    assert not jobs._since_s
