@@ -23,6 +23,7 @@ from decentralized_vllm.protocol.errors import (
     TransactionFailed,
     UnknownModel,
 )
+from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.request_auth import HttpRequest, body_digest, signed_headers
 from dvllm_worker.duty import NotReady
 from dvllm_worker.office.orders import Order
@@ -51,18 +52,19 @@ class NotAsked(RetryableError):
     """The running worker does not do what it was asked for."""
 
 
-async def status_of_process(http: HttpSection) -> dict[str, Any] | None:
-    """None where nothing answers."""
+async def status_of_process(http: HttpSection, node: Address) -> dict[str, Any] | None:
+    """None where no worker of this node answers: the port may be another node's or program's."""
     timeout = aiohttp.ClientTimeout(total=STATUS_TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(_listener(http) / "status") as response,
         ):
-            status: dict[str, Any] = from_json(await response.read())
-            return status
+            status = _object_of(await response.read())
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return None
+    is_own = str(status.get("node")).lower() == node.lower() and "uptime_s" in status
+    return status if is_own else None
 
 
 async def ask_to_resume(http: HttpSection, account: LocalAccount) -> bool:

@@ -47,7 +47,7 @@ async def command(settings: WorkerSettings) -> Result:
         return {
             "node": address,
             "chain": await _on_chain(network, address),
-            "process": await status_of_process(settings.http),
+            "process": await status_of_process(settings.http, address),
         }
 
 
