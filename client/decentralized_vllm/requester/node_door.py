@@ -79,7 +79,8 @@ class NodeDoor:
                 yield event
 
     def _signed_get(self, url: URL) -> dict[str, str]:
-        request = HttpRequest(url.authority, "GET", url.raw_path_qs, body_digest(b""))
+        host = url.host_port_subcomponent or ""  # as the Host header: without a default port
+        request = HttpRequest(host, "GET", url.raw_path_qs, body_digest(b""))
         return signed_headers(
             request,
             self._account,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
+from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES, MAX_RESPONSE_BYTES
 from decentralized_vllm.protocol.errors import ContentError, InvalidDocument, RetryableError
 from decentralized_vllm.protocol.ids import Address, Cid, JobId
 from decentralized_vllm.protocol.prompts import parse_prompt
@@ -14,6 +14,7 @@ from decentralized_vllm.requester.tasks import TaskProgress
 
 # 100 is kept for a task that is completed on chain.
 MOST_WHILE_RUNNING = 99.0
+SPARE_CHUNKS = 64  # such as a last one without a token of its own
 
 
 class ProgressReader:
@@ -35,6 +36,8 @@ class ProgressReader:
             async for event in self._door.events(endpoint, job_id):
                 if counter.hear(event):
                     yield counter.progress()
+                elif counter.is_full:
+                    return
         except (RetryableError, ContentError, InvalidDocument):
             return
 
@@ -44,17 +47,27 @@ class ProgressReader:
 
 
 class _Counter:
-    """Believes a node as far as percentages go: they never fall and never reach the end."""
+    """Believes a node as far as percentages go: they never fall and never reach the end.
+
+    It hears no more than an answer can have: a node may tell of one without end.
+    """
 
     def __init__(self, job_id: JobId, max_tokens: int) -> None:
         self._job_id = job_id
         self._max_tokens = max_tokens
         self._n_tokens = 0
         self._text = ""
+        self._n_chunks = 0
+        self.is_full = False
 
     def hear(self, event: ServerEvent) -> bool:
         text, n_tokens = event.fields.get("text"), event.fields.get("n_tokens")
         if event.name != "text" or not isinstance(text, str) or not isinstance(n_tokens, int):
+            return False
+        self._n_chunks += 1
+        has_room = self._n_chunks <= 2 * self._max_tokens + SPARE_CHUNKS
+        if not has_room or len(self._text) + len(text) > MAX_RESPONSE_BYTES:
+            self.is_full = True
             return False
         self._n_tokens += max(0, n_tokens)
         self._text += text

@@ -1,9 +1,22 @@
 """What a stranger's endpoint may send, and what becomes of it."""
 
-import pytest
+import time
+from contextlib import asynccontextmanager
 
+import pytest
+from aiohttp import ClientRequest
+from eth_account import Account
+from yarl import URL
+
+from decentralized_vllm.protocol.documents import MAX_RESPONSE_BYTES
 from decentralized_vllm.protocol.errors import ContentUnavailable
-from decentralized_vllm.requester.node_door import _job_url
+from decentralized_vllm.protocol.request_auth import (
+    HttpRequest,
+    body_digest,
+    read_headers,
+    verify,
+)
+from decentralized_vllm.requester.node_door import NodeDoor, _job_url
 from decentralized_vllm.requester.progress import _Counter
 from decentralized_vllm.requester.server_events import ServerEvent, server_events
 
@@ -74,6 +87,36 @@ def test_job_url__endpoint_with_a_path__keeps_it():
     assert str(url) == "https://node.example/dvllm/jobs/7/blocks"
 
 
+class Asked:
+    """Keeps the request, and is a node that can not be reached."""
+
+    @asynccontextmanager
+    async def request(self, method, url, *, headers, **options):
+        self.method, self.url, self.headers = method, URL(url), headers
+        raise ContentUnavailable("not reached")
+        yield
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://node.example:443",
+        "http://node.example:80/dvllm",
+        "http://Node.example:8080",
+        "http://[::1]:8080",
+    ],
+)
+async def test_events__endpoint__is_signed_under_the_name_that_is_sent(endpoint):
+    account, asked = Account.create(), Asked()
+    with pytest.raises(ContentUnavailable, match="not reached"):
+        await anext(NodeDoor(asked, account).events(endpoint, 7))
+    sent = ClientRequest(asked.method, asked.url, headers=asked.headers, loop=None)
+    host = sent.headers["Host"].lower()
+    request = HttpRequest(host, "GET", asked.url.raw_path_qs, body_digest(b""))
+    proof = read_headers(sent.headers)
+    assert verify(request, proof, now_s=time.time(), authorities={host}) == account.address
+
+
 def test_counter__tokens_of_a_node__make_percentages_that_never_fall_nor_reach_the_end():
     counter = _Counter(7, max_tokens=4)
     percentages = []
@@ -82,6 +125,16 @@ def test_counter__tokens_of_a_node__make_percentages_that_never_fall_nor_reach_t
         percentages.append(counter.progress().percentage)
     assert percentages == [25.0, 75.0, 75.0, 99.0, 99.0]
     assert counter.progress().text == "xxxxx"
+
+
+@pytest.mark.parametrize(("text", "n_times"), [("x" * 1_000_000, 10), ("", 1000)])
+def test_counter__node_tells_without_end__is_not_heard_on(text, n_times):
+    counter = _Counter(7, max_tokens=4)
+    event = ServerEvent("text", {"text": text, "n_tokens": 1})
+    heard = [counter.hear(event) for _ in range(n_times)]
+    assert not heard[-1]
+    assert counter.is_full
+    assert len(counter.progress().text) <= MAX_RESPONSE_BYTES
 
 
 @pytest.mark.parametrize(
