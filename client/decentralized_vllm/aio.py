@@ -21,6 +21,7 @@ from decentralized_vllm.requester.handlers import Dispatch, Handler, Handlers, c
 from decentralized_vllm.requester.inputs import (
     Prompt,
     TaskOrId,
+    checked_timeout,
     job_id_of,
     make_document,
     make_embedding_document,
@@ -155,7 +156,7 @@ class AsyncClient(OpenAndClose):
         """
         job_id = job_id_of(task)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(checked_timeout(timeout)):
                 return await self._opened().waiting.completed(job_id)
         except TimeoutError as error:
             raise WaitTimeout(f"job {job_id} is not over after {timeout} s") from error

@@ -58,7 +58,9 @@ class ClientSettings:
             raise SettingError("ipfs_port", f"{self.ipfs_port!r} is not a port")
         if not isinstance(self.chain_id, int | None):
             raise SettingError("chain_id", f"{self.chain_id!r} is not an int")
-        if self.poll_s <= 0:
+        if not isinstance(self.first_block, int) or self.first_block < 0:
+            raise SettingError("first_block", f"{self.first_block!r} is not a block's number")
+        if not self.poll_s > 0:  # nor NaN
             raise SettingError("poll_s", "must be more than 0 seconds")
         if self.private_key is not None and self.keystore is not None:
             raise SettingError("keystore", "give either a keystore or private_key, not both")

@@ -4,11 +4,13 @@ read by getLogs, and checked there.
 
 import asyncio
 import logging
+from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from decentralized_vllm.chain.rpc import jittered_backoff_s
+from decentralized_vllm.protocol.errors import SettingError
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +33,15 @@ class _Notification(BaseModel):
 
 
 class HeadHints:
-    """Tells waiters that there may be a new block. Without `run()` or `ws_url`, they just poll."""
+    """Tells waiters that there may be a new block. Without `run()` or `ws_url`, they just poll.
+
+    Raises SettingError for what is no URL of a websocket.
+    """
 
     def __init__(self, ws_url: str | None = None) -> None:
-        self._ws_url = ws_url
+        if ws_url and not _is_websocket(ws_url):
+            raise SettingError("ws_url", "is not a ws(s) URL")  # not shown: it may hold a secret
+        self._ws_url = ws_url or None
         self._count = 0
         self._head: int | None = None
         self._next = asyncio.Event()
@@ -91,6 +98,16 @@ class HeadHints:
         self._head = head
         self._next.set()
         self._next = asyncio.Event()
+
+
+def _is_websocket(url: str) -> bool:
+    """Those of http(s) are asked to change to one."""
+    try:
+        parts = urlsplit(url)
+        is_there = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an address or a port that can be none
+        return False
+    return is_there and parts.scheme in ("ws", "wss", "http", "https")
 
 
 def _head_in(message: str) -> int | None:

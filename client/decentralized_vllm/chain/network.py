@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from decentralized_vllm.chain.blocks import header_request, latest_header
 from decentralized_vllm.chain.contracts.coordinator import Coordinator
 from decentralized_vllm.chain.contracts.coordinator_calls import NodeCalls, RequesterCalls
 from decentralized_vllm.chain.contracts.model_registry import ModelRegistry
@@ -15,6 +16,7 @@ from decentralized_vllm.chain.job_chain import RpcJobChain
 from decentralized_vllm.chain.job_history import JobHistory
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.verification import checked_address, verify_coordinator
+from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.protocol.ids import Address
 from decentralized_vllm.protocol.nodes import Clocks
 
@@ -58,7 +60,21 @@ async def connect(settings: ChainSettings) -> AsyncIterator[Network]:
     urls = settings.eth_node_url
     async with Rpc(urls, chain_id=settings.chain_id, timeout_s=settings.rpc_timeout_s) as rpc:
         await verify_coordinator(rpc, address)
+        await _check_first_block(rpc, settings.first_block)
         yield await _network(rpc, address, settings)
+
+
+async def _check_first_block(rpc: Rpc, first_block: int) -> None:
+    """What shows the contract has its block: above the head, no search would find anything."""
+    if first_block <= 0:
+        return
+    head = latest_header((await rpc.batch([header_request()]))[0]).number
+    if first_block > head:
+        raise SettingError(
+            "first_block",
+            f"{first_block} is above the chain's latest block, {head}",
+            hint="the block in which the contract was deployed, or 0",
+        )
 
 
 async def _network(rpc: Rpc, address: Address, settings: ChainSettings) -> Network:

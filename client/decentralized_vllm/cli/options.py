@@ -1,5 +1,6 @@
 """Options that commands share."""
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,6 +29,25 @@ _KEY = (
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object as the last line of the output."
+)
+
+
+class _Seconds(click.FloatRange):
+    """NaN lies below no limit, but a wait for it has no order among other waits."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return seconds
+
+
+timeout_option = click.option(
+    "--timeout", type=_Seconds(min=0), metavar="SECONDS", help="Wait no longer than this."
 )
 
 

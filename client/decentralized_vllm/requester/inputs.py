@@ -1,11 +1,12 @@
 """What callers hand to a client, as the types the library works with."""
 
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from decentralized_vllm.protocol.errors import InvalidPrompt, UnknownJob
+from decentralized_vllm.protocol.errors import InvalidPrompt, SettingError, UnknownJob
 from decentralized_vllm.protocol.generation import Message, SamplingParameters
 from decentralized_vllm.protocol.ids import JobId
 from decentralized_vllm.protocol.prompts import (
@@ -93,3 +94,11 @@ def _message(message: Message | Mapping[str, Any]) -> Message:
     if content is None or "role" not in message:
         raise InvalidPrompt("a message has a role and a content")
     return Message(message["role"], content, calls, message.get("tool_call_id"))
+
+
+def checked_timeout(timeout: float | None) -> float | None:
+    """Raises SettingError. One that is over already is none to refuse; NaN would stop the loop."""
+    is_number = isinstance(timeout, int | float) and not math.isnan(timeout)
+    if timeout is not None and not is_number:
+        raise SettingError("timeout", f"{timeout!r} is not a number of seconds")
+    return timeout

@@ -36,6 +36,12 @@ async def opened(market, **changes):
         ({"private_key": "hush"}, SettingError, "private_key"),
         ({"max_top_up": "lots"}, SettingError, "max_top_up"),
         ({"max_top_up": 0.1}, SettingError, "max_top_up"),
+        ({"first_block": 1_000_000}, SettingError, "first_block"),
+        ({"first_block": -1}, SettingError, "first_block"),
+        ({"first_block": "7"}, SettingError, "first_block"),
+        ({"poll_s": float("nan")}, SettingError, "poll_s"),
+        ({"ws_url": "nonsense"}, SettingError, "ws_url"),
+        ({"ws_url": "ws://"}, SettingError, "ws_url"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -43,6 +49,12 @@ async def test_open__wrong_setting__is_refused_by_name(market, changes, kind, se
     with pytest.raises(kind, match=setting) as caught:
         await opened(market, **changes)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "5"])
+async def test_wait__timeout_that_is_no_number__is_refused_by_name(client, timeout):
+    with pytest.raises(SettingError, match="timeout"):
+        await client.wait_for_completion(1, timeout=timeout)
 
 
 async def test_open__address_of_another_contract__is_refused(market):

@@ -6,7 +6,12 @@ from typing import Any, BinaryIO
 
 import click
 
-from decentralized_vllm.cli.options import connection_options, json_option, key_options
+from decentralized_vllm.cli.options import (
+    connection_options,
+    json_option,
+    key_options,
+    timeout_option,
+)
 
 
 @click.command(
@@ -22,7 +27,7 @@ from decentralized_vllm.cli.options import connection_options, json_option, key_
 @click.option("--model", "-m", metavar="ID", help="Model id; not needed where there is only one.")
 @click.option("--max-fee", metavar="TOKENS", help="Highest price of this job that is accepted.")
 @click.option("--max-top-up", metavar="TOKENS", help="Most to move from the wallet into credit.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Wait no longer than this.")
+@timeout_option
 @json_option
 @key_options
 @connection_options

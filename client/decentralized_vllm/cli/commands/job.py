@@ -4,7 +4,12 @@ from typing import Any
 
 import click
 
-from decentralized_vllm.cli.options import connection_options, json_option, key_options
+from decentralized_vllm.cli.options import (
+    connection_options,
+    json_option,
+    key_options,
+    timeout_option,
+)
 
 
 @click.command(
@@ -16,7 +21,7 @@ from decentralized_vllm.cli.options import connection_options, json_option, key_
 )
 @click.argument("job_id", type=click.IntRange(min=1))
 @click.option("--wait", is_flag=True, help="Wait for the job's end; needs your key.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Wait no longer than this.")
+@timeout_option
 @json_option
 @key_options
 @connection_options
