@@ -100,7 +100,6 @@ async def test_worker_runs__register__changes_what_is_named_and_keeps_the_rest(
     ("flag", "value", "setting"),
     [
         ("--endpoint", "https://node.example", "node.endpoint"),
-        ("--endpoint", "http://[", "node.endpoint"),
         ("--slots", "3", "node.slots"),
     ],
 )
