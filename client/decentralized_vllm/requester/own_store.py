@@ -52,7 +52,7 @@ class OwnStore:
             case KuboStore():
                 await self._store.close()
             case LocalStore():
-                await asyncio.to_thread(self._store.close)
+                self._store.close()  # here: at the process's end no thread can be started any more
         self._store = None
 
     async def _opened(self) -> KuboStore | LocalStore:

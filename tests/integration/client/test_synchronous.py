@@ -103,6 +103,21 @@ print([model.id for model in client.list_models()])
     assert await ran(program) == "['tiny']\n"
 
 
+async def test_client__own_store_and_never_closed__ends_quietly_with_the_process(market):
+    settings = keywords(market)
+    program = f"""
+from decentralized_vllm import Client
+client = Client(
+    {market.anvil.url!r},
+    {market.network.coordinator.address!r},
+    {settings["private_key"]!r},
+    data_dir={str(settings["data_dir"])!r},
+)
+print(client.submit_task("Hi", {MODEL.model_id!r}, 20).status.value)
+"""
+    assert await ran(program) in ("pending\n", "running\n")
+
+
 async def test_client__closed__says_so(market):
     client = await in_thread(lambda: Client(**keywords(market)))
     await in_thread(client.close)
