@@ -1,4 +1,4 @@
-"""Submits several questions at once on a running local network and prints answers as they grow.
+"""Submits several questions at once on a running local network, and tells how far each is.
 
 python examples/follow.py "One question?" "Another question?"
 """

@@ -19,8 +19,12 @@ SUBCOMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, subcommands=SUBCOMMANDS)
-@click.version_option(package_name="decentralized-vllm-client")
+@click.group(
+    cls=LazyGroup,
+    subcommands=SUBCOMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="decentralized-vllm-client", message="%(version)s")
 def main() -> None:
     """LLM inference bought on-chain: ask, pay, get a verified answer or the money back.
 

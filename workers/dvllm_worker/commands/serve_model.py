@@ -33,8 +33,8 @@ def _say(result: Result) -> str:
 
     \b
     Examples:
-      worker serve-model smollm2-135m
-      worker serve-model smollm2-135m --leave
+      worker serve-model smollm2-135m-instruct
+      worker serve-model smollm2-135m-instruct --leave
     """,
 )
 async def command(settings: WorkerSettings, model_id: str, leave: bool) -> Result:

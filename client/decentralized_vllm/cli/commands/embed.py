@@ -18,7 +18,7 @@ from decentralized_vllm.cli.options import (
     epilog="""\b
     Examples:
       dvllm embed "a cat" "a kitten"
-      dvllm embed --model smollm2 --file lines.txt > vectors.jsonl
+      dvllm embed --model smollm2-135m-instruct --file lines.txt > vectors.jsonl
       cat lines.txt | dvllm embed --json -
     """
 )

@@ -17,7 +17,7 @@ from decentralized_vllm.cli.options import (
     epilog="""\b
     Examples:
       dvllm submit --wait "What is artificial intelligence?"
-      dvllm submit --model smollm2 --file question.txt --max-tokens 200
+      dvllm submit --model smollm2-135m-instruct --file question.txt --max-tokens 200
       cat question.txt | dvllm submit --wait --json -
       dvllm submit --wait --tools tools.json --tool-choice get_weather "Weather in Oslo?"
       dvllm submit --wait --token-ids "504 3575 282"
