@@ -61,7 +61,8 @@ class HealthWatch:
             p for p, did_answer in zip(parts, answers, strict=True) if not did_answer
         )
         if silent != self.silent:
-            log.warning("health changed", extra={"silent": sorted(silent)})
+            level = logging.WARNING if silent else logging.INFO
+            log.log(level, "health changed", extra={"silent": sorted(silent)})
         self.silent = silent
 
     async def _answers(self, part: Part) -> bool:
