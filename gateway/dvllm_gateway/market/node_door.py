@@ -67,7 +67,7 @@ class WorkerDoor:
         self._url = str(base / PATH[1:])
         self._status_url = str(base / STATUS_PATH[1:])
         self._target = (base / PATH[1:]).raw_path
-        self._authority = base.raw_authority.rpartition("@")[2].lower()
+        self._authority = base.host_port_subcomponent or ""  # as the Host header: no default port
         self._account = account
         self._http = ContentHttp(TIMEOUTS, public_only=False)
 
