@@ -52,9 +52,7 @@ async def _tried(name: str, look: Look, network: Network, settings: WorkerSettin
 
 async def _key(network: Network, settings: WorkerSettings) -> Check:
     address = node_address(settings, network.identity.chain_id)
-    if (
-        settings.key.passphrase_file is not None
-    ):  # whether it opens the key; nobody is asked for one
+    if settings.key.passphrase_file is not None:  # does it open the key? Nobody is asked for one
         await asyncio.to_thread(load_account, settings, network.identity.chain_id)
     gas_wei = int(await network.rpc.call("eth_getBalance", address, "latest"), 16)
     finding = f"{address} has {format_tokens(gas_wei)} for gas"

@@ -4,7 +4,8 @@ import base64
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class FlatFs:
         self._blocks = root / "blocks"
         self._temporary = root / "tmp"
         self._serial = itertools.count()
+        self._placing = threading.Lock()  # two may write one block at once
 
     def open(self) -> None:
         """Makes the folders and drops what a killed process left half written."""
@@ -43,20 +45,40 @@ class FlatFs:
     def has(self, multihash: bytes) -> bool:
         return self.path(multihash).exists()
 
-    def write(self, multihash: bytes, block: bytes | memoryview) -> None:
-        """Appears whole or not at all; durable only after a sync of the path."""
-        path = self.path(multihash)
+    def write(self, multihash: bytes, block: bytes | memoryview) -> bool:
+        """Whether it was not there before. Appears whole or not at all; durable only after a sync
+        of the path."""
         temporary = self._temporary / f"{next(self._serial)}"
         try:
             temporary.write_bytes(block)
-            try:
-                os.replace(temporary, path)
-            except FileNotFoundError:
-                path.parent.mkdir(exist_ok=True)
-                os.replace(temporary, path)
+            with self._placing:
+                return self._place(temporary, self.path(multihash))
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+    def _place(self, temporary: Path, path: Path) -> bool:
+        if path.exists():
+            temporary.unlink()
+            return False
+        try:
+            os.replace(temporary, path)
+        except FileNotFoundError:
+            path.parent.mkdir(exist_ok=True)
+            os.replace(temporary, path)
+        return True
+
+    def delete_if(self, multihash: bytes, is_bad: Callable[[bytes], bool]) -> int:
+        """The bytes that this freed: a good copy may have taken a bad one's place meanwhile."""
+        with self._placing:
+            try:
+                block = self.read(multihash)
+            except FileNotFoundError:
+                return 0
+            if not is_bad(block):
+                return 0
+            self.delete(multihash)
+            return len(block)
 
     def delete(self, multihash: bytes) -> None:
         self.path(multihash).unlink(missing_ok=True)

@@ -2,20 +2,24 @@
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import filelock
 
-from decentralized_vllm.content.cid import ParsedCid
+from decentralized_vllm.content.cid import ParsedCid, check_block
 from decentralized_vllm.content.disk import disk_errors, sync_files
 from decentralized_vllm.content.flatfs import FlatFs
 from decentralized_vllm.content.pins import PinTable
 from decentralized_vllm.content.profiles import V1, ImportProfile
+from decentralized_vllm.content.reads import check_size
 from decentralized_vllm.content.recent_blocks import RecentBlocks
 from decentralized_vllm.content.store import PinningStore, StoreUsage
 from decentralized_vllm.protocol.errors import (
+    ContentMismatch,
+    ContentTooLarge,
     ContentUnavailable,
     KeyInUse,
     SettingError,
@@ -123,10 +127,12 @@ class LocalStore(PinningStore):
         self._reserve(len(block))
         try:
             with disk_errors(self._setting, self._root):
-                self._files.write(cid.multihash, block)
+                is_new = self._files.write(cid.multihash, block)
         except BaseException:
             self._reserve(-len(block))
             raise
+        if not is_new:  # another thread was quicker
+            self._reserve(-len(block))
         self._recent.keep(cid.multihash, block)
 
     def _reserve(self, n_bytes: int) -> None:
@@ -161,9 +167,7 @@ class LocalStore(PinningStore):
         await super()._block_is_bad(cid)
         self._recent.forget(cid.multihash)
         with disk_errors(self._setting, self._root):
-            size = len(self._read_block(cid))
-            self._files.delete(cid.multihash)
-            self._reserve(-size)
+            self._reserve(-self._files.delete_if(cid.multihash, partial(_is_bad, cid)))
 
     def _pin(self, cids: Sequence[Cid]) -> None:
         self._pins.add(cids)
@@ -178,3 +182,12 @@ class LocalStore(PinningStore):
         entries = list(self._files.entries())
         n_bytes = sum(size for _, size in entries)
         return StoreUsage(len(entries), n_bytes, self._max_bytes)
+
+
+def _is_bad(cid: ParsedCid, block: bytes) -> bool:
+    try:
+        check_size(block)
+        check_block(cid, block)
+    except (ContentMismatch, ContentTooLarge):
+        return True
+    return False
