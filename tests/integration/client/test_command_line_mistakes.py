@@ -1,0 +1,78 @@
+"""What `dvllm` says to mistakes and interrupts, and how it exits."""
+
+import asyncio
+import json
+import signal
+import subprocess
+
+import pytest
+
+from tests.support.command_line import DVLLM
+
+MISTAKES = [
+    (["models"], {"DVLLM_CLIENT__ETH_NODE_URL": "http://127.0.0.1:9"}, 5, "eth_node_url"),
+    (["models", "--chain-id", "1"], {}, 2, "serves chain 31337, not 1"),
+    (["models", "--contract-address", "0x12"], {}, 2, "--contract-address"),
+    (["submit", "--model", "nowhere", "Hi"], {}, 1, "there is no model 'nowhere'"),
+    (["submit", "--max-tokens", "0", "Hi"], {}, 1, "max_tokens"),
+    (["submit", ""], {}, 1, "the prompt is empty"),
+    (["submit", "--max-fee", "x", "Hi"], {}, 2, "max_fee"),
+    (["submit", "--tools", "none.json", "Hi"], {}, 2, "[--tools]"),
+    (["submit", "--tool-choice", "auto", "Hi"], {}, 2, "[--tool-choice]"),
+    (["embed", ""], {}, 1, "input.0: "),
+    (["embed"], {}, 1, "line 1 is empty"),
+    (["submit", "--max-fee", "x", "Hi"], {}, 2, "tokens [--max-fee]"),
+    (["wallet", "deposit", "x"], {}, 2, "'x' is not a decimal amount of tokens"),
+    (["job", "9" * 80], {}, 1, "there is no such job"),
+    (["models", "--eth-node-url", "http://[::1"], {}, 2, "eth_node_url: is not an http(s) URL"),
+    (["embed", "--file", "none", "Hi"], {}, 2, "No such file"),
+    (["submit", "--max-top-up", "0", "Hi"], {}, 1, "max_top_up"),
+    (["submit", "--file", "none", "Hi"], {}, 2, "No such file"),
+    (["job", "99"], {}, 1, "there is no job 99"),
+]
+
+
+async def test_mistakes__are_one_clear_line_and_a_code(dvllm):
+    for arguments, changes, code, told in MISTAKES:  # one network for all of them
+        found, out, err = await dvllm(*arguments, **changes)
+        assert (found, out) == (code, ""), arguments
+        assert told in err.splitlines()[-1], arguments
+        assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["submit", "embed"])
+async def test_input_that_is_no_text__as_json__is_told_as_json(dvllm, command):
+    code, out, err = await dvllm(command, "--json", "-", stdin=b"Hi \xff")
+    assert (code, json.loads(out)["error"]["type"]) == (1, "InvalidPrompt")
+    assert "not UTF-8 at byte 3" in err
+
+
+async def test_misspelt_variable__is_named_once_and_as_it_was_written(dvllm):
+    code, _, err = await dvllm("models", DVLLM_CLIENT__IPFS_HOTS="x")
+    assert code != 0
+    assert err.count("DVLLM_CLIENT__IPFS_HOTS") == 1
+    assert "[DVLLM" not in err
+
+
+@pytest.fixture
+def heeded_interrupts():
+    """What a shell starts in the background is deaf to Ctrl-C, and so are its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
+async def test_submit__interrupted_while_waiting__says_the_job_goes_on(market, environment):
+    process = await asyncio.create_subprocess_exec(
+        *DVLLM, "submit", "--wait", "Hi", env=environment, stderr=subprocess.PIPE
+    )
+    while await market.network.coordinator.job_count() == 0:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.1)
+    first_line = await process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), timeout=90)
+    assert b"job 1: " in first_line
+    assert process.returncode == 130
+    assert b"goes on" in err
+    assert b"Traceback" not in err
