@@ -11,6 +11,7 @@ from dvllm_gateway.services.rate_windows import Counted, Taken, Window
 MAX_COUNTERS = 1_000_000
 
 _LOOKED_AT_PER_HIT = 2
+_IN_SIGHT = (0, 1)  # windows ago
 
 _Name: TypeAlias = tuple[str, int, int]
 
@@ -67,7 +68,7 @@ class MemoryWindows:
         if counter is None:
             return Window(one.rate, 0, 0, rest_s)
         age = int(now_s // window_s) - counter.number
-        if age > 1:
+        if age not in _IN_SIGHT:  # over, or the clock was put back since
             return Window(one.rate, 0, 0, rest_s)
         if age == 1:
             return Window(one.rate, counter.current, 0, rest_s)
@@ -88,8 +89,8 @@ class MemoryWindows:
         """Looks at the two oldest for each new one, so that what is over does not pile up."""
         for _ in range(min(_LOOKED_AT_PER_HIT, len(self._counters) - 1)):
             name, counter = self._counters.popitem(last=False)
-            is_over = now_s // name[2] > counter.number + 1
-            if not is_over and len(self._counters) < self._max_counters:
+            is_in_sight = int(now_s // name[2]) - counter.number in _IN_SIGHT
+            if is_in_sight and len(self._counters) < self._max_counters:
                 self._counters[name] = counter
 
 

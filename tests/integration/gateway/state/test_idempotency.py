@@ -179,3 +179,12 @@ async def test_key__released_by_another_in_that_very_moment__is_taken(
         again = await asked(second)
     assert again.is_mine and again.is_new
     assert again.first_task != begun.first_task
+
+
+async def test_key__whose_process_is_gone_before_the_clock_went_back__is_taken_over(
+    kept: StoredIdempotency, other: StoredIdempotency, clock: Clock
+) -> None:
+    clock.now_ms += 3_600_000
+    first = await asked(kept)
+    clock.now_ms -= 3_600_000
+    assert await asked(other) == Attempt(first.first_task, is_new=False, is_mine=True)

@@ -201,3 +201,17 @@ def test_read_rate__as_people_write_it__read(text: str, rate: Rate) -> None:
 def test_read_rate__no_rate__refused(text: str) -> None:
     with pytest.raises(SettingError, match=r"limits\.reads"):
         read_rate(text, "limits.reads")
+
+
+async def test_count__clock_goes_back__whoever_was_at_the_limit_begins_anew() -> None:
+    clock = Clock()
+    windows = MemoryWindows(clock=clock)
+    desk = RateLimits(windows, Budgets(inference=WIDE))
+    for _ in range(TABLE.n_calls):
+        await spend(desk)
+    clock.now_s -= 5 * HOUR_S
+    assert await remaining(desk) == TABLE.n_calls
+    assert await spend(desk) == TABLE.n_calls - 1
+    for n in range(2 * len(windows)):
+        await windows.take([Counted(f"other {n}", TABLE)], 1)
+    assert await spend(desk) == TABLE.n_calls - 2
