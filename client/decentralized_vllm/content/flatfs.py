@@ -31,7 +31,7 @@ class FlatFs:
         self._temporary.mkdir(parents=True)
         self._blocks.mkdir(exist_ok=True)
         sharding = self._blocks / "SHARDING"
-        if not sharding.exists():
+        if not sharding.exists() or not sharding.stat().st_size:  # a full disk leaves it empty
             sharding.write_text(_SHARDING, encoding="ascii")
 
     def path(self, multihash: bytes) -> Path:
@@ -45,28 +45,37 @@ class FlatFs:
     def has(self, multihash: bytes) -> bool:
         return self.path(multihash).exists()
 
-    def write(self, multihash: bytes, block: bytes | memoryview) -> bool:
-        """Whether it was not there before. Appears whole or not at all; durable only after a sync
-        of the path."""
+    def holds(self, multihash: bytes, block: bytes | memoryview) -> bool:
+        """Whether it is there with these bytes: a power cut or a bad disk leaves others."""
+        try:
+            return self.read(multihash) == block
+        except OSError:
+            return False
+
+    def write(self, multihash: bytes, block: bytes | memoryview) -> int:
+        """The bytes that this took more than what was there. Appears whole or not at all; durable
+        only after a sync of the path."""
         temporary = self._temporary / f"{next(self._serial)}"
         try:
             temporary.write_bytes(block)
             with self._placing:
-                return self._place(temporary, self.path(multihash))
+                return self._place(temporary, multihash, block)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
 
-    def _place(self, temporary: Path, path: Path) -> bool:
-        if path.exists():
+    def _place(self, temporary: Path, multihash: bytes, block: bytes | memoryview) -> int:
+        path = self.path(multihash)
+        n_before = path.stat().st_size if path.exists() else 0
+        if n_before and self.holds(multihash, block):
             temporary.unlink()
-            return False
+            return 0
         try:
             os.replace(temporary, path)
         except FileNotFoundError:
             path.parent.mkdir(exist_ok=True)
             os.replace(temporary, path)
-        return True
+        return len(block) - n_before
 
     def delete_if(self, multihash: bytes, is_bad: Callable[[bytes], bool]) -> int:
         """The bytes that this freed: a good copy may have taken a bad one's place meanwhile."""

@@ -122,17 +122,16 @@ class LocalStore(PinningStore):
                 raise ContentUnavailable(f"the block {cid.text()} is not here") from error
 
     def _write_block(self, cid: ParsedCid, block: bytes | memoryview) -> None:
-        if self._files.has(cid.multihash):
+        """What is there already is compared: whoever adds it has the bytes to mend it with."""
+        if self._files.holds(cid.multihash, block):
             return
         self._reserve(len(block))
+        n_taken = 0
         try:
             with disk_errors(self._setting, self._root):
-                is_new = self._files.write(cid.multihash, block)
-        except BaseException:
-            self._reserve(-len(block))
-            raise
-        if not is_new:  # another thread was quicker
-            self._reserve(-len(block))
+                n_taken = self._files.write(cid.multihash, block)
+        finally:  # nothing if it failed or came by another thread, less if damage gave way
+            self._reserve(n_taken - len(block))
         self._recent.keep(cid.multihash, block)
 
     def _reserve(self, n_bytes: int) -> None:

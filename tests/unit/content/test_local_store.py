@@ -62,6 +62,27 @@ async def test_get_block__damaged_on_disk__is_refused_and_can_be_replaced(tmp_pa
         assert await store.get_block(cid) == b"honest"
 
 
+@pytest.mark.parametrize("damage", [b"", b"rotten", b"much longer than before"])
+async def test_add_bytes__damaged_on_disk__is_mended(tmp_path: Path, damage: bytes) -> None:
+    async with LocalStore(tmp_path) as store:
+        cid = await store.add_bytes(b"honest")
+    block_file(tmp_path, cid).write_bytes(damage)
+    async with LocalStore(tmp_path, max_bytes=40) as store:
+        assert await store.add_bytes(b"honest") == cid
+        await store.add_bytes(b"x" * (40 - len(b"honest")))  # the damage is counted no more
+        with pytest.raises(StorageFull):
+            await store.add_bytes(b"y")
+    async with LocalStore(tmp_path) as store:
+        assert await store.read_bytes(cid, max_bytes=6) == b"honest"
+
+
+async def test_open__a_mark_that_a_full_disk_cut__is_written_again(tmp_path: Path) -> None:
+    (tmp_path / "blocks").mkdir()
+    (tmp_path / "blocks" / "SHARDING").touch()
+    async with LocalStore(tmp_path):
+        assert (tmp_path / "blocks" / "SHARDING").read_text().startswith("/repo/flatfs/")
+
+
 async def test_get_block__just_written__asks_no_disk(tmp_path: Path) -> None:
     async with LocalStore(tmp_path) as store:
         cid = await store.add_bytes(b"asked for soon")
@@ -159,16 +180,16 @@ async def test_local_store__every_common_thread_waits_for_the_disk__reads_go_on(
 async def test_add_bytes__same_block_by_two_at_once__counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both_look, has = threading.Barrier(2), FlatFs.has
+    both_look, holds = threading.Barrier(2), FlatFs.holds
 
-    def has_for_both(files: FlatFs, multihash: bytes) -> bool:
-        found = has(files, multihash)
+    def holds_for_both(files: FlatFs, multihash: bytes, block: bytes | memoryview) -> bool:
+        found = holds(files, multihash, block)
         if not found:
             both_look.wait(10)
         return found
 
     async with LocalStore(tmp_path, max_bytes=8) as store:
-        monkeypatch.setattr(FlatFs, "has", has_for_both)
+        monkeypatch.setattr(FlatFs, "holds", holds_for_both)
         await asyncio.gather(store.add_bytes(b"four"), store.add_bytes(b"four"))
         monkeypatch.undo()
         await store.add_bytes(b"more")
@@ -178,4 +199,17 @@ async def test_get_block__replaced_while_it_was_found_bad__is_kept(tmp_path: Pat
     async with LocalStore(tmp_path) as store:
         cid = await store.add_bytes(b"good")
         await store._block_is_bad(parse_cid(cid))  # by a reader who saw what was there before
+        assert await store.read_bytes(cid, max_bytes=4) == b"good"
+
+
+async def test_importing__block_was_bad_and_a_reader_drops_it__is_there_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async with LocalStore(tmp_path) as store:
+        cid = await store.add_bytes(b"good")
+    block_file(tmp_path, cid).write_bytes(b"evil")
+    async with LocalStore(tmp_path) as store, store.importing() as run:
+        run.sink(parse_cid(cid), b"good")
+        await store._block_is_bad(parse_cid(cid))
+        await run.pin(cid)
         assert await store.read_bytes(cid, max_bytes=4) == b"good"
