@@ -7,6 +7,7 @@ from typing import get_args
 
 import click
 
+from decentralized_vllm.process.plain_group import PlainGroup
 from decentralized_vllm.protocol.errors import DvllmError
 from dvllm_devnet.console import Console
 from dvllm_devnet.demo.run import DEFAULT_PROMPT, HOME_NAME, run_demo
@@ -52,7 +53,8 @@ json_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=PlainGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="decentralized-vllm-devnet", message="%(version)s")
 def main() -> None:
     """A whole network of decentralized-vllm on this machine."""
 

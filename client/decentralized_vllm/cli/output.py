@@ -1,5 +1,6 @@
 """Prints: answers and lists on standard output, everything about them on standard error."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -15,4 +16,6 @@ def show(fields: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
 
 
 def remark(line: str) -> None:
-    click.echo(line, err=True)
+    """A log that can not be written costs no answer, which may be paid by then."""
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)

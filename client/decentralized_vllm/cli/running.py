@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-import signal
 from collections.abc import Coroutine
 from typing import Any, NoReturn, TypeVar
 
 import click
 
+from decentralized_vllm.cli.output import remark
 from decentralized_vllm.cli.sources import ENV_PREFIX, CommandSettings
+from decentralized_vllm.process.plain_group import INTERRUPTED
 from decentralized_vllm.protocol.errors import (
     DvllmError,
     JobEnded,
@@ -26,7 +27,6 @@ EXIT_CODES: tuple[tuple[type[DvllmError], int], ...] = (
     (RetryableError, 5),
     (DvllmError, 1),
 )
-INTERRUPTED = 128 + signal.SIGINT
 # Settings that have no flag of their own are told by their variable, and the other way round.
 _FLAGS = frozenset(
     (
@@ -45,7 +45,7 @@ def run(work: Coroutine[Any, Any, T], *, as_json: bool, on_interrupt: str = "") 
     except DvllmError as error:
         fail(error, as_json=as_json)
     except KeyboardInterrupt:
-        click.echo(f"interrupted{on_interrupt and ': '}{on_interrupt}", err=True)
+        remark(f"interrupted{on_interrupt and ': '}{on_interrupt}")
         raise SystemExit(INTERRUPTED) from None
 
 
@@ -56,7 +56,7 @@ def fail(error: DvllmError, *, as_json: bool) -> NoReturn:
         if isinstance(error, JobEnded):
             told["refund_wei"] = str(error.refund_wei)
         click.echo(json.dumps({"error": told}))
-    click.echo(f"dvllm: {error}{_where(error)}", err=True)
+    remark(f"dvllm: {error}{_where(error)}")
     raise SystemExit(code)
 
 

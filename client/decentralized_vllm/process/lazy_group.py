@@ -5,8 +5,10 @@ from typing import Any
 
 import click
 
+from decentralized_vllm.process.plain_group import PlainGroup
 
-class LazyGroup(click.Group):
+
+class LazyGroup(PlainGroup):
     """`subcommands` maps a name to ("module:attribute", one line for the list)."""
 
     def __init__(
