@@ -5,6 +5,7 @@ keywords are taken whose cost is bounded here: no regular expressions, no unboun
 reference that leads back to itself before a single character is written.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
@@ -27,6 +28,8 @@ TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", 
 FORMATS = frozenset(
     {"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid"}
 )
+# Some engines unescape a name and go on at its slashes, to where nothing was checked; some do not.
+_UNDISPUTED = re.compile(r"#(/(\$defs|definitions)/[^/~%]+)?")
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 
@@ -172,8 +175,8 @@ def _filled_list(value: JsonValue, at: str) -> list[JsonValue]:
 
 
 def _target(root: JsonObject, reference: JsonValue) -> JsonObject | None:
-    """What `#` or `#/$defs/name` names."""
-    if not isinstance(reference, str):
+    """What `#` or `#/$defs/name` names. None also for names that not all engines read alike."""
+    if not isinstance(reference, str) or not _UNDISPUTED.fullmatch(reference):
         return None
     if reference == "#":
         return root

@@ -118,6 +118,26 @@ def test_schema_format__reference_that_never_writes_anything__is_refused(schema)
         schema_format(schema)
 
 
+# An engine may look for `b` within `a`, or unescape: then it reads another schema than was checked.
+AMBIGUOUS = [
+    ("a/default", {"a/default": {}, "a": {"default": {"pattern": "(x+)+$"}}}),
+    ("a/default", {"a/default": {}, "a": {"default": {"$ref": "#/$defs/a/default"}}}),
+    ("a~1b", {"a~1b": {}, "a/b": {"$ref": "#/$defs/a~1b"}}),
+    ("a%62", {"a%62": {}, "ab": {"$ref": "#/$defs/a%62"}}),
+    ("", {"": {}}),
+]
+
+
+@pytest.mark.parametrize(("name", "definitions"), AMBIGUOUS)
+@pytest.mark.parametrize("place", ["$defs", "definitions"])
+def test_schema_format__reference_that_engines_read_in_several_ways__is_refused(
+    name, definitions, place
+):
+    schema = {"$ref": f"#/{place}/{name}", place: definitions}
+    with pytest.raises(InvalidPrompt, match=r"^schema"):
+        schema_format(schema)
+
+
 def test_schema_format__one_choice_twice__is_no_circle():
     twice = [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]
     schema = {"anyOf": twice, "$defs": {"a": {"type": "string"}}}
