@@ -60,7 +60,7 @@ class LocalStore(PinningStore):
             self._take_lock()
             try:
                 self._files.open()
-                self._pin_table = PinTable(self._root / "pins.sqlite")
+                self._pin_table = PinTable(self._root / "pins.sqlite", setting=self._setting)
                 self._used_bytes = sum(size for _, size in self._files.entries())
             except BaseException:
                 self._process_lock.release()

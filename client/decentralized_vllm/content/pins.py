@@ -10,12 +10,12 @@ from decentralized_vllm.protocol.ids import Cid
 class PinTable:
     """Every change is durable when the call returns. Usable from any thread."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, setting: str) -> None:
         """Raises SettingError (not a database), StorageFull."""
         self._db = SqliteFile(
             file,
             "CREATE TABLE IF NOT EXISTS pins (cid TEXT PRIMARY KEY) STRICT",
-            setting="store",
+            setting=setting,
             hint="the blocks are unharmed; move the file away and pin again",
         )
 

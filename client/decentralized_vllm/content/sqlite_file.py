@@ -1,16 +1,20 @@
 """A small SQLite file beside blocks: durable, usable from any thread, its errors the library's."""
 
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from decentralized_vllm.content.disk import disk_errors
 from decentralized_vllm.protocol.errors import SettingError, StorageBusy, StorageFull
 from decentralized_vllm.write_ahead_log import use_write_ahead_log
 
 _BUSY_TIMEOUT_S = 5.0
+_PROBE_BYTES = 64 * 1024  # the write-ahead log's index needs half of it
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class SqliteFile:
@@ -67,11 +71,28 @@ class SqliteFile:
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", None)
-            if code == sqlite3.SQLITE_FULL:
-                raise StorageFull(f"no space left for {self._file}") from error
-            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise StorageBusy(f"{self._file} is held by another process") from error
-            raise SettingError(
-                self._setting, f"{self._file} cannot be used: {error}", hint=self._hint
-            ) from error
+            raise self._told(error) from error
+
+    def _told(self, error: sqlite3.Error) -> StorageFull | StorageBusy | SettingError:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._is_disk_full()):
+            return StorageFull(f"no space left for {self._file}", hint="free some space")
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return StorageBusy(f"{self._file} is held by another process")
+        hint = self._hint if code in _DAMAGED else None
+        return SettingError(self._setting, f"{self._file} cannot be used: {error}", hint=hint)
+
+    def _is_disk_full(self) -> bool:
+        """SQLite calls many a full disk an error of its reading and writing."""
+        try:
+            with (
+                disk_errors(self._setting, self._file.parent),
+                tempfile.TemporaryFile(dir=self._file.parent) as probe,
+            ):
+                probe.write(bytes(_PROBE_BYTES))
+                probe.flush()
+                return False
+        except StorageFull:
+            return True
+        except (OSError, SettingError, StorageBusy):
+            return False
