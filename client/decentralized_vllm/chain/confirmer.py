@@ -30,7 +30,8 @@ class SenderSettings:
     confirmations: blocks, its own included, after which `wait` returns.
     finality_blocks: until then a mined transaction is watched and, if need be, sent again.
     max_in_flight: unmined at once; nodes drop more than 16 or so of one key when they are full.
-    lost_after_blocks: nonce used and no receipt for so long means another transaction took it.
+    lost_after_blocks: nonce used and no receipt at so many blocks that were looked at, one after
+        the other, means another transaction took it.
     after_block_s: how long a new block is left to those who are in more of a hurry.
     behind_patience_s: how long a head below a known block counts as an endpoint that lags.
     keep_settled_s: chain time for which a settled transaction still answers `send` and `wait`.
@@ -75,7 +76,8 @@ class Confirmer:
         self._settings = settings
         self._resubmission = Resubmission(submission, outbox, settings.fees, settings.patience)
         self._behind_since_s: float | None = None
-        self._missing_since: dict[str, int] = {}  # key → block at which its nonce was found used
+        # key → where its nonce was found used and no receipt: blocks looked at, the last of them
+        self._missing: dict[str, tuple[int, int]] = {}
 
     async def tick(self, view: View) -> None:
         await self._take_back_abandoned(view)
@@ -104,11 +106,15 @@ class Confirmer:
 
     async def _record_mined(self, view: View) -> None:
         waiting = self._outbox.waiting()
-        found = await find_receipts(self._rpc, waiting, chain_nonce=view.nonce)
+        looked = await find_receipts(
+            self._rpc, self._signer.address, waiting, chain_nonce=view.nonce
+        )
+        found = looked.found
         mined = [outgoing for f in found if (outgoing := await self._mined_as(f, view)) is not None]
         await self._outbox.save(mined)
         done = {f.outgoing.key for f in found}
-        await self._replace_lost([o for o in waiting if o.key not in done], view)
+        passed = [o for o in waiting if o.key not in done and o.nonce < looked.chain_nonce]
+        await self._replace_lost(passed, view)
 
     async def _mined_as(self, found: Found, view: View) -> Outgoing | None:
         """None when it was sent anew, with more gas."""
@@ -139,16 +145,21 @@ class Confirmer:
         await self._submission.offer([sent], view)
         return True
 
-    async def _replace_lost(self, waiting: Sequence[Outgoing], view: View) -> None:
-        """Those whose nonce a foreign transaction used, as far as can be known."""
-        passed = [outgoing for outgoing in waiting if outgoing.nonce < view.nonce]
-        self._missing_since = {
-            o.key: self._missing_since.get(o.key, view.block_number) for o in passed
-        }
+    async def _replace_lost(self, passed: Sequence[Outgoing], view: View) -> None:
+        """Those whose nonce a foreign transaction used, as far as can be known.
+
+        To send once more what was mined after all has its effect twice: an endpoint that fails to
+        show a receipt now and then, or after an outage of many blocks, is not believed.
+        """
+        self._missing = {o.key: self._missed_once_more(o.key, view) for o in passed}
         for outgoing in passed:
-            missing_for = view.block_number - self._missing_since[outgoing.key]
-            if missing_for >= self._settings.lost_after_blocks:
+            n_blocks, _ = self._missing[outgoing.key]
+            if n_blocks > self._settings.lost_after_blocks:
                 await self._send_under_new_nonce(outgoing, view)
+
+    def _missed_once_more(self, key: str, view: View) -> tuple[int, int]:
+        n_blocks, last = self._missing.get(key, (0, -1))
+        return n_blocks + (view.block_number > last), max(last, view.block_number)
 
     async def _send_under_new_nonce(self, outgoing: Outgoing, view: View) -> None:
         log.warning("nonce_lost", extra={"key": outgoing.key, "nonce": outgoing.nonce})

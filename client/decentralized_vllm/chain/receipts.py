@@ -9,7 +9,7 @@ from decentralized_vllm.chain.outgoing import Attempt, Inclusion, Outgoing
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.rpc_errors import RpcError
 from decentralized_vllm.protocol.errors import ChainUnavailable
-from decentralized_vllm.protocol.ids import BlockNumber, TxHash, Wei
+from decentralized_vllm.protocol.ids import Address, BlockNumber, TxHash, Wei
 
 RECEIPTS_PER_REQUEST = 100
 
@@ -24,10 +24,22 @@ class Found:
     is_success: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """`chain_nonce` is the sender's where the receipts were asked for: those of the nonces below
+    it could be had there."""
+
+    found: tuple[Found, ...]
+    chain_nonce: int
+
+
 async def find_receipts(
-    rpc: Rpc, outgoings: Sequence[Outgoing], *, chain_nonce: int
-) -> list[Found]:
-    """Looks for every attempt whose nonce is used, not only for the newest one."""
+    rpc: Rpc, sender: Address, outgoings: Sequence[Outgoing], *, chain_nonce: int
+) -> Looked:
+    """Looks for every attempt whose nonce is used, not only for the newest one.
+
+    Whoever answers says first how far it has come: another may have told the caller `chain_nonce`.
+    """
     wanted = [
         (outgoing, attempt)
         for outgoing in outgoings
@@ -37,19 +49,34 @@ async def find_receipts(
     found: list[Found] = []
     for start in range(0, len(wanted), RECEIPTS_PER_REQUEST):
         some = wanted[start : start + RECEIPTS_PER_REQUEST]
-        answers = await rpc.batch(
-            [("eth_getTransactionReceipt", [attempt.hash]) for _, attempt in some]
-        )
-        for (outgoing, attempt), answer in zip(some, answers, strict=True):
-            if isinstance(answer, RpcError):
-                raise answer
-            if answer is not None:
-                found.append(_found(outgoing, attempt, answer))
-    return found
+        nonce, receipts = await _receipts(rpc, sender, [attempt for _, attempt in some])
+        chain_nonce = min(chain_nonce, nonce)
+        for (outgoing, attempt), receipt in zip(some, receipts, strict=True):
+            if receipt is not None:
+                found.append(_found(outgoing, attempt, receipt))
+    return Looked(tuple(found), chain_nonce)
+
+
+async def _receipts(
+    rpc: Rpc, sender: Address, attempts: Sequence[Attempt]
+) -> tuple[int, Sequence[Any]]:
+    nonce, *receipts = await rpc.batch(
+        [
+            ("eth_getTransactionCount", [sender, "latest"]),
+            *(("eth_getTransactionReceipt", [attempt.hash]) for attempt in attempts),
+        ]
+    )
+    for answer in (nonce, *receipts):
+        if isinstance(answer, RpcError):
+            raise answer
+    return int(nonce, 16), receipts
 
 
 async def abandoned(rpc: Rpc, mined: Sequence[Outgoing]) -> list[Outgoing]:
-    """Those whose block is no longer the chain's block of that number."""
+    """Those whose block is no longer the chain's block of that number.
+
+    Raises ChainUnavailable where no block is shown: what an endpoint lacks was not abandoned.
+    """
     blocks = {o.inclusion.block_number: o.inclusion.block_hash for o in mined if o.inclusion}
     if not blocks:
         return []
@@ -64,13 +91,15 @@ async def abandoned(rpc: Rpc, mined: Sequence[Outgoing]) -> list[Outgoing]:
     ]
 
 
-async def _hashes(rpc: Rpc, numbers: Sequence[BlockNumber]) -> dict[BlockNumber, str | None]:
+async def _hashes(rpc: Rpc, numbers: Sequence[BlockNumber]) -> dict[BlockNumber, str]:
     answers = await rpc.batch([header_request(number) for number in numbers])
-    headers = [as_header(answer) for answer in answers]
-    return {
-        number: header.hash if header else None
-        for number, header in zip(numbers, headers, strict=True)
-    }
+    hashes: dict[BlockNumber, str] = {}
+    for number, answer in zip(numbers, answers, strict=True):
+        header = as_header(answer)
+        if header is None:
+            raise ChainUnavailable(f"the RPC endpoint has no block {number}")
+        hashes[number] = header.hash
+    return hashes
 
 
 def _found(outgoing: Outgoing, attempt: Attempt, answer: Any) -> Found:

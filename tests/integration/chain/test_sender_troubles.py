@@ -110,11 +110,11 @@ async def test_send__foreign_transaction_took_the_nonce__sent_under_the_next(
         anvil.call("anvil_dropTransaction", tx_hash)
         await foreign_transaction(network, anvil)
         anvil.call("evm_setAutomine", True)
-        for _ in range(7):
+        waiter = asyncio.create_task(sender.wait("robbed"))
+        while not waiter.done():
             anvil.mine()
             await asyncio.sleep(0.1)
-        receipt = await asyncio.wait_for(sender.wait("robbed"), 10)
-        assert receipt.tx_hash != tx_hash
+        assert waiter.result().tx_hash != tx_hash
         assert await network.coordinator.job_count() == 1
 
 
