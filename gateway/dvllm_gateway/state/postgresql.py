@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from decentralized_vllm.protocol.errors import SettingError
 from dvllm_gateway.errors import NetworkUnavailable
 from dvllm_gateway.state.failures import as_gateway_error, has_lost_a_race
+from dvllm_gateway.state.gathered import GatheredWrites
 from dvllm_gateway.state.patience import to_the_end
 
 N_CONNECTIONS = 10
@@ -33,6 +34,7 @@ class PostgresqlDatabase:
         self._engine = engine
         # Else each statement of a read sees what was committed until then.
         self._reading = engine.execution_options(isolation_level="REPEATABLE READ")
+        self._gathered = GatheredWrites(self.write)
 
     async def write(self, work: Callable[[Connection], T], *, is_hurried: bool = True) -> T:
         """Nobody waits for another's turn here."""
@@ -41,8 +43,8 @@ class PostgresqlDatabase:
     async def write_shared(
         self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], item: Item
     ) -> T:
-        """Each by itself: transactions that lock many rows would wait for each other."""
-        return await self.write(lambda tx: work(tx, [item])[0])
+        """With those that came while the last ones were written. They lock their rows in order."""
+        return await self._gathered.write(work, item)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._repeated(self._reading, work)

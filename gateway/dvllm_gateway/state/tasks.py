@@ -41,6 +41,7 @@ _CHANGE_TEXTS = update(task_text).where(task_text.c.task_id == bindparam("its_id
 _HELD = (
     select(task.c.id, task.c.account, task.c.reserved_wei)
     .where(task.c.id.in_(bindparam("ids", expanding=True)), _IS_OPEN)
+    .order_by(task.c.id)  # who locks several locks them in this order: nobody waits in a circle
     .with_for_update()
 )
 
@@ -65,7 +66,7 @@ class SqlTaskStore:
         for record in records:
             if record.state.is_over:
                 raise ValueError(f"task {record.id} is over")
-        changes = [_changes(record) for record in records]
+        changes = [_changes(record) for record in sorted(records, key=lambda record: record.id)]
         await self._database.write(lambda tx: tx.execute(_CHANGE, changes), is_hurried=False)
 
     async def finish(self, record: TaskRecord) -> bool:
@@ -164,7 +165,7 @@ def _settlements(
     for record in ended:
         row = held[record.id]
         found[row.account] += _settlement(record, Wei(row.reserved_wei))
-    return {account: changes for account, changes in found.items() if changes}
+    return {account: changes for account, changes in sorted(found.items()) if changes}
 
 
 def _settlement(record: TaskRecord, reserved_wei: Wei) -> list[Change]:
