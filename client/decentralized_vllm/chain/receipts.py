@@ -60,16 +60,16 @@ async def find_receipts(
 async def _receipts(
     rpc: Rpc, sender: Address, attempts: Sequence[Attempt]
 ) -> tuple[int, Sequence[Any]]:
-    nonce, *receipts = await rpc.batch(
+    answers: list[Any] = await rpc.batch(
         [
             ("eth_getTransactionCount", [sender, "latest"]),
             *(("eth_getTransactionReceipt", [attempt.hash]) for attempt in attempts),
         ]
     )
-    for answer in (nonce, *receipts):
+    for answer in answers:
         if isinstance(answer, RpcError):
             raise answer
-    return int(nonce, 16), receipts
+    return int(answers[0], 16), answers[1:]
 
 
 async def abandoned(rpc: Rpc, mined: Sequence[Outgoing]) -> list[Outgoing]:
