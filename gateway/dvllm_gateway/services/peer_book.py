@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from heapq import nsmallest
 from typing import Protocol
 
 from decentralized_vllm.protocol.generation import Feature
@@ -20,6 +22,7 @@ ROUND_EVERY_S = 10.0
 LONELY_EVERY_S = 1.0  # while nobody answers: what needs a node is refused until one is known
 PROBES_AT_ONCE = 16
 SEARCHES_AT_ONCE = 64  # whoever registers may let all who ask wait, and it costs little
+TURNS_OF_NEW_ONES = 3  # before those that were asked as often in vain: it may just be starting
 
 
 class Presence(StrEnum):
@@ -63,6 +66,14 @@ class _Entry:
     node: ListedNode
     sighting: Sighting = OUT_OF_SIGHT
     last_seen_ms: int | None = None
+    round: int = 0  # in which it was asked last; 0: never
+    n_unanswered: int = 0  # since it was seen
+    is_asked: bool = False  # just now
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """Whose comes first: new ones wait behind few, and can not push themselves in for long."""
+        return min(self.n_unanswered, TURNS_OF_NEW_ONES), self.round
 
     @property
     def is_in_sight(self) -> bool:
@@ -104,6 +115,8 @@ class PeerBook:
         self._lonely_every_s = lonely_every_s
         self._entries: dict[Address, _Entry] = {}
         self._serving: dict[ModelId, list[ServingNode]] = {}
+        self._round = 0
+        self._next: deque[_Entry] = deque()
         self._is_listed = asyncio.Event()
         self.peers: tuple[Peer, ...] = ()
 
@@ -129,15 +142,19 @@ class PeerBook:
 
     async def go_round(self) -> None:
         """Asks those in sight. Raises NetworkUnavailable; those known before are asked even so."""
+        self._round += 1
         try:
             self._note_listed(await self._source.nodes())
         finally:
             self._is_listed.set()
-            await self._ask_all(is_in_sight=True, at_once=PROBES_AT_ONCE)
+            await self._ask_those_in_sight()
 
     async def search(self) -> None:
-        """Asks those out of sight, first those that were seen before."""
-        await self._ask_all(is_in_sight=False, at_once=SEARCHES_AT_ONCE)
+        """Asks those out of sight once in this round; who is listed meanwhile waits for few."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SEARCHES_AT_ONCE):
+                group.create_task(self._ask_in_turn())
+        self._publish()
 
     async def _search_on(self) -> None:
         """With each round, or after it where there are many."""
@@ -146,12 +163,30 @@ class PeerBook:
             self._is_listed.clear()
             await self.search()
 
-    async def _ask_all(self, *, is_in_sight: bool, at_once: int) -> None:
-        chosen = [e for e in self._entries.values() if e.is_in_sight is is_in_sight]
-        gate = asyncio.Semaphore(at_once)
-        chosen.sort(key=lambda entry: entry.last_seen_ms is None)
-        await asyncio.gather(*(self._ask(entry, gate) for entry in chosen))
+    async def _ask_those_in_sight(self) -> None:
+        gate = asyncio.Semaphore(PROBES_AT_ONCE)
+
+        async def ask(entry: _Entry) -> None:
+            async with gate:
+                await self._ask(entry)
+
+        await asyncio.gather(*(ask(e) for e in self._entries.values() if e.is_in_sight))
         self._publish()
+
+    async def _ask_in_turn(self) -> None:
+        while (entry := self._next_out_of_sight()) is not None:
+            await self._ask(entry)
+
+    def _next_out_of_sight(self) -> _Entry | None:
+        """A few are chosen at a time: to look through all for each would take long."""
+        if not self._next:
+            waiting = [e for e in self._entries.values() if self._is_to_be_asked(e)]
+            self._next.extend(nsmallest(SEARCHES_AT_ONCE, waiting, key=lambda e: e.turn))
+        return self._next.popleft() if self._next else None
+
+    def _is_to_be_asked(self, entry: _Entry) -> bool:
+        is_left = entry.round < self._round and not entry.is_asked
+        return is_left and not entry.is_in_sight
 
     def _publish(self) -> None:
         self.peers = tuple(entry.peer() for entry in self._entries.values())
@@ -172,14 +207,16 @@ class PeerBook:
             for model_id, features in entry.sighting.models.items():
                 self._serving.setdefault(model_id, []).append(entry.serving(features))
 
-    async def _ask(self, entry: _Entry, gate: asyncio.Semaphore) -> None:
-        async with gate:
-            sighting = await self._probe.look(entry.node)
+    async def _ask(self, entry: _Entry) -> None:
+        entry.round, entry.is_asked = self._round, True
+        sighting = await self._probe.look(entry.node)
+        entry.is_asked = False
         if self._entries.get(entry.node.operator) is not entry:
             return  # deregistered or moved meanwhile
         before, entry.sighting = entry.sighting, sighting
+        entry.n_unanswered += 1
         if entry.is_in_sight:
-            entry.last_seen_ms = self._now_ms()
+            entry.last_seen_ms, entry.n_unanswered = self._now_ms(), 0
         if sighting.presence is not before.presence:
             self._publish()  # the others may take their time
             change = NodeChanged(entry.node.operator, sighting.presence)

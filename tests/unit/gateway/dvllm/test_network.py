@@ -1,6 +1,7 @@
 """Peers, health and resources as the background finds them."""
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -139,6 +140,58 @@ async def test_run__many_let_who_asks_wait__news_of_the_others_come_all_the_same
             await asyncio.sleep(0.001)
     assert len(book.peers) == 102
     running.cancel()
+
+
+async def test_run__listed_while_many_hang__asked_before_all_of_those_were() -> None:
+    @dataclass
+    class Hanging(World):
+        asked: deque[asyncio.Event] = field(default_factory=deque)
+        n_asked: int = 0
+
+        async def look(self, node: ListedNode) -> Sighting:
+            if node != NEAR:
+                self.n_asked += 1
+                self.asked.append(is_over := asyncio.Event())
+                await is_over.wait()
+            return await super().look(node)
+
+    many = tuple(replace(FAR, operator=Address(f"0x{n:040x}")) for n in range(1, 501))
+    world = Hanging(listed=many, how={WORKER: Presence.ONLINE})
+    book = world.book(round_every_s=0.001, lonely_every_s=0.001)
+    running = asyncio.create_task(book.run())
+
+    async def asks_another() -> None:
+        await wait_until(lambda: bool(world.asked), what="somebody is asked")
+        world.asked.popleft().set()
+        await asyncio.sleep(0)
+
+    while world.n_asked < len(many) + 100:
+        await asks_another()
+    world.listed = (*many, NEAR)
+    await wait_until(lambda: len(book.peers) == 501, what="the new one is listed")
+    n_before = world.n_asked
+    while not book.n_connected and world.n_asked < n_before + len(many):
+        await asks_another()
+    assert book.n_connected
+    assert world.n_asked < n_before + 200
+    running.cancel()
+
+
+async def test_search__unasked_ones__before_those_that_did_not_answer() -> None:
+    @dataclass
+    class Noting(World):
+        asked: list[ListedNode] = field(default_factory=list)
+
+        async def look(self, node: ListedNode) -> Sighting:
+            self.asked.append(node)
+            return await super().look(node)
+
+    world = Noting(listed=(FAR,))
+    book = world.book()
+    await whole_round(book)
+    world.listed = (FAR, NEAR)
+    await whole_round(book)
+    assert world.asked == [FAR, NEAR, FAR]
 
 
 async def test_peers__chain_is_away__known_ones_are_asked_all_the_same() -> None:
