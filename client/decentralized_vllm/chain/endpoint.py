@@ -1,6 +1,7 @@
 """JSON-RPC to one endpoint, one try: hard limits, kept-alive connections, errors told apart."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from decentralized_vllm.protocol.errors import ChainUnavailable, SettingError
 MAX_ANSWER_BYTES = 64 << 20
 CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 32
+BATCHES_AGAIN_S = 60.0  # what refused one may just have been in trouble, or be another node now
 
 Json: TypeAlias = Any
 Request: TypeAlias = tuple[str, Sequence[Json]]
@@ -32,7 +34,7 @@ class Endpoint:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
-        self._takes_batches = True
+        self._no_batches_until_s = 0.0
 
     async def close(self) -> None:
         """For good: what still runs behind its owner's back must not open another session."""
@@ -51,8 +53,8 @@ class Endpoint:
 
         One round trip, or one after the other to an endpoint that takes no batches.
         """
-        if len(requests) < 2 or not self._takes_batches:
-            return [await self._outcome(*request) for request in requests]
+        if len(requests) < 2 or time.monotonic() < self._no_batches_until_s:
+            return await self._one_by_one(requests)
         body = [_request_object(i, method, params) for i, (method, params) in enumerate(requests)]
         answers = await self._post(body)
         if isinstance(answers, dict):
@@ -70,8 +72,11 @@ class Endpoint:
         error = rpc_error(refusal.get("error", "a batch was answered with one object"))
         if error.is_rate_limit:
             raise error
-        self._takes_batches = False
-        return await self.batch(requests)
+        self._no_batches_until_s = time.monotonic() + BATCHES_AGAIN_S
+        return await self._one_by_one(requests)
+
+    async def _one_by_one(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        return [await self._outcome(*request) for request in requests]
 
     async def _outcome(self, method: str, params: Sequence[Json]) -> Json | RpcError:
         answer = await self._post(_request_object(0, method, params))

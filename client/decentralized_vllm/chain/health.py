@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from decentralized_vllm.chain.endpoint import Endpoint, Json, Request
@@ -53,7 +53,13 @@ class CheckedEndpoint:
 
     async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
         await self._check_chain()
-        return await self._noted(self._endpoint.batch(requests))
+        return await self._noted(self._endpoint.batch(requests), _fault_among)
+
+    async def offer(self, requests: Sequence[Request]) -> list[Json | RpcError]:
+        """As `batch`, for what every endpoint is given, however it does: no answer to it shows
+        that one keeps up with the chain."""
+        await self._check_chain()
+        return await self._faults_noted(self._endpoint.batch(requests))
 
     def note_lag(self, head: int) -> None:
         """It shows an older chain than was seen before: others are asked first for a while."""
@@ -62,7 +68,7 @@ class CheckedEndpoint:
     async def _check_chain(self) -> None:
         if self._is_checked or self._expected_chain_id is None:
             return
-        found = await self._noted(self.chain_id())
+        found = await self._faults_noted(self.chain_id())
         if found != self._expected_chain_id:
             self._rest(LONGEST_REST_S)
             raise WrongChain(
@@ -71,19 +77,25 @@ class CheckedEndpoint:
             )
         self._is_checked = True
 
-    async def _noted(self, answer: Awaitable[T]) -> T:
-        try:
-            result = await answer
-        except RpcError as error:
-            if error.is_rate_limit:
-                self._note_failure(error)
-            raise
-        except ChainUnavailable as error:
-            self._note_failure(error)
-            raise
+    async def _noted(
+        self, answer: Awaitable[T], fault_in: Callable[[T], RpcError | None] = lambda _: None
+    ) -> T:
+        result = await self._faults_noted(answer)
+        fault = fault_in(result)
+        if fault is not None:
+            self._note_failure(fault)
+            return result
         self._failures = 0
         self._rests_until_s = 0.0
         return result
+
+    async def _faults_noted(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except ChainUnavailable as error:
+            if not isinstance(error, RpcError) or error.is_fault:
+                self._note_failure(error)
+            raise
 
     def _note_failure(self, error: ChainUnavailable) -> None:
         self._failures += 1
@@ -93,3 +105,8 @@ class CheckedEndpoint:
 
     def _rest(self, duration_s: float) -> None:
         self._rests_until_s = time.monotonic() + duration_s
+
+
+def _fault_among(answers: Sequence[Json | RpcError]) -> RpcError | None:
+    faults = (a for a in answers if isinstance(a, RpcError) and a.is_fault)
+    return next(faults, None)

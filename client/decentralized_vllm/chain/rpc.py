@@ -19,9 +19,10 @@ T = TypeVar("T")
 class Rpc:
     """The chain behind one or several URLs. An async context manager; usable when entered.
 
-    `call` and `batch` ask the healthiest endpoint and then the others, `attempts` times in all.
-    They raise ChainUnavailable when none answers, RpcError for an answered error, and WrongChain
-    when every endpoint serves another chain than `chain_id` (None: the one found at entering).
+    `call` and `batch` ask the healthiest endpoint and then the others, `attempts` times in all:
+    also where one answers that it is in trouble itself. They raise ChainUnavailable when none
+    answers, RpcError for an answered error, and WrongChain when every endpoint serves another
+    chain than `chain_id` (None: the one found at entering).
     """
 
     def __init__(
@@ -63,11 +64,27 @@ class Rpc:
         await self._close()
 
     async def call(self, method: str, *params: Json) -> Json:
-        return await self._with_failover(lambda endpoint: endpoint.call(method, *params))
+        # What refuses logs may do so for their range: who asks makes that smaller then.
+        is_range = method == "eth_getLogs"
+        return await self._with_failover(
+            lambda endpoint: endpoint.call(method, *params),
+            lambda error: error.is_rate_limit if is_range else error.is_fault,
+        )
 
     async def batch(self, requests: Sequence[Request]) -> list[Json | RpcError]:
-        """One round trip to one endpoint; an answered error stands in the place of its result."""
-        return await self._with_failover(lambda endpoint: endpoint.batch(requests))
+        """One round trip to one endpoint; an answered error stands in the place of its result.
+
+        Raises RpcError where the endpoint's own trouble is all that was answered.
+        """
+
+        async def ask(endpoint: CheckedEndpoint) -> list[Json | RpcError]:
+            answers = await endpoint.batch(requests)
+            faults = [a for a in answers if isinstance(a, RpcError) and a.is_fault]
+            if faults and len(faults) == len(answers):
+                raise faults[0]
+            return answers
+
+        return await self._with_failover(ask, lambda error: error.is_fault)
 
     def healthiest(self) -> CheckedEndpoint:
         """For reads that belong together and must not mix the heads of two nodes."""
@@ -82,14 +99,18 @@ class Rpc:
         said = await _all_of([_batch_or_fault(e, requests) for e in self._endpoints])
         return [list(answers) for answers in zip(*said, strict=True)]
 
-    async def _with_failover(self, ask: Callable[[CheckedEndpoint], Awaitable[T]]) -> T:
+    async def _with_failover(
+        self,
+        ask: Callable[[CheckedEndpoint], Awaitable[T]],
+        may_pass: Callable[[RpcError], bool],
+    ) -> T:
         attempt = 0
         while True:
             try:
                 return await ask(self.healthiest())
             except (ChainUnavailable, WrongChain) as error:
                 attempt += 1
-                is_answer = isinstance(error, RpcError) and not error.is_rate_limit
+                is_answer = isinstance(error, RpcError) and not may_pass(error)
                 if is_answer or attempt >= self._attempts:
                     raise
             await asyncio.sleep(jittered_backoff_s(self._backoff_s, attempt))
@@ -146,7 +167,7 @@ async def _batch_or_fault(
     endpoint: CheckedEndpoint, requests: Sequence[Request]
 ) -> Sequence[Json | ChainUnavailable]:
     try:
-        return await endpoint.batch(requests)
+        return await endpoint.offer(requests)
     except ChainUnavailable as error:
         return [error] * len(requests)
     except WrongChain as error:

@@ -5,6 +5,10 @@ from decentralized_vllm.protocol.errors import ChainUnavailable
 # "limit exceeded" (EIP-1474), and what hosted endpoints put there instead.
 RATE_LIMIT_CODES = frozenset({429, -32005, -32007, -32029})
 
+# "internal error" and "resource unavailable" (EIP-1474), and what nodes say that lack a state.
+_FAULT_CODES = frozenset({-32603, -32002})
+_LACKING = ("header not found", "block not found", "unknown block", "missing trie node")
+
 
 class RpcError(ChainUnavailable):
     """A JSON-RPC error object. `data` holds what a reverted call returned, if anything."""
@@ -18,6 +22,14 @@ class RpcError(ChainUnavailable):
     @property
     def is_rate_limit(self) -> bool:
         return self.code in RATE_LIMIT_CODES
+
+    @property
+    def is_fault(self) -> bool:
+        """The trouble is the endpoint's, not the request's: another one may well answer it."""
+        if self.is_rate_limit:
+            return True
+        is_lacking = any(piece in self.reason.lower() for piece in _LACKING)
+        return not self.is_revert and (is_lacking or self.code in _FAULT_CODES)
 
     @property
     def is_revert(self) -> bool:
