@@ -9,6 +9,7 @@ import itertools
 import json
 import math
 import re
+from functools import partial
 from typing import NoReturn, TypeAlias, Union
 
 import rfc8785
@@ -33,17 +34,15 @@ def encode(value: JsonValue) -> bytes:
         if _is_plain(value):
             return _PLAIN.encode(value).encode()
         return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError as error:
-        raise InvalidDocument(f"no canonical JSON: {error}") from error
-    except UnicodeEncodeError as error:
-        raise InvalidDocument("no canonical JSON: text holds a lone surrogate") from error
+    except ValueError as error:
+        raise InvalidDocument(f"no canonical JSON: {_reason(error)}") from error
 
 
-def decode(data: bytes, *, max_bytes: int) -> JsonValue:
+def decode(data: bytes, *, max_bytes: int, max_fields: int | None = None) -> JsonValue:
     """Reads a stranger's JSON, canonical or not. Raises InvalidDocument.
 
     Stricter than `json.loads`: refuses NaN, numbers that overflow, a key given twice, text that
-    UTF-8 can not carry, and nesting deeper than MAX_JSON_DEPTH.
+    UTF-8 can not carry, nesting deeper than MAX_JSON_DEPTH, and objects of more than `max_fields`.
     """
     if len(data) > max_bytes:
         raise InvalidDocument(f"{len(data)} bytes of JSON, more than {max_bytes}")
@@ -54,7 +53,7 @@ def decode(data: bytes, *, max_bytes: int) -> JsonValue:
             text,
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
-            object_pairs_hook=_object_of_unique_keys,
+            object_pairs_hook=partial(_object_of_unique_keys, max_fields=max_fields),
         )
     except UnicodeDecodeError as error:
         raise InvalidDocument(f"not UTF-8 at byte {error.start}") from error
@@ -81,6 +80,16 @@ def check_depth(text: str, *, most_brackets: int | None = None) -> None:
     depths = itertools.accumulate(map(_STEPS.__getitem__, brackets))
     if max(depths, default=0) > MAX_JSON_DEPTH:
         raise InvalidDocument(f"JSON nested deeper than {MAX_JSON_DEPTH}")
+
+
+def _reason(error: ValueError) -> str:
+    """Repeats no number: one may have so many digits that Python refuses to."""
+    if isinstance(error, UnicodeEncodeError):
+        return "text holds a lone surrogate"
+    is_number = not isinstance(error, rfc8785.CanonicalizationError)
+    if is_number or isinstance(error, rfc8785.IntegerDomainError):
+        return "a whole number is larger than 2^53 - 1"
+    return str(error)
 
 
 def _is_plain(value: object) -> bool:
@@ -112,7 +121,11 @@ def _finite_float(text: str) -> float:
     return number
 
 
-def _object_of_unique_keys(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+def _object_of_unique_keys(
+    pairs: list[tuple[str, JsonValue]], max_fields: int | None
+) -> dict[str, JsonValue]:
+    if max_fields is not None and len(pairs) > max_fields:
+        raise ValueError(f"an object of more than {max_fields} fields")
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise ValueError("a key is given twice")

@@ -10,6 +10,10 @@ DOCUMENT_VERSION = 1
 # (or a validator) reads: 128k tokens of text with their ids take less than a quarter of it.
 MAX_PROMPT_BYTES = 1 << 20
 MAX_RESPONSE_BYTES = 8 << 20
+# Of one object. A schema, the only part with names of its own, has no room for so many; and of each
+# that is unknown the validator keeps an error.
+MAX_FIELDS = 4096
+MAX_PLACE_SHOWN = 100
 
 # The coordinator's uint24 and uint32; see struct Terms and submitResponse.
 MAX_TOKENS_OF_TERMS = (1 << 24) - 1
@@ -28,7 +32,10 @@ class Schema(BaseModel):
 
 
 def describe(error: ValidationError) -> str:
-    """One line naming the first broken field; the value stays out of logs and error texts."""
+    """One line naming the first broken field; the value stays out of logs and error texts.
+
+    Lists of documents have `fail_fast`, since all errors are kept, and made into Python's here.
+    """
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "document"
-    return f"{place}: {first['msg']}"
+    place = ".".join(str(part) for part in first["loc"])[:MAX_PLACE_SHOWN] or "document"
+    return f"{place if place.isprintable() else ascii(place)}: {first['msg']}"

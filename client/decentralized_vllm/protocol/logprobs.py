@@ -53,7 +53,7 @@ class CandidateSchema(Schema):
 
 
 class LogprobSchema(CandidateSchema):
-    top: list[CandidateSchema] = Field(max_length=MAX_TOP_LOGPROBS)
+    top: list[CandidateSchema] = Field(max_length=MAX_TOP_LOGPROBS, fail_fast=True)
 
     def to_logprob(self) -> TokenLogprob:
         top = tuple(Candidate(each.text, each.logprob) for each in self.top)
@@ -63,15 +63,16 @@ class LogprobSchema(CandidateSchema):
 class PromptLogprobSchema(Schema):
     text: str = Field(max_length=MAX_TOKEN_CHARACTERS)
     logprob: Annotated[float, Field(ge=LOWEST_LOGPROB, le=0)] | None
-    top: list[CandidateSchema] = Field(max_length=MAX_TOP_LOGPROBS)
+    top: list[CandidateSchema] = Field(max_length=MAX_TOP_LOGPROBS, fail_fast=True)
 
     def to_logprob(self) -> PromptTokenLogprob:
         top = tuple(Candidate(each.text, each.logprob) for each in self.top)
         return PromptTokenLogprob(self.text, self.logprob, top)
 
 
-Logprobs = Annotated[list[LogprobSchema], Field(max_length=MAX_TOKENS_WITH_LOGPROBS)]
-PromptLogprobs = Annotated[list[PromptLogprobSchema], Field(max_length=MAX_TOKENS_WITH_LOGPROBS)]
+_Rated = Field(max_length=MAX_TOKENS_WITH_LOGPROBS, fail_fast=True)
+Logprobs = Annotated[list[LogprobSchema], _Rated]
+PromptLogprobs = Annotated[list[PromptLogprobSchema], _Rated]
 
 
 def read_logprobs(told: list[LogprobSchema] | None) -> tuple[TokenLogprob, ...] | None:

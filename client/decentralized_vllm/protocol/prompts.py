@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.documents import (
     DOCUMENT_VERSION,
+    MAX_FIELDS,
     MAX_PROMPT_BYTES,
     Schema,
     Version,
@@ -145,7 +146,7 @@ class _MessageSchema(Schema):
 class _ChatSchema(Schema):
     version: Version
     type: Literal["chat"]
-    messages: list[_MessageSchema] = Field(min_length=1, max_length=MAX_MESSAGES)
+    messages: list[_MessageSchema] = Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)
     parameters: ParametersSchema = ParametersSchema()
     tools: ToolList | None = None
     tool_choice: ToolChoice | None = None
@@ -188,7 +189,7 @@ class _TokensSchema(Schema):
     version: Version
     type: Literal["tokens"]
     token_ids: list[Annotated[int, Field(ge=0, le=MAX_TOKEN_ID)]] = Field(
-        min_length=1, max_length=MAX_PROMPT_TOKEN_IDS
+        min_length=1, max_length=MAX_PROMPT_TOKEN_IDS, fail_fast=True
     )
     parameters: ParametersSchema = ParametersSchema()
 
@@ -222,7 +223,7 @@ _SCHEMAS: dict[str, type[_AnySchema]] = {
 
 def _parse_document(data: bytes) -> PromptDocument:
     try:
-        fields = canonical_json.decode(data, max_bytes=MAX_PROMPT_BYTES)
+        fields = canonical_json.decode(data, max_bytes=MAX_PROMPT_BYTES, max_fields=MAX_FIELDS)
     except InvalidDocument as error:
         raise InvalidPrompt(error.message) from error
     return _validated(fields)

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.documents import (
     DOCUMENT_VERSION,
+    MAX_FIELDS,
     MAX_RESPONSE_BYTES,
     MAX_SAFE_INTEGER,
     MAX_TOKENS_BILLED,
@@ -150,7 +151,7 @@ class ResponseDocument:
 def parse_response(data: bytes) -> ResponseDocument:
     """Reads a stranger's response; its receipt is not checked yet. Raises InvalidResponse."""
     try:
-        fields = canonical_json.decode(data, max_bytes=MAX_RESPONSE_BYTES)
+        fields = canonical_json.decode(data, max_bytes=MAX_RESPONSE_BYTES, max_fields=MAX_FIELDS)
         return _validated(fields).to_document()
     except InvalidResponse:
         raise
@@ -202,7 +203,7 @@ class _ResponseSchema(Schema):
     model_id: str = Field(min_length=1, max_length=256)
     model_cid: CidText
     text: str
-    token_ids: list[_TokenCount]
+    token_ids: list[_TokenCount] = Field(fail_fast=True)
     finish_reason: Literal["stop", "length", "tool_calls"]
     usage: _UsageSchema
     timing: _TimingSchema

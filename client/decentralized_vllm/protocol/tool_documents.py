@@ -40,7 +40,7 @@ class CallSchema(Schema):
 
 
 # Never an empty list: what is not there is left out, so that one meaning has one form.
-Calls = Annotated[list[CallSchema], Field(min_length=1, max_length=MAX_CALLS)]
+Calls = Annotated[list[CallSchema], Field(min_length=1, max_length=MAX_CALLS, fail_fast=True)]
 
 
 class ToolSchema(Schema):
@@ -56,7 +56,7 @@ class NamedToolSchema(Schema):
     name: ToolName
 
 
-ToolList = Annotated[list[ToolSchema], Field(min_length=1, max_length=MAX_TOOLS)]
+ToolList = Annotated[list[ToolSchema], Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)]
 ToolChoice = Literal["auto", "required"] | NamedToolSchema
 
 
