@@ -55,6 +55,8 @@ interface IJobMarket is ICoordinatorEvents {
     /// @notice Hands a job back in time. Busy and EngineFailed cost the node 1/50 of the escrow and reopen the job (the
     /// last attempt expires it); content codes end the job and cost the requester 1/50 of the escrow.
     function failJob(uint256 jobId, FailureCode code) external;
+    /// @notice The same, for the request of this digest only: after a re-organisation another job may have its number.
+    function failJob(uint256 jobId, FailureCode code, bytes32 requestDigest) external;
 
     // ---------------------------------------------------------------- views
     function token() external view returns (address);

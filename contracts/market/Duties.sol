@@ -51,7 +51,17 @@ abstract contract Duties is Requests {
 
     /// @inheritdoc IJobMarket
     function failJob(uint256 jobId, FailureCode code) external {
-        JobWord w = _heldJob(jobId);
+        _fail(jobId, code, _digests[jobId]);
+    }
+
+    /// @inheritdoc IJobMarket
+    function failJob(uint256 jobId, FailureCode code, bytes32 requestDigest) external {
+        _fail(jobId, code, requestDigest);
+    }
+
+    // ---------------------------------------------------------------- internal
+    function _fail(uint256 jobId, FailureCode code, bytes32 requestDigest) private {
+        JobWord w = _heldJob(jobId, requestDigest);
         uint256 number = w.node();
         uint256 escrowGwei = _escrowGwei(w);
         _words[number] = _words[number].released(escrowGwei);
@@ -66,14 +76,14 @@ abstract contract Duties is Requests {
         }
     }
 
-    // ---------------------------------------------------------------- internal
-    /// @dev The job, if the caller holds its lease and may still act on it.
-    function _heldJob(uint256 jobId) private view returns (JobWord w) {
+    /// @dev The job, if it is this request, and the caller holds its lease and may still act on it.
+    function _heldJob(uint256 jobId, bytes32 requestDigest) private view returns (JobWord w) {
         w = _jobOf(jobId);
         require(w.status() == JobStatus.Leased, WrongStatus(w.status()));
         require(w.node() == _accounts[msg.sender].node, NotLeaseHolder());
         uint256 last = w.until() + _GRACE_SECONDS;
         require(block.timestamp <= last, TooLate(last));
+        require(_digests[jobId] == requestDigest, WrongRequest());
     }
 
     function _deliver(
@@ -84,8 +94,7 @@ abstract contract Duties is Requests {
         uint256 outputTokens
     ) private {
         _checkCID(responseCID);
-        JobWord w = _heldJob(jobId);
-        require(_digests[jobId] == requestDigest, WrongRequest());
+        JobWord w = _heldJob(jobId, requestDigest);
         (uint256 priceGwei, uint256 escrowGwei) = _priceOf(w, inputTokens, outputTokens);
         uint256 price = priceGwei * 1 gwei;
         _jobs[jobId] = w.moved(JobStatus.Delivered, block.timestamp);

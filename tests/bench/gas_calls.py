@@ -20,6 +20,7 @@ SUBMIT_MORE = "submitPrompt(string,string,uint256,uint8,address)"
 RESPOND = "submitResponse(uint256,string)"
 RESPOND_DIGEST = "submitResponse(uint256,string,bytes32)"
 RESPOND_USAGE = "submitResponse(uint256,string,bytes32,uint32,uint32)"
+FAIL = "failJob(uint256,uint8,bytes32)"
 FLAT_ID, USAGE_ID = "llama-3.1-8b-instruct", "llama-3.1-8b-by-usage"
 NOBODY = "0x0000000000000000000000000000000000000000"
 NODE, OTHER_NODE, KEEPER = account("node", 0), account("node", 1), account("keeper", 0)
@@ -146,7 +147,8 @@ class GasCalls:
         self._call(name, self._holder(job), signature, job, answer, *more[signature])
 
     def _fail(self, job: int, code: FailureCode, *, name: str = "") -> None:
-        self._call(name, self._holder(job), "failJob(uint256,uint8)", job, int(code))
+        digest = self._job(job)[9]
+        self._call(name, self._holder(job), FAIL, job, int(code), digest)
 
     def _finish(self, job: int) -> None:
         self._respond(job, RESPOND)

@@ -84,7 +84,9 @@ class ScriptedNode:
         return cid
 
     async def fail(self, job_id: JobId, code: FailureCode) -> None:
-        await self.send(self.network.node_calls.fail_job(job_id, code), f"fail {job_id}")
+        digest = (await self.network.coordinator.job(job_id)).digest
+        call = self.network.node_calls.fail_job(job_id, code, digest)
+        await self.send(call, f"fail {job_id}")
 
 
 @asynccontextmanager

@@ -39,8 +39,19 @@ contract FailJobTest is ShortStakeTest {
     function test_failJob__no_such_code__reverts() public {
         uint256 jobId = _leasedJob();
         vm.prank(nina);
-        (bool ok,) = address(coordinator).call(abi.encodeWithSelector(coordinator.failJob.selector, jobId, 6));
+        (bool ok,) = address(coordinator).call(abi.encodeWithSignature("failJob(uint256,uint8)", jobId, 6));
         assertFalse(ok);
+    }
+
+    /// @dev As after a re-organisation that gave the number to another request.
+    function test_failJob__digest_of_another_request__reverts() public {
+        (uint256 jobId, bytes32 other) = (_leasedJob(), _digestOf(_leasedJob()));
+        for (uint8 code; code <= uint8(type(FailureCode).max); ++code) {
+            vm.expectRevert(WrongRequest.selector);
+            vm.prank(nina);
+            coordinator.failJob(jobId, FailureCode(code), other);
+        }
+        _assertStatus(jobId, JobStatus.Leased);
     }
 
     // ---------------------------------------------------------------- the node's reasons
@@ -104,6 +115,30 @@ contract FailJobTest is ShortStakeTest {
         assertEq(_node(nina).pendingEarnings, 0);
         assertEq(_node(nina).slots, SLOTS, "nor does it lose its duty");
         _assertSolvent();
+    }
+
+    function test_failJob__with_digest__ends_it_all_the_same() public {
+        uint256 jobId = _leasedJob();
+        bytes32 digest = _digestOf(jobId);
+        _expectEvent();
+        emit JobFailed(jobId, nina, FailureCode.ContentMissing, USAGE_ESCROW - CHARGE);
+        vm.prank(nina);
+        coordinator.failJob(jobId, FailureCode.ContentMissing, digest);
+        _assertStatus(jobId, JobStatus.Failed);
+        assertEq(coordinator.credit(alice), CREDIT - CHARGE);
+        _assertSolvent();
+    }
+
+    function test_failJob__with_digest__reopens_it_all_the_same() public {
+        uint256 jobId = _leasedJob();
+        bytes32 digest = _digestOf(jobId);
+        _expectEvent();
+        emit JobHandedBack(jobId, nina, FailureCode.Busy, CHARGE);
+        vm.prank(nina);
+        coordinator.failJob(jobId, FailureCode.Busy, digest);
+        _assertStatus(jobId, JobStatus.Open);
+        assertEq(_node(nina).stake, STAKE - CHARGE);
+        assertEq(_digestOf(jobId), digest, "its next holder needs it");
     }
 
     function testFuzz_failJob__content__charges_a_fiftieth(uint8 share) public {

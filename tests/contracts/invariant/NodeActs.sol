@@ -69,7 +69,7 @@ abstract contract NodeActs is RequesterActs {
         Node memory n = coordinator.node(caller);
         uint256 feesAndCharge = coordinator.collectableFees() + charge;
         uint256 credit = coordinator.credit(j.requester);
-        _market(caller, abi.encodeCall(IJobMarket.failJob, (id, code)), isDue, "I24 fail");
+        _market(caller, abi.encodeWithSignature("failJob(uint256,uint8)", id, code), isDue, "I24 fail");
         if (!isDue) return;
         Node memory after_ = coordinator.node(caller);
         assertEq(coordinator.collectableFees(), feesAndCharge, "fail: the charge goes to the treasury");

@@ -1,5 +1,9 @@
 """A lease vanishes with its block: nothing is delivered to another job of the same number."""
 
+import asyncio
+
+from eth_account.signers.local import LocalAccount
+
 from decentralized_vllm.chain.sender import OutboxSender
 from decentralized_vllm.protocol.ids import Address, Cid, JobId
 from decentralized_vllm.protocol.jobs import JobStatus
@@ -69,3 +73,45 @@ async def test_request_vanishes_for_good__lease_is_let_go(net: WorkerNetwork) ->
         await net.reaches(later, JobStatus.DELIVERED)
         assert (await net.answer(later)).text.startswith("life goes on")
         assert await net.sent_by(worker.account) == n_before + 1
+
+
+async def test_request_vanishes_while_it_is_handed_back__same_number_other_prompt__answers_that(
+    net: WorkerNetwork,
+) -> None:
+    """Else its requester would pay for what was wrong with another's prompt."""
+    with net.worker() as worker:
+        await net.enlist(worker)
+        await fund(net)
+        worker.start()
+        await worker.on_duty()
+        await net.anvil.acall("evm_setIntervalMining", 0)
+        async with sending(net.network, FICKLE, net.folder) as fickle:
+            await submit_unmined(net, fickle, b'{"version": 1, "nothing": "that a prompt has"}')
+        await net.anvil.acall("evm_mine")
+        await drop(net, await pending_of(net, worker.account))
+        await net.anvil.acall("anvil_reorg", 1, [])
+        await submit_unmined(net, net.requester, b"a prompt like any other")
+        await net.anvil.acall("evm_mine")
+        await net.anvil.acall("evm_setIntervalMining", 1)
+        await net.reaches(JobId(1), JobStatus.DELIVERED)
+        assert (await net.answer(JobId(1))).text.startswith("a prompt like any other")
+
+
+async def submit_unmined(net: WorkerNetwork, sender: OutboxSender, prompt: bytes) -> None:
+    cid = await net.store.add_bytes(prompt)
+    call = net.network.requester_calls.submit_prompt(cid, MODEL_ID)
+    await sender.send(call, key=f"submit {cid}")
+
+
+async def pending_of(net: WorkerNetwork, account: LocalAccount) -> str:
+    """The transaction of this account that waits for a block, once there is one."""
+    while True:
+        pool = await net.anvil.acall("txpool_content")
+        mine = {who.lower(): of for who, of in pool["pending"].items()}.get(account.address.lower())
+        if mine:
+            return next(iter(mine.values()))["hash"]
+        await asyncio.sleep(0.05)
+
+
+async def drop(net: WorkerNetwork, tx_hash: str) -> None:
+    await net.anvil.acall("anvil_dropTransaction", tx_hash)

@@ -55,7 +55,7 @@ CALLS = [
     NODE.submit_response(JOB, CID, bytes(32), None),
     NODE.submit_response(JOB, CID, bytes(32), Usage(1, 2)),
     NODE.take_job(JOB),
-    NODE.fail_job(JOB, FailureCode.CONTENT_INVALID),
+    NODE.fail_job(JOB, FailureCode.CONTENT_INVALID, bytes(32)),
     NODE.expire_job(JOB),
     NODE.settle(WHO),
     NODE.stake(Wei(1)),

@@ -33,7 +33,7 @@ class Submit:
 
     async def hand_back(self, job: AdmittedJob, code: FailureCode) -> TxHash:
         """Raises ContractRevert, InsufficientGas, ChainUnavailable."""
-        call = self._calls.fail_job(job.key.job_id, code)
+        call = self._calls.fail_job(job.key.job_id, code, job.key.digest)
         return await self._sender.send(call, key=hand_back_key(job.row), deadline_s=job.deadline_s)
 
     async def confirm_hand_back(self, row: JobRow) -> Receipt:

@@ -99,9 +99,13 @@ class NodeCalls(_Calls):
     def take_job(self, job_id: JobId) -> Call:
         return self._call(f"take job {job_id}", "takeJob(uint256)", job_id)
 
-    def fail_job(self, job_id: JobId, code: FailureCode) -> Call:
+    def fail_job(self, job_id: JobId, code: FailureCode, request_digest: bytes) -> Call:
         return self._call(
-            f"hand back job {job_id}: {code.name}", "failJob(uint256,uint8)", job_id, code
+            f"hand back job {job_id}: {code.name}",
+            "failJob(uint256,uint8,bytes32)",
+            job_id,
+            code,
+            request_digest,
         )
 
     def expire_job(self, job_id: JobId) -> Call:

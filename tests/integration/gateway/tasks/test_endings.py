@@ -193,7 +193,8 @@ async def handed_back(stack: AsyncExitStack, net: WorkerNetwork) -> tuple[TaskGa
 
 async def hand_back(net: WorkerNetwork, worker: WorkerProcess, job_id: JobId) -> None:
     async with sending(net.network, worker.account, net.folder) as sender:
-        call = net.network.node_calls.fail_job(job_id, FailureCode.BUSY)
+        digest = (await net.network.coordinator.job(job_id)).digest
+        call = net.network.node_calls.fail_job(job_id, FailureCode.BUSY, digest)
         await sender.send(call, key="hand back")
         await sender.wait("hand back")
 
