@@ -17,7 +17,8 @@ MAX_STREAM_S = 1800.0
 
 _PING = b": ping\n\n"
 _HEADERS = {
-    "Content-Type": "text/event-stream",
+    # It is UTF-8 in any case, but some clients take text without a charset for ISO-8859-1.
+    "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
 }
