@@ -149,9 +149,9 @@ async def test_tokens__as_a_task__are_shown_as_what_they_are(
 @pytest.mark.parametrize(
     ("fields", "param", "code"),
     [
-        ({"prompt": [1, "a"]}, "prompt.0.tokens.1", None),
+        ({"prompt": [1, "a"]}, "prompt.0.1", None),
         ({"prompt": [[1], "a"]}, "prompt", None),
-        ({"prompt": [2**31]}, "prompt.0.tokens.0", None),
+        ({"prompt": [2**31]}, "prompt.0.0", None),
         ({"prompt": [5] * (TERMS.max_input_tokens + 1)}, "prompt", "context_length_exceeded"),
         ({"prompt": [5], "echo": False, "max_tokens": 0}, "max_tokens", None),
         ({"prompt": [5], "logprobs": 6}, "logprobs", None),

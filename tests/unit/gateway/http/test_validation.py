@@ -1,6 +1,7 @@
 """What a body may cost before anybody looks at what it says."""
 
 import json
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -61,3 +62,50 @@ def test_body_of__a_field_by_its_inner_name__is_not_it() -> None:
     assert body_of(Spelled, b'{"maxTokens":3}') == Spelled(max_tokens=3)
     with pytest.raises(InvalidRequest, match=r"^maxTokens: "):
         body_of(Spelled, b'{"max_tokens":3}')
+
+
+class Circle(BaseModel):
+    shape: Literal["circle"]
+    radius: int
+
+
+class Box(BaseModel):
+    shape: Literal["box"]
+    sides: list[int]
+    box: Circle | None = None
+
+
+class Drawing(BaseModel):
+    parts: list[Annotated[Circle | Box, Field(discriminator="shape")]] = []
+    size: Literal["small", "large"] | Circle | None = None
+
+
+@pytest.mark.parametrize(
+    ("sent", "complaint"),
+    [
+        ({"parts": [{"shape": "circle", "radius": "x"}]}, "parts.0.radius: Input .* integer"),
+        ({"parts": [{"shape": "circle"}]}, "parts.0.radius: Field required"),
+        ({"parts": [{"shape": "box"}]}, "parts.0.sides: Field required"),
+        ({"parts": [{"shape": "box", "sides": [1, "x"]}]}, "parts.0.sides.1: Input .* integer"),
+        (
+            {"parts": [{"shape": "box", "sides": [], "box": {"shape": "circle"}}]},
+            "parts.0.box.radius: Field required",
+        ),
+        ({"parts": [{"radius": 1}]}, "parts.0.shape: Field required"),
+        ({"parts": [{"shape": "x"}]}, "parts.0.shape: Input should be one of 'circle', 'box'"),
+        ({"parts": [None]}, "parts.0: "),
+        ({"size": "medium"}, "size: Input should be 'small' or 'large'"),
+    ],
+)
+def test_body_of__wrong_in_a_form_of_a_union__is_named_as_it_stands_in_the_body(
+    sent: object, complaint: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"^{complaint}") as refusal:
+        body_of(Drawing, json.dumps(sent).encode())
+    assert refusal.value.field == complaint.partition(":")[0]
+
+
+def test_body_of__no_json__names_no_field() -> None:
+    with pytest.raises(InvalidRequest, match="not what it should be") as refusal:
+        body_of(Drawing, b'{"parts":')
+    assert refusal.value.field is None

@@ -208,14 +208,18 @@ IMAGE = {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}}
 @pytest.mark.parametrize(
     ("body", "fields", "complaint"),
     [
-        (ChatBody, {"messages": [{"role": "user", "content": [IMAGE]}]}, "content.0.type: "),
+        (
+            ChatBody,
+            {"messages": [{"role": "user", "content": [IMAGE]}]},
+            "^messages.0.content.0.type: Input should be 'text'",
+        ),
         (ChatBody, {"messages": [{"role": "user", "content": 1}]}, "content: .* list of parts"),
         (ChatBody, {"messages": HELLO, "stop": ""}, "stop.0: .* at least 1 character"),
         (ChatBody, {"messages": HELLO, "stop": ["a"] * 17}, "stop: .* at most 16"),
         (ChatBody, {"messages": HELLO, "stop": {}}, "stop: .* string or list"),
         (CompletionBody, {"prompt": ["a"] * 9}, "prompt: .* at most 8"),
         (CompletionBody, {"prompt": []}, "prompt: .* at least 1"),
-        (CompletionBody, {"prompt": [True]}, "prompt.0.text: .* string"),
+        (CompletionBody, {"prompt": [True]}, "prompt.0: .* string"),
         (CompletionBody, {"prompt": {}}, "prompt: .* string or list"),
         (EmbeddingBody, {"input": ["a"] * 257}, "input: .* at most 256"),
         (EmbeddingBody, {"input": [1]}, "input: tokens are not served"),
