@@ -61,16 +61,24 @@ class FakeVllm:
             return web.json_response({"error": {"message": "context"}}, status=400)
         if self.behaviour == "overloaded":
             return web.Response(status=503, text="try later")
+        if self.behaviour == "quote":
+            return web.json_response({"error": self._quoting(body)}, status=400)
         if self.behaviour == "silent":
             await asyncio.Event().wait()
         reply = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await reply.prepare(request)
         self.n_open += 1
         try:
+            if self.behaviour == "quote in the stream":
+                await reply.write(self._event(error=self._quoting(body)))
             await self._stream(reply, body["max_tokens"])
         finally:
             self.n_open -= 1
         return reply
+
+    def _quoting(self, body: dict[str, Any]) -> dict[str, Any]:
+        prompt = body.get("prompt") or body["messages"]
+        return {"message": f"cannot use {prompt}", "type": "BadRequestError", "code": 400}
 
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         if not self.is_pooling:

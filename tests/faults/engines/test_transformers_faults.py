@@ -189,8 +189,30 @@ async def test_template__reaches_for_the_interpreter__refused(broken_model: Path
     escape = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
     (broken_model / "chat_template.jinja").write_text(escape)
     async with running(make_engine(broken_model)) as engine:
-        with pytest.raises(EngineRefused, match="unsafe"):
+        with pytest.raises(EngineRefused, match="SecurityError"):
             await ask(engine, chat())
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ messages[0]['content'] + 1 }}",
+        "{% for _ in range(10 ** 9) %}{% endfor %}",
+        "{{ raise_exception('not this: ' + messages[0]['content']) }}",
+        "{{ messages[messages[0]['content']]['a'] }}",
+    ],
+)
+async def test_template__fails_in_any_way__refused_without_the_prompt_and_child_unharmed(
+    broken_model: Path, template: str
+) -> None:
+    (broken_model / "chat_template.jinja").write_text(template)
+    async with running(make_engine(broken_model)) as engine:
+        pid = child_pid(engine)
+        with pytest.raises(EngineRefused, match="chat template rejects") as refusal:
+            await ask(engine, chat("my secret"))
+        assert "my secret" not in str(refusal.value)
+        assert len((await ask(engine, raw(max_tokens=8))).token_ids) == 8
+        assert child_pid(engine) == pid
 
 
 async def test_template__missing__plain_lines_instead(broken_model: Path) -> None:

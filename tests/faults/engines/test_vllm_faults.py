@@ -1,13 +1,14 @@
 """F38-F43: a vLLM server that runs elsewhere hangs, drops, fails or serves another model."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from decentralized_vllm.protocol.errors import EngineUnavailable, SettingError
+from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable, SettingError
 from decentralized_vllm.protocol.generation import FinishReason
 from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.engines.vllm_engine import VllmEngine
@@ -47,7 +48,7 @@ async def test_request__sent__has_no_field_that_could_exhaust_the_server(
     [
         ("drop", "did not answer"),
         ("end early", "broke off"),
-        ("fail", "EngineCore died"),
+        ("fail", "EngineCore"),
         ("overloaded", "503"),
         ("endless line", "longer than"),
     ],
@@ -60,6 +61,27 @@ async def test_answer__server_misbehaves__unavailable_then_well_again(
         await ask(engine, chat())
     server.behaviour = "well"
     assert (await ask(engine, chat())).text == "abc"
+
+
+@pytest.mark.parametrize("behaviour", ["quote", "quote in the stream"])
+async def test_refusal__quotes_the_prompt__told_at_level_debug_alone(
+    engine: VllmEngine, server: FakeVllm, behaviour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.behaviour = behaviour
+    caplog.set_level(logging.DEBUG, "dvllm_worker")
+    with pytest.raises(EngineRefused) as refusal:
+        await ask(engine, chat("my secret"))
+    assert "secret" not in str(refusal.value) and "BadRequestError" in str(refusal.value)
+    quoting = [record for record in caplog.records if "my secret" in str(vars(record))]
+    assert {record.levelno for record in quoting} == {logging.DEBUG}
+
+
+async def test_start__server_refuses_our_own_prompt__its_words_are_told(server: FakeVllm) -> None:
+    server.behaviour = "quote"
+    engine = engine_of(server)
+    with pytest.raises(EngineUnavailable, match="cannot use"):
+        await engine.start()
+    await engine.stop()
 
 
 @pytest.mark.parametrize("behaviour", ["silent", "hang"])

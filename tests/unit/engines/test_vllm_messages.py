@@ -174,7 +174,7 @@ def test_reader__another_model__wrong_model() -> None:
     ("data", "complaint"),
     [
         (b"{not json", "not an event"),
-        (b'{"error": {"message": "EngineCore died"}}', "EngineCore died"),
+        (b'{"error": {"message": "EngineCore died"}}', "EngineCore"),
         (token_event("a", [1], "abort"), "abort"),
         (event(choices=[{"delta": {"content": "text"}}]), "no token ids"),
         (usage_event(0, 0), "no end"),

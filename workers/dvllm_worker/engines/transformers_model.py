@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import torch
 import transformers
 
@@ -18,11 +17,12 @@ from decentralized_vllm.protocol.embeddings import vectors_text
 from decentralized_vllm.protocol.generation import (
     EngineIdentity,
     FinishReason,
+    Message,
     PromptTokenLogprob,
     SamplingParameters,
     TokenLogprob,
 )
-from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE
+from dvllm_worker.engines.chat_template import PLAIN_TEMPLATE, told_of_failure
 from dvllm_worker.engines.stop_strings import StopCutter
 from dvllm_worker.engines.token_text import TokenText
 from dvllm_worker.engines.transformers_embedding import text_vector
@@ -53,6 +53,10 @@ class _ReadPart:
     """Of the prompt."""
 
     logprobs: tuple[PromptTokenLogprob, ...]  # of each of its tokens, or none
+
+
+class _TemplateFailed(Exception):
+    """The model's chat template makes no prompt of these messages."""
 
 
 class TransformersModel:
@@ -136,7 +140,7 @@ class TransformersModel:
     def _text(self, order: Order, cancelled: threading.Event) -> Iterator[Piece | Alive | Refused]:
         try:
             prompt_ids = self._prompt_ids(order)
-        except jinja2.TemplateError as error:
+        except _TemplateFailed as error:
             yield Refused(order.number, f"the model's chat template rejects it: {error}")
             return
         n_room = self.n_context_tokens - len(prompt_ids)
@@ -159,13 +163,24 @@ class TransformersModel:
             return list(order.token_ids)
         if order.messages is None:
             return list(self._tokenizer(order.prompt)["input_ids"])
-        text = self._tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in order.messages],
-            chat_template=None if self._tokenizer.chat_template else PLAIN_TEMPLATE,
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+        text = self._templated(order.messages)
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _templated(self, messages: Sequence[Message]) -> str:
+        """Raises _TemplateFailed. A template is a program: it may fail in any way."""
+        template = self._tokenizer.chat_template
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                [{"role": message.role, "content": message.content} for message in messages],
+                chat_template=None if template else PLAIN_TEMPLATE,
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _TemplateFailed(told_of_failure(error, str(template))) from None
+        return text
 
     def _pieces(
         self, order: Order, prompt_ids: list[int], n_room: int, cancelled: threading.Event

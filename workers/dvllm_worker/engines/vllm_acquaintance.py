@@ -52,7 +52,7 @@ async def _makes_vectors(api: VllmApi) -> bool:
         return False
     except (EngineRefused, EngineUnavailable) as no_text:
         try:
-            await api.embed(WARM_UP_INPUTS)
+            await api.embed(WARM_UP_INPUTS, is_ours=True)
             return True
         except (EngineRefused, EngineUnavailable) as no_vectors:
             raise EngineUnavailable(
@@ -61,13 +61,14 @@ async def _makes_vectors(api: VllmApi) -> bool:
 
 
 async def _warm_up_text(api: VllmApi) -> None:
-    async for _ in api.answer(WARM_UP, WARM_UP.parameters.max_tokens, lambda: None):
+    max_tokens = WARM_UP.parameters.max_tokens
+    async for _ in api.answer(WARM_UP, max_tokens, lambda: None, is_ours=True):
         pass
 
 
 async def _warm_up_vectors(api: VllmApi) -> None:
     try:
-        await api.embed(WARM_UP_INPUTS)
+        await api.embed(WARM_UP_INPUTS, is_ours=True)
     except (EngineRefused, EngineUnavailable) as error:
         raise EngineUnavailable(
             f"the server makes no vectors: {error}",

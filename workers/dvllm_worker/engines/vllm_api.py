@@ -1,6 +1,7 @@
 """A vLLM server over HTTP: is it well, what does it serve, one streamed answer, and vectors."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -8,7 +9,12 @@ from typing import Any, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from decentralized_vllm.protocol.errors import EngineRefused, EngineUnavailable, SettingError
+from decentralized_vllm.protocol.errors import (
+    DvllmError,
+    EngineRefused,
+    EngineUnavailable,
+    SettingError,
+)
 from decentralized_vllm.protocol.generation import GenerationChunk, GenerationRequest
 from dvllm_worker.engines.sse import EventTooLong, SseParser
 from dvllm_worker.engines.vllm_embedding import (
@@ -18,6 +24,7 @@ from dvllm_worker.engines.vllm_embedding import (
     max_reply_bytes,
     read_embedded,
 )
+from dvllm_worker.engines.vllm_errors import own_words, told_of_reply
 from dvllm_worker.engines.vllm_messages import (
     REFUSAL_STATUSES,
     AnswerReader,
@@ -27,6 +34,8 @@ from dvllm_worker.engines.vllm_messages import (
     prompt_fields,
 )
 from dvllm_worker.engines.vllm_tool_calls import call_reader
+
+log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 SHORT_CALL_TIMEOUT_S = 30.0
@@ -127,10 +136,16 @@ class VllmApi:
         return _parse(_Count, await self._read_reply("POST", "/tokenize", body))
 
     async def answer(
-        self, request: GenerationRequest, max_tokens: int, on_sign: Callable[[], None]
+        self,
+        request: GenerationRequest,
+        max_tokens: int,
+        on_sign: Callable[[], None],
+        *,
+        is_ours: bool = False,
     ) -> AsyncGenerator[GenerationChunk, None]:
         """Streams one answer; `on_sign` is called whenever bytes arrive.
 
+        Errors of a request that `is_ours` have the server's words: the prompt is nobody's secret.
         Raises EngineRefused (the server rejects the request), EngineUnavailable.
         """
         reader = AnswerReader(
@@ -142,18 +157,18 @@ class VllmApi:
         parser = SseParser()
         body = completion_body(request, self._model, max_tokens)
         async with self._call("POST", completion_path(request), body) as reply:
-            await _check_status(reply)
+            await _check_status(reply, is_ours=is_ours)
             async for chunk in reply.content.iter_any():
                 on_sign()
                 for data in parser.feed(chunk):
-                    if data != b"[DONE]" and (piece := reader.read(data)):
+                    if data != b"[DONE]" and (piece := _read_event(reader, data)):
                         yield piece
 
-    async def embed(self, inputs: Sequence[str]) -> Embedded:
+    async def embed(self, inputs: Sequence[str], *, is_ours: bool = False) -> Embedded:
         """Raises EngineRefused (a text is too long, or empty to the model), EngineUnavailable."""
         body = embedding_body(inputs, self._model)
         async with self._call("POST", EMBEDDINGS_PATH, body) as reply:
-            await _check_status(reply)
+            await _check_status(reply, is_ours=is_ours)
             data = await _read(reply, max_reply_bytes(len(inputs)))
         return read_embedded(data, self._model, len(inputs), is_length_one=self._is_length_one)
 
@@ -161,7 +176,7 @@ class VllmApi:
         self, method: str, path: str, body: dict[str, Any] | None = None
     ) -> bytes:
         async with self._call(method, path, body, timeout_s=SHORT_CALL_TIMEOUT_S) as reply:
-            await _check_status(reply)
+            await _check_status(reply, is_ours=body is None)
             return await _read(reply, MAX_REPLY_BYTES)
 
     @asynccontextmanager
@@ -189,10 +204,12 @@ class VllmApi:
             raise EngineUnavailable(f"the vLLM server did not answer: {what}") from error
 
 
-async def _check_status(reply: aiohttp.ClientResponse) -> None:
+async def _check_status(reply: aiohttp.ClientResponse, *, is_ours: bool) -> None:
     if reply.status == 200:
         return
-    text = (await _read(reply, MAX_REPLY_BYTES))[:400].decode(errors="replace")
+    body = await _read(reply, MAX_REPLY_BYTES)
+    log.debug("engine_said", extra={"status": reply.status, "text": own_words(body)})
+    text = own_words(body) if is_ours else told_of_reply(body)
     message = f"the vLLM server says {reply.status}: {text}"
     if reply.status in REFUSAL_STATUSES:
         raise EngineRefused(message)
@@ -201,6 +218,14 @@ async def _check_status(reply: aiohttp.ClientResponse) -> None:
     if reply.status == GONE_STATUS:
         raise WrongModel(message)
     raise EngineUnavailable(message)
+
+
+def _read_event(reader: AnswerReader, data: bytes) -> GenerationChunk | None:
+    try:
+        return reader.read(data)
+    except DvllmError:
+        log.debug("engine_said", extra={"text": own_words(data)})
+        raise
 
 
 async def _read(reply: aiohttp.ClientResponse, max_bytes: int) -> bytes:

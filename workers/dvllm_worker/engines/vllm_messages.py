@@ -18,6 +18,7 @@ from decentralized_vllm.protocol.generation import (
 from decentralized_vllm.protocol.json_schemas import schema_of
 from decentralized_vllm.protocol.tool_schemas import forced_schema, parameters_of
 from decentralized_vllm.protocol.tools import Tool
+from dvllm_worker.engines.vllm_errors import told_of
 from dvllm_worker.engines.vllm_logprobs import ServerLogprobs
 from dvllm_worker.engines.vllm_tool_calls import CallDelta, CallReader, NoCalls
 
@@ -184,7 +185,7 @@ class AnswerReader:
         if event.error is not None:
             is_refused = self._n_output_tokens == 0 and _code(event.error) in REFUSAL_STATUSES
             kind = EngineRefused if is_refused else EngineUnavailable
-            raise kind(f"the vLLM server failed: {str(event.error)[:400]}")
+            raise kind(f"the vLLM server failed: {told_of(event.error)}")
         if event.model != self._model:
             raise WrongModel(f"the vLLM server answers with {event.model!r}, not {self._model!r}")
         chunk = self._choice(event) if event.choices else None
