@@ -92,15 +92,18 @@ async def _load_part(get_block: GetBlock, item: _Pending) -> FileNode:
 async def walk_blocks(
     get_block: GetBlock, root: ParsedCid, limits: ContentLimits
 ) -> AsyncIterator[tuple[ParsedCid, bytes]]:
-    """Every distinct block below the root once, parents first. Raises ContentTooLarge."""
+    """Every distinct block below the root once, parents first. Raises ContentTooLarge.
+
+    A node whose bytes are also kept as a file comes as both: what is below it is below one of them.
+    """
     budget = Budget(limits)
-    seen: set[bytes] = set()
+    seen: set[tuple[int, bytes]] = set()
     pending = [(root, 0)]
     while pending:
         cid, depth = pending.pop()
-        if cid.multihash in seen:
+        if (cid.codec, cid.digest) in seen:
             continue
-        seen.add(cid.multihash)
+        seen.add((cid.codec, cid.digest))
         budget.take_block(depth)
         block = await get_block(cid.text())
         budget.take_bytes(len(block))

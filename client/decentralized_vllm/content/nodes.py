@@ -36,7 +36,7 @@ def decode_block(cid: ParsedCid, block: bytes) -> FileNode | DirectoryNode:
     if cid.codec == RAW:
         return FileNode(block, (), len(block))
     node = decode_node(block)
-    entry = decode_entry(node.data)
+    entry = decode_entry(node.data, max_parts=len(node.links))
     if entry.type in (EntryType.FILE, EntryType.RAW):
         return _file_node(node, entry)
     if entry.type is EntryType.DIRECTORY:

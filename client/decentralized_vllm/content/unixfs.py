@@ -14,6 +14,8 @@ from decentralized_vllm.content.wire import (
 from decentralized_vllm.protocol.errors import ContentMalformed
 
 _TYPE, _DATA, _FILE_SIZE, _BLOCK_SIZES = 1, 2, 3, 4
+_MAX_OTHER_FIELDS = 16  # there are seven; a stranger's block has room for a million
+_MAX_VARINT_BYTES = 10
 
 
 class EntryType(IntEnum):
@@ -50,10 +52,15 @@ def encode_file(part_bytes: list[int]) -> bytes:
     return head + b"".join(parts)
 
 
-def decode_entry(message: bytes) -> UnixFsEntry:
-    """Raises ContentMalformed. Fields beyond the first four (mode, time, HAMT) are skipped."""
+def decode_entry(message: bytes, *, max_parts: int) -> UnixFsEntry:
+    """Raises ContentMalformed, as soon as there are more parts than links or too many fields.
+
+    Fields beyond the first four (mode, time, HAMT) are skipped.
+    """
     kind, data, file_bytes, parts = None, b"", None, list[int]()
-    for number, value in read_fields(message):
+    for place, (number, value) in enumerate(read_fields(message)):
+        if place - len(parts) >= _MAX_OTHER_FIELDS or len(parts) > max_parts:
+            raise ContentMalformed("UnixFS data of more sizes than links, or of too many fields")
         if number == _TYPE:
             kind = _entry_type(as_int(value))
         elif number == _DATA:
@@ -61,7 +68,7 @@ def decode_entry(message: bytes) -> UnixFsEntry:
         elif number == _FILE_SIZE:
             file_bytes = as_int(value)
         elif number == _BLOCK_SIZES:
-            parts.extend([value] if isinstance(value, int) else _packed(value))
+            parts.extend([value] if isinstance(value, int) else _packed(value, max_parts))
     if kind is None:
         raise ContentMalformed("UnixFS data without a type")
     size = file_bytes if file_bytes is not None else len(data) + sum(parts)
@@ -75,7 +82,9 @@ def _entry_type(number: int) -> EntryType:
         raise ContentMalformed(f"UnixFS type {number} is unknown") from error
 
 
-def _packed(message: bytes) -> list[int]:
+def _packed(message: bytes, max_parts: int) -> list[int]:
+    if len(message) > max_parts * _MAX_VARINT_BYTES:
+        raise ContentMalformed("UnixFS data of more sizes than links")
     numbers, offset = [], 0
     while offset < len(message):
         number, offset = decode_varint(message, offset)

@@ -20,6 +20,8 @@ def encode_varint(number: int) -> bytes:
 
 def decode_varint(data: bytes, offset: int) -> tuple[int, int]:
     """(number, offset behind it). Raises ContentMalformed (cut off, above 64 bits)."""
+    if offset < len(data) and data[offset] < 0x80:  # nearly all of them
+        return data[offset], offset + 1
     number = shift = 0
     while True:
         if offset >= len(data):

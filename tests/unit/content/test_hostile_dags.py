@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decentralized_vllm.content import unixfs, wire
 from decentralized_vllm.content.cid import DAG_PB, RAW, ParsedCid, hash_block
 from decentralized_vllm.content.dag_builder import FileBuilder, discard_block
 from decentralized_vllm.content.dag_pb import PbLink, PbNode, decode_node, encode_node
@@ -147,6 +148,49 @@ async def test_blocks_below__shared_blocks__come_once() -> None:
     store = MemoryStore()
     root = await doubling_file(store, 60, b"x")
     assert len([cid async for cid, _ in store.blocks_below(root.text())]) == 61
+
+
+async def test_blocks_below__block_that_is_a_file_too__still_leads_on() -> None:
+    store = MemoryStore()
+    leaf = await put(store, b"x", RAW)
+    node = await put_node(store, DIRECTORY_DATA, ("leaf", leaf))
+    exported = ParsedCid(1, RAW, node.digest)  # the same bytes, kept as a file
+    root = await put_node(store, DIRECTORY_DATA, ("a", exported), ("b", node))
+    found = [cid async for cid, _ in store.blocks_below(root.text())]
+    assert sorted(found, key=ParsedCid.text) == sorted(
+        [root, exported, node, leaf], key=ParsedCid.text
+    )
+
+
+SIZES_OF_NOTHING = b"\0" * 1000
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        bytes_field(4, SIZES_OF_NOTHING),
+        varint_field(4, 0) * 1000,
+        varint_field(9, 0) * 1000,
+        varint_field(1, EntryType.FILE) * 1000,
+    ],
+    ids=["packed", "sizes", "unknown", "types"],
+)
+def test_decode_block__fields_that_mean_nothing__are_not_all_read(
+    fields: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_read = 0
+
+    def counted(data: bytes, offset: int) -> tuple[int, int]:
+        nonlocal n_read
+        n_read += 1
+        return decode_varint(data, offset)
+
+    for module in (wire, unixfs):
+        monkeypatch.setattr(module, "decode_varint", counted)
+    block = encode_node(PbNode((), varint_field(1, EntryType.FILE) + fields))
+    with pytest.raises(ContentMalformed):
+        decode_block(hash_block(block, version=1, codec=DAG_PB), block)
+    assert n_read < 200
 
 
 @given(st.binary(max_size=200))

@@ -49,14 +49,14 @@ def test_decode_node__not_a_node__is_malformed(block: bytes) -> None:
 
 def test_decode_entry__packed_sizes__are_read_too() -> None:
     packed = varint_field(1, EntryType.FILE) + bytes_field(4, b"\x05\x80\x01")
-    assert decode_entry(packed).part_bytes == (5, 128)
-    assert decode_entry(packed).file_bytes == 133
+    assert decode_entry(packed, max_parts=2).part_bytes == (5, 128)
+    assert decode_entry(packed, max_parts=2).file_bytes == 133
 
 
 @pytest.mark.parametrize("message", [b"", varint_field(3, 4), varint_field(1, 99)])
 def test_decode_entry__no_known_type__is_malformed(message: bytes) -> None:
     with pytest.raises(ContentMalformed):
-        decode_entry(message)
+        decode_entry(message, max_parts=0)
 
 
 @pytest.mark.parametrize("raw_leaves", [True, False])
