@@ -1,5 +1,6 @@
 """Finding a deployment from its coordinator, and refusing everything that is not one."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from decentralized_vllm.protocol.errors import (
 from decentralized_vllm.protocol.escrow import escrow_of_share
 from decentralized_vllm.protocol.events import InferenceRequested, JobOpened
 from decentralized_vllm.protocol.ids import Address, JobId, ModelId
-from decentralized_vllm.protocol.jobs import JobStatus
+from decentralized_vllm.protocol.jobs import JobState, JobStatus
 from decentralized_vllm.protocol.nodes import NodeProfile
 from decentralized_vllm.protocol.permits import Permit
 from decentralized_vllm.protocol.units import tokens
@@ -121,6 +122,20 @@ async def test_job__never_submitted__unknown_job(network: Network) -> None:
         await network.jobs.job(JobId(7))
     with pytest.raises(UnknownJob):
         await network.jobs.request(JobId(7))
+
+
+async def test_jobs__asked_for_together_with_one_that_does_not_exist__told_all_the_same(
+    network: Network, tmp_path: Path
+) -> None:
+    """After a re-organisation some are gone, and who works on the others must not be told so."""
+    async with sending(network, REQUESTER, tmp_path) as sender:
+        job_id = await submit(network, sender, "job")
+    asked = (job_id, JobId(job_id + 1), job_id)
+    first, missing, last = await asyncio.gather(
+        *(network.jobs.job(each) for each in asked), return_exceptions=True
+    )
+    assert isinstance(missing, UnknownJob)
+    assert isinstance(first, JobState) and first == last
 
 
 async def test_node__registered_with_profile__read_back(network: Network, tmp_path: Path) -> None:

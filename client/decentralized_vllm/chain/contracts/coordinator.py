@@ -6,7 +6,7 @@ from typing import Any
 from decentralized_vllm.chain.codec import checksummed, contract_abi
 from decentralized_vllm.chain.contracts.reader import Block, ContractReader
 from decentralized_vllm.chain.rpc import Rpc
-from decentralized_vllm.protocol.errors import UnknownJob, UnknownModel
+from decentralized_vllm.protocol.errors import PermanentError, UnknownJob, UnknownModel
 from decentralized_vllm.protocol.ids import (
     Address,
     Cid,
@@ -56,8 +56,8 @@ class Coordinator:
     ) -> dict[JobId, JobState]:
         """Those that exist, in one round trip."""
         reads = [("job(uint256)", [job_id]) for job_id in job_ids]
-        answers = await self._contract.read_many(reads, block=block)
-        states = [_job_state(i, *answer) for i, answer in zip(job_ids, answers, strict=True)]
+        outcomes = await self._contract.read_each(reads, block=block)
+        states = [_job_state(i, outcome) for i, outcome in zip(job_ids, outcomes, strict=True)]
         return {state.job_id: state for state in states if state is not None}
 
     async def job_count(self) -> int:
@@ -123,7 +123,13 @@ def _checked(job_id: JobId, states: Mapping[JobId, JobState]) -> JobState:
     return states[job_id]
 
 
-def _job_state(job_id: JobId, fields: tuple[Any, ...]) -> JobState | None:
+def _job_state(job_id: JobId, outcome: tuple[Any, ...] | PermanentError) -> JobState | None:
+    """None for a job that does not exist; it says nothing of the others it is asked with."""
+    if isinstance(outcome, UnknownJob):
+        return None
+    if isinstance(outcome, PermanentError):
+        raise outcome
+    (fields,) = outcome
     requester, node, until_s, version, status, attempts, share, is_final, escrow, digest = fields
     if status == JobStatus.NONE:
         return None

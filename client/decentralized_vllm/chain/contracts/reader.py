@@ -7,7 +7,7 @@ from decentralized_vllm.chain.codec import ContractAbi
 from decentralized_vllm.chain.reverts import revert_error
 from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.chain.rpc_errors import RpcError
-from decentralized_vllm.protocol.errors import ChainUnavailable
+from decentralized_vllm.protocol.errors import ChainUnavailable, PermanentError
 from decentralized_vllm.protocol.ids import Address, BlockNumber
 from decentralized_vllm.protocol.transactions import Call
 
@@ -29,6 +29,13 @@ class ContractReader:
         self, reads: Sequence[tuple[str, Sequence[Any]]], *, block: Block = None
     ) -> list[tuple[Any, ...]]:
         """Several reads in one round trip; only a given `block` pins them to one state."""
+        outcomes = await self.read_each(reads, block=block)
+        return [_unless_refused(outcome) for outcome in outcomes]
+
+    async def read_each(
+        self, reads: Sequence[tuple[str, Sequence[Any]]], *, block: Block = None
+    ) -> list[tuple[Any, ...] | PermanentError]:
+        """As `read_many`; what a revert means stands in the place of the read that reverts."""
         functions = [self._abi.function(signature) for signature, _ in reads]
         tag = "latest" if block is None else hex(block)
         requests = [
@@ -37,7 +44,7 @@ class ContractReader:
         ]
         answers = await self._rpc.batch(requests)
         return [
-            f.decode(_returned(answer, f.signature))
+            _refusal(answer, f.signature) or f.decode(_returned(answer, f.signature))
             for f, answer in zip(functions, answers, strict=True)
         ]
 
@@ -50,10 +57,20 @@ def hex_data(data: bytes) -> str:
     return "0x" + data.hex()
 
 
+def _unless_refused(outcome: tuple[Any, ...] | PermanentError) -> tuple[Any, ...]:
+    if isinstance(outcome, PermanentError):
+        raise outcome
+    return outcome
+
+
+def _refusal(answer: object, signature: str) -> PermanentError | None:
+    if isinstance(answer, RpcError) and answer.is_revert:
+        return revert_error(answer.data, call=signature)
+    return None
+
+
 def _returned(answer: object, signature: str) -> bytes:
     if isinstance(answer, RpcError):
-        if answer.is_revert:
-            raise revert_error(answer.data, call=signature) from answer
         raise answer
     returned = bytes.fromhex(str(answer)[2:])
     if not returned:  # the node has not seen the block yet in which the contract was deployed
