@@ -61,6 +61,11 @@ class CheckedEndpoint:
         await self._check_chain()
         return await self._faults_noted(self._endpoint.batch(requests))
 
+    async def head(self) -> int:
+        """Its latest block. That it answers does not show that it keeps up."""
+        await self._check_chain()
+        return int(await self._faults_noted(self._endpoint.call("eth_blockNumber")), 16)
+
     def note_lag(self, head: int) -> None:
         """It shows an older chain than was seen before: others are asked first for a while."""
         self._note_failure(ChainUnavailable(f"{self.name} is behind, at block {head}"))

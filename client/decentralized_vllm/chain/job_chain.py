@@ -28,7 +28,10 @@ class RpcJobChain:
         return await self._jobs(job_id)
 
     async def _read_jobs(self, job_ids: Sequence[JobId]) -> list[JobState | Exception]:
+        asked = self._rpc.healthiest()
         known = await self._coordinator.known_jobs(job_ids)
+        if len(known) < len(set(job_ids)) and await self._rpc.is_left(asked):
+            known = await self._coordinator.known_jobs(job_ids)
         return [known.get(i) or UnknownJob(f"there is no job {i}") for i in job_ids]
 
     async def request(self, job_id: JobId) -> InferenceRequested:

@@ -12,12 +12,16 @@ from decentralized_vllm.chain.rpc_errors import RpcError
 from decentralized_vllm.protocol.errors import ChainUnavailable, SettingError, WrongChain
 
 LONGEST_BACKOFF_S = 5.0
+WATCH_HEADS_S = 5.0
+LAG_BLOCKS = 3  # less is how news of blocks travels
 
 T = TypeVar("T")
 
 
 class Rpc:
     """The chain behind one or several URLs. An async context manager; usable when entered.
+
+    Of several, one that falls behind the others is asked only when none of them can answer.
 
     `call` and `batch` ask the healthiest endpoint and then the others, `attempts` times in all:
     also where one answers that it is in trouble itself. They raise ChainUnavailable when none
@@ -40,6 +44,7 @@ class Rpc:
         self._chain_id = chain_id
         self._attempts = max(attempts, len(urls))
         self._backoff_s = backoff_s
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def chain_id(self) -> int:
@@ -53,6 +58,8 @@ class Rpc:
         except BaseException:
             await self._close()
             raise
+        if len(self._endpoints) > 1:
+            self._watching = asyncio.create_task(self._watch_heads(), name="heads")
         return self
 
     async def __aexit__(
@@ -90,6 +97,21 @@ class Rpc:
         """For reads that belong together and must not mix the heads of two nodes."""
         return min(self._endpoints, key=lambda endpoint: endpoint.rank)
 
+    async def is_left(self, asked: CheckedEndpoint) -> bool:
+        """For what `asked`, the healthiest before, would also say if it were behind: whether it
+        is, and another one is asked from now on."""
+        if len(self._endpoints) > 1 and self.healthiest() is asked:
+            await self._note_lags(tolerated_blocks=0)
+        return self.healthiest() is not asked
+
+    async def _note_lags(self, tolerated_blocks: int) -> None:
+        asked = await asyncio.gather(*(e.head() for e in self._endpoints), return_exceptions=True)
+        heads = {e: h for e, h in zip(self._endpoints, asked, strict=True) if isinstance(h, int)}
+        newest = max(heads.values(), default=0)
+        for endpoint, head in heads.items():
+            if head < newest - tolerated_blocks:
+                endpoint.note_lag(head)
+
     async def broadcast(self, raws: Sequence[str]) -> list[list[Json | ChainUnavailable]]:
         """Sends signed transactions to every endpoint; per transaction, what each one said.
 
@@ -114,6 +136,12 @@ class Rpc:
                 if is_answer or attempt >= self._attempts:
                     raise
             await asyncio.sleep(jittered_backoff_s(self._backoff_s, attempt))
+
+    async def _watch_heads(self) -> None:
+        """Until cancelled: a node that is stuck answers as ever, and nothing else shows it."""
+        while True:
+            await asyncio.sleep(WATCH_HEADS_S)
+            await self._note_lags(tolerated_blocks=LAG_BLOCKS)
 
     async def _agree_on_chain(self) -> None:
         """Every endpoint that can be reached must serve one chain; one at least must answer."""
@@ -147,6 +175,9 @@ class Rpc:
         )
 
     async def _close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         for endpoint in self._endpoints:
             await endpoint.close()
 

@@ -42,6 +42,12 @@ class ScriptedRpc:
             raise answer
         return answer
 
+    def healthiest(self) -> "ScriptedRpc":
+        return self
+
+    async def is_left(self, asked: Any) -> bool:
+        return False
+
     async def batch(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         return [self._answer(method, parameters) for method, parameters in requests]
 
