@@ -1,6 +1,11 @@
 """Is the code at an address the contract this library speaks to? Asked once, at start."""
 
-from eth_utils.address import is_address, to_checksum_address
+from eth_utils.address import (
+    is_checksum_address,
+    is_checksum_formatted_address,
+    is_hex_address,
+    to_checksum_address,
+)
 
 from decentralized_vllm.chain.codec import ContractAbi, contract_abi
 from decentralized_vllm.chain.contracts.reader import hex_data
@@ -11,7 +16,8 @@ from decentralized_vllm.protocol.ids import Address
 
 def checked_address(setting: str, text: str) -> Address:
     """Raises SettingError for what is no address, also for one whose checksum is wrong."""
-    if not is_address(text):
+    is_mistyped = is_checksum_formatted_address(text) and not is_checksum_address(text)
+    if not is_hex_address(text) or is_mistyped:
         raise SettingError(setting, f"{text!r} is not an address", hint="0x and 40 hex digits")
     return Address(to_checksum_address(text))
 
