@@ -27,7 +27,7 @@ from decentralized_vllm.requester.inputs import (
     make_embedding_document,
 )
 from decentralized_vllm.requester.lifecycle import OpenAndClose
-from decentralized_vllm.requester.tasks import Balance, Model, Task, TaskProgress
+from decentralized_vllm.requester.tasks import Balance, Model, Task, TaskProgress, model_of
 from decentralized_vllm.requester.tool_inputs import OfferedTools, ToolChoice, offered_tools
 from decentralized_vllm.settings import DEFAULT_IPFS_PORT, ClientSettings
 
@@ -240,7 +240,7 @@ class AsyncClient(OpenAndClose):
     # ---------------------------------------------------------------- models and nodes
     async def list_models(self, *, active_only: bool = True) -> list[Model]:
         infos = await self._opened().network.model_registry.models()
-        return [_model(info) for info in infos if info.is_active or not active_only]
+        return [model_of(info) for info in infos if info.is_active or not active_only]
 
     async def upload_model(
         self,
@@ -282,18 +282,12 @@ class AsyncClient(OpenAndClose):
         """From credit into the wallet."""
         return await self._opened().require_spender().purse.withdraw(wei_of(amount, "amount"))
 
+    async def send_tokens(self, to: str, amount: TokenAmount) -> Receipt:
+        """From the wallet to the wallet of another address. Raises SettingError for one whose
+        tokens nobody could move, InsufficientFunds, and all that sending raises."""
+        return await self._opened().require_spender().purse.send(to, wei_of(amount, "amount"))
+
     async def draw_test_tokens(self, amount: TokenAmount) -> Receipt:
         """From the faucet of a local chain."""
         purse = self._opened().require_spender().purse
         return await purse.draw_test_tokens(wei_of(amount, "amount"))
-
-
-def _model(info: ModelInfo) -> Model:
-    return Model(
-        id=info.model_id,
-        name=info.name,
-        description=info.description,
-        cid=info.model_cid,
-        active=info.is_active,
-        timestamp=info.registered_at_s,
-    )

@@ -185,6 +185,9 @@ class Client:
     def withdraw(self, amount: TokenAmount) -> Receipt:
         return self._run(self._client.withdraw(amount))
 
+    def send_tokens(self, to: str, amount: TokenAmount) -> Receipt:
+        return self._run(self._client.send_tokens(to, amount))
+
     def draw_test_tokens(self, amount: TokenAmount) -> Receipt:
         return self._run(self._client.draw_test_tokens(amount))
 

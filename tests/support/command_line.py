@@ -30,13 +30,18 @@ def dvllm_environment(market: Market, folder: Path) -> dict[str, str]:
 
 
 async def run_dvllm(
-    environment: Mapping[str, str], *arguments: str, stdin: bytes = b"", **changes: str
+    environment: Mapping[str, str],
+    *arguments: str,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    **changes: str,
 ) -> tuple[int | None, str, str]:
     """One command, to its end: (exit code, standard output, standard error)."""
     process = await asyncio.create_subprocess_exec(
         *DVLLM,
         *arguments,
         env={**environment, **changes},
+        cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,7 +2,7 @@
 
 import click
 
-from decentralized_vllm.process.lazy_group import LazyGroup
+from decentralized_vllm.cli.json_errors import JsonErrorsGroup
 
 _COMMANDS = "decentralized_vllm.cli.commands"
 SUBCOMMANDS = {
@@ -20,7 +20,7 @@ SUBCOMMANDS = {
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=JsonErrorsGroup,
     subcommands=SUBCOMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -8,13 +8,14 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+devnet_option = click.option(
+    "--devnet",
+    is_flag=True,
+    help="Use the local network that runs in ./.devnet, and its requester's key.",
+)
 _CONNECTION = (
     click.option("--config", metavar="FILE", help="Settings file instead of client.toml."),
-    click.option(
-        "--devnet",
-        is_flag=True,
-        help="Use the local network that runs in ./.devnet, and its requester's key.",
-    ),
+    devnet_option,
     click.option("--eth-node-url", metavar="URL", help="RPC of the chain."),
     click.option("--contract-address", metavar="ADDRESS", help="The InferenceCoordinator."),
     click.option("--chain-id", type=int, help="Refuse any other chain."),

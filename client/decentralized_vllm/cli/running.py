@@ -31,7 +31,15 @@ EXIT_CODES: tuple[tuple[type[DvllmError], int], ...] = (
 _FLAGS = frozenset(
     (
         *("config", "devnet", "eth_node_url", "contract_address", "chain_id", "ipfs_host"),
-        *("ipfs_port", "data_dir", "keystore", "passphrase_file", "max_top_up", "max_fee"),
+        *(
+            "key_file",
+            "ipfs_port",
+            "data_dir",
+            "keystore",
+            "passphrase_file",
+            "max_top_up",
+            "max_fee",
+        ),
         *("tools", "tool_choice", "token_ids", "model"),
         *("flat_fee", "input_price", "output_price"),
     )
@@ -50,14 +58,17 @@ def run(work: Coroutine[Any, Any, T], *, as_json: bool, on_interrupt: str = "") 
 
 
 def fail(error: DvllmError, *, as_json: bool) -> NoReturn:
-    code = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     if as_json:
         told = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
         if isinstance(error, JobEnded):
             told["refund_wei"] = str(error.refund_wei)
         click.echo(json.dumps({"error": told}))
     remark(f"dvllm: {error}{_where(error)}")
-    raise SystemExit(code)
+    raise SystemExit(exit_code(error))
+
+
+def exit_code(error: DvllmError) -> int:
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
 
 
 def _where(error: DvllmError) -> str:

@@ -1,19 +1,16 @@
 """Where a command's settings come from: flags, then DVLLM_CLIENT__… variables, then a file."""
 
 import os
-import warnings
-from getpass import GetPassWarning
 from pathlib import Path
 from typing import Any
 
-import click
 from platformdirs import user_config_path, user_data_path
 from pydantic import SecretStr, ValidationError
 from pydantic_core import from_json
 from pydantic_settings import SettingsConfigDict
 
+from decentralized_vllm.cli.hidden_input import ask_hidden
 from decentralized_vllm.process.settings_files import FileSettings, settings_of
-from decentralized_vllm.process.terminal import has_terminal
 from decentralized_vllm.protocol.documents import describe
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.settings import DEFAULT_IPFS_PORT, DEFAULT_MAX_TOP_UP, ClientSettings
@@ -86,27 +83,26 @@ def passphrase(settings: CommandSettings, *, confirm: bool = False) -> str:
         from decentralized_vllm.chain.keys import read_passphrase
 
         return read_passphrase(settings.passphrase_file)
-    prompt = f"Passphrase of {keystore_path(settings)}"
-    try:
-        with warnings.catch_warnings(action="ignore", category=GetPassWarning):  # of piped ones
-            return str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
-    except click.Abort:
-        if has_terminal():
-            raise
-    raise SettingError(
+    path = keystore_path(settings)
+    unasked = SettingError(
         "passphrase_file",
-        f"is not set, and there is no terminal to ask for the passphrase of "
-        f"{keystore_path(settings)}",
+        f"is not set, and there is no terminal to ask for the passphrase of {path}",
         hint="name the file that holds it, or pipe it in",
     )
+    return ask_hidden(f"Passphrase of {path}", confirm=confirm, unasked=unasked)
+
+
+def raw_key_of(settings: CommandSettings) -> str | None:
+    """None where the key is in a keystore, which goes before it."""
+    if settings.private_key is None or settings.keystore is not None:
+        return None
+    return settings.private_key.get_secret_value()
 
 
 def _key_fields(settings: CommandSettings) -> dict[str, Any]:
-    if settings.private_key is not None and settings.keystore is None:
-        return {
-            "private_key": settings.private_key.get_secret_value(),
-            "local_key_only": True,
-        }
+    raw_key = raw_key_of(settings)
+    if raw_key is not None:
+        return {"private_key": raw_key, "local_key_only": True}
     path = keystore_path(settings)
     if not path.is_file():
         raise SettingError(
@@ -126,7 +122,9 @@ def _devnet_settings(path: Path) -> dict[str, Any]:
             "ws_url": manifest["ws_url"],
             "chain_id": manifest["chain_id"],
             "contract_address": manifest["contracts"]["coordinator"],
-            "private_key": os.environ.get(f"{ENV_PREFIX}PRIVATE_KEY", key),
+            "private_key": os.environ.get(f"{ENV_PREFIX}PRIVATE_KEY") or key,
+            "keystore": None,  # whatever other networks are used with: its file would go first
+            "first_block": 0,
             "ipfs_host": host,
             "ipfs_port": int(port),
         }

@@ -23,7 +23,7 @@ from decentralized_vllm.content.importer import cid_of_bytes, cid_of_path
 from decentralized_vllm.content.local import LocalStore
 from decentralized_vllm.content.nodes import FileNode
 from decentralized_vllm.content.profiles import profile_named
-from decentralized_vllm.protocol.errors import DvllmError
+from decentralized_vllm.protocol.errors import DvllmError, PermanentError
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import ContentLimits
 
@@ -71,13 +71,19 @@ async def add(
 def _hash_only(path: Path, profile: str) -> Cid:
     chosen = profile_named(profile)
     if path == _STDIN:
-        return cid_of_bytes(sys.stdin.buffer.read(), chosen)
+        return cid_of_bytes(_standard_input(), chosen)
     return cid_of_path(path, chosen)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise PermanentError("the standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 async def _add_one(store: Writable, path: Path) -> Cid:
     if path == _STDIN:
-        return await store.add_bytes(sys.stdin.buffer.read())
+        return await store.add_bytes(_standard_input())
     with transfer_progress(f"adding {path.name}") as progress:
         return await store.add_path(path, progress=progress)
 
@@ -98,10 +104,8 @@ async def cat(
             text = b"".join([piece async for piece in readable.stream(cid, limits=limits)])
             _print_json({"cid": cid, "text": text.decode(errors="replace")})
             return
-        out = sys.stdout.buffer
         async for piece in readable.stream(cid, limits=limits):
-            out.write(piece)
-        out.flush()
+            click.echo(piece, nl=False)
 
 
 async def get(
@@ -119,7 +123,9 @@ async def get(
         target = output or Path(path.rstrip("/").rpartition("/")[2])
         limits = ContentLimits(max_bytes=max_bytes)
         with transfer_progress(f"getting {target.name}") as progress:
-            await readable.fetch_tree(cid, target, limits=limits, progress=progress)
+            await readable.fetch_tree(
+                cid, target, limits=limits, progress=progress, setting="--output"
+            )
     _say(as_json, {"cid": cid, "path": str(target)}, f"{cid}  {target}")
 
 
@@ -201,4 +207,3 @@ def _say(as_json: bool, value: dict[str, Any], text: str) -> None:
 
 def _print_json(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value))
-    sys.stdout.flush()

@@ -17,6 +17,10 @@ class PlainGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
+        except SystemExit:  # of an error that was told
+            if _is_unwritten():
+                _forget_output()
+            raise
         except OSError as error:
             if not _is_of_output(error):
                 raise
@@ -44,12 +48,19 @@ def _is_of_output(error: OSError) -> bool:
     """What a buffer could not write is still in it; without one, click was writing it."""
     if sys.stdout is None:
         return False
-    try:
-        sys.stdout.flush()
-    except OSError:
+    if _is_unwritten():
         return True
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_code is click.echo.__code__ and not frame.f_locals["err"]
+
+
+def _is_unwritten() -> bool:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _forget_output() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 
 from decentralized_vllm.chain.network import Network
+from decentralized_vllm.chain.verification import checked_address
 from decentralized_vllm.protocol.errors import InsufficientFunds, SettingError
 from decentralized_vllm.protocol.ids import Address, Wei
 from decentralized_vllm.protocol.transactions import Call, Receipt
@@ -36,9 +37,7 @@ class Purse:
     async def deposit(self, amount_wei: Wei) -> Receipt:
         """From the wallet into credit. Raises InsufficientFunds."""
         async with self._sender.turn():  # a permit's nonce belongs to one transaction
-            held_wei = await self._network.token.balance(self._account)
-            if held_wei < amount_wei:
-                raise InsufficientFunds(f"the wallet holds {format_tokens(held_wei)} tokens")
+            await self._check_held(amount_wei)
             permit = await self._permits.sign(amount_wei)
             return await self._send(self._network.requester_calls.deposit_with_permit(permit))
 
@@ -46,11 +45,38 @@ class Purse:
         """From credit into the wallet. Raises InsufficientFunds."""
         return await self._send(self._network.requester_calls.withdraw(amount_wei))
 
+    async def send(self, to: str, amount_wei: Wei) -> Receipt:
+        """From the wallet to another one's. Raises SettingError and InsufficientFunds."""
+        payee = self._payee(to)
+        if not amount_wei:
+            raise SettingError("amount", "there is nothing to send")
+        async with self._sender.turn():  # what is held is not spent twice
+            await self._check_held(amount_wei)
+            return await self._send(self._network.token.transfer(payee, amount_wei))
+
+    def _payee(self, to: str) -> Address:
+        """The network's contracts count what they are told of: the rest would be lost in them."""
+        payee = checked_address("to", to)
+        network = self._network
+        contracts = (network.coordinator, network.token, network.model_registry)
+        if payee in {each.address for each in (*contracts, network.node_registry)}:
+            raise SettingError("to", "this is a contract of the network, which keeps it for good")
+        if payee == self._account:
+            raise SettingError("to", "this is the wallet's own address")
+        if not int(payee, 16):
+            raise SettingError("to", "nobody could move tokens of this address")
+        return payee
+
     async def draw_test_tokens(self, amount_wei: Wei) -> Receipt:
         """From the faucet that local chains have. Raises SettingError elsewhere."""
         if not self._network.identity.is_local:
             raise SettingError("eth_node_url", "only local chains have a faucet")
         return await self._send(self._network.token.faucet(self._account, amount_wei))
+
+    async def _check_held(self, amount_wei: Wei) -> None:
+        held_wei = await self._network.token.balance(self._account)
+        if held_wei < amount_wei:
+            raise InsufficientFunds(f"the wallet holds {format_tokens(held_wei)} tokens")
 
     async def _send(self, call: Call) -> Receipt:
         key = f"purse:{uuid.uuid4()}"

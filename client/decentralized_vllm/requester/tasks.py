@@ -10,6 +10,7 @@ from decentralized_vllm.protocol.jobs import JobStatus
 
 if TYPE_CHECKING:  # brings signatures along, which take half a second to import
     from decentralized_vllm.protocol.embeddings import Vector
+    from decentralized_vllm.protocol.models import ModelInfo
     from decentralized_vllm.protocol.responses import ResponseDocument
     from decentralized_vllm.protocol.tools import ToolCall
 
@@ -115,6 +116,17 @@ class Model:
     cid: Cid
     active: bool
     timestamp: int
+
+
+def model_of(info: "ModelInfo") -> Model:
+    return Model(
+        id=info.model_id,
+        name=info.name,
+        description=info.description,
+        cid=info.model_cid,
+        active=info.is_active,
+        timestamp=info.registered_at_s,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shlex
 import signal
 import subprocess
 
@@ -52,6 +54,43 @@ async def test_misspelt_variable__is_named_once_and_as_it_was_written(dvllm):
     assert code != 0
     assert err.count("DVLLM_CLIENT__IPFS_HOTS") == 1
     assert "[DVLLM" not in err
+
+
+@pytest.mark.parametrize("command", [("submit",), ("embed", "-"), ("content", "add", "-")])
+async def test_standard_input__closed__is_told(environment, command):
+    line = " ".join([*map(shlex.quote, (*DVLLM, *command)), "--json", "<&-"])
+    process = await asyncio.create_subprocess_shell(
+        line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = await asyncio.wait_for(process.communicate(), timeout=90)
+    assert process.returncode == 1
+    assert "standard input is closed" in json.loads(out)["error"]["message"]
+    assert b"standard input is closed" in err.splitlines()[-1]
+
+
+async def test_prompt__that_is_no_text__is_told_as_one_of_a_file_is(dvllm):
+    code, _, err = await dvllm("submit", os.fsdecode(b"Hi \xff"))
+    assert (code, err) == (1, "dvllm: the prompt is not UTF-8 at byte 3\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "code"),
+    [
+        (("submit", "--max-tokens", "x", "Hi"), "UsageError", 2),
+        (("job",), "UsageError", 2),
+        (("nonsense",), "UsageError", 2),
+        (("submit", "--nonsense", "Hi"), "UsageError", 2),
+        (("content", "cat", "nonsense"), "InvalidCid", 1),
+        (("content", "pin", "--store", "here", "--api", "http://127.0.0.1:9"), "SettingError", 2),
+        (("content", "pin", "--api", "http://127.0.0.1:9"), "ContentUnavailable", 5),
+        (("content", "add", "none", "--only-hash"), "FileNotFoundError", 1),
+    ],
+)
+async def test_any_mistake__as_json__is_told_as_json(dvllm, command, kind, code):
+    found, out, err = await dvllm(*command, "--json")
+    told = json.loads(out)["error"]
+    assert (found, told["type"]) == (code, kind)
+    assert told["message"] in err
 
 
 @pytest.fixture

@@ -57,6 +57,27 @@ def test_client_settings__key_of_the_environment__counts_on_local_chains_only(fi
     assert "11" * 32 not in repr(settings)
 
 
+def test_read_settings__devnet__leaves_what_another_network_needs(tmp_path, monkeypatch):
+    path = tmp_path / "client.toml"
+    path.write_text('keystore = "money.json"\nfirst_block = 20000000\nmax_top_up = "3"\n')
+    network = {
+        "rpc_url": "http://127.0.0.1:1",
+        "ws_url": "ws://127.0.0.1:1",
+        "chain_id": 31337,
+        "contracts": {"coordinator": ADDRESS},
+        "ipfs_api": "http://127.0.0.1:2",
+        "accounts": [{"name": "requester", "private_key": "0x" + "22" * 32}],
+    }
+    (tmp_path / "devnet.json").write_text(json.dumps(network))
+    monkeypatch.setattr(sources, "DEVNET_MANIFEST", tmp_path / "devnet.json")
+    monkeypatch.setenv("DVLLM_CLIENT__PRIVATE_KEY", "")
+    settings = client_settings(read_settings(str(path), devnet=True), needs_key=True)
+    assert (settings.private_key, settings.keystore) == ("0x" + "22" * 32, None)
+    assert (settings.first_block, settings.max_top_up) == (0, "3")
+    own = read_settings(str(path), devnet=True, keystore="own.json")
+    assert str(own.keystore) == "own.json"
+
+
 def test_client_settings__no_key_anywhere__says_how_to_make_one(file, tmp_path):
     settings = read_settings(str(file), devnet=False, data_dir=str(tmp_path))
     with pytest.raises(SettingError, match="dvllm wallet new"):

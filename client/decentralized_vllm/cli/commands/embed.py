@@ -1,6 +1,5 @@
 """`dvllm embed`: vectors of texts."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -47,11 +46,12 @@ def embed(
 def _texts_of(texts: Sequence[str], file: BinaryIO | None, *, as_json: bool) -> Sequence[str]:
     if texts and file is not None:
         raise click.UsageError("give TEXT or --file, not both")
-    if file is None and texts and tuple(texts) != ("-",):
-        return texts
-    from decentralized_vllm.cli.input_text import decoded
+    from decentralized_vllm.cli.input_text import argument_bytes, decoded, standard_input
 
-    data = (file or sys.stdin.buffer).read()
+    if file is None and texts and tuple(texts) != ("-",):
+        given = [argument_bytes(text) for text in texts]
+        return [decoded(text, "a text is", as_json=as_json) for text in given]
+    data = standard_input(as_json=as_json) if file is None else file.read()
     return _lines_of(decoded(data, "the texts are", as_json=as_json), as_json=as_json)
 
 

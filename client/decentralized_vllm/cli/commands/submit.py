@@ -1,6 +1,5 @@
 """`dvllm submit`: ask a model."""
 
-import sys
 from typing import Any, BinaryIO
 
 import click
@@ -67,8 +66,12 @@ def submit(
 def _text_of(prompt: str | None, file: BinaryIO | None, *, as_json: bool) -> str:
     if prompt is not None and file is not None:
         raise click.UsageError("give PROMPT or --file, not both")
-    if file is None and prompt not in (None, "-"):
-        return str(prompt)
-    from decentralized_vllm.cli.input_text import decoded
+    from decentralized_vllm.cli.input_text import argument_bytes, decoded, standard_input
 
-    return decoded((file or sys.stdin.buffer).read(), "the prompt is", as_json=as_json)
+    if file is not None:
+        data = file.read()
+    elif prompt is not None and prompt != "-":
+        data = argument_bytes(prompt)
+    else:
+        data = standard_input(as_json=as_json)
+    return decoded(data, "the prompt is", as_json=as_json)

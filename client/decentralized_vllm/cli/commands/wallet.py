@@ -17,6 +17,7 @@ _MONEY = "decentralized_vllm.cli.commands.wallet_money"
         "balance": (f"{_MONEY}:balance", "Show credit, wallet and gas money."),
         "deposit": (f"{_MONEY}:deposit", "Move tokens from the wallet into credit."),
         "withdraw": (f"{_MONEY}:withdraw", "Move tokens from credit into the wallet."),
+        "send": (f"{_MONEY}:send", "Send tokens to another wallet."),
         "faucet": (f"{_MONEY}:faucet", "Draw test tokens, on a local chain."),
     },
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from decentralized_vllm.cli.options import json_option, key_options
+from decentralized_vllm.cli.options import devnet_option, json_option, key_options
 
 _place_options = (
     click.option("--data-dir", metavar="FOLDER", help="Where the key is kept by default."),
@@ -29,21 +29,20 @@ def new(as_json: bool, **options: Any) -> None:
 
 
 @click.command("import")
-@click.option("--key-file", type=click.File("r"), help="Holds the key; else a prompt asks.")
+@click.option("--key-file", type=click.File("rb"), help="Holds the key; else a prompt asks.")
 @_options
 def import_key(key_file: Any, as_json: bool, **options: Any) -> None:
     """Put an existing key (64 hex digits) into a keystore."""
-    from decentralized_vllm.chain.keys import account_from_key
-    from decentralized_vllm.cli.keeping import keep_and_show
+    from decentralized_vllm.cli.keeping import import_and_show
 
-    text = key_file.read() if key_file else click.prompt("Private key", hide_input=True, err=True)
-    keep_and_show(lambda: account_from_key(text), options, as_json=as_json)
+    import_and_show(key_file, options, as_json=as_json)
 
 
 @click.command()
+@devnet_option
 @_options
 def show(as_json: bool, **options: Any) -> None:
-    """Show the address of your key and where it is kept; needs no passphrase."""
+    """Show the address of the key that pays, and where it is kept; needs no passphrase."""
     from decentralized_vllm.cli.keeping import show_address
 
     show_address(options, as_json=as_json)
