@@ -77,9 +77,12 @@ def test_passphrase__of_bytes_that_are_no_text__is_told(
 
 def test_gateway__of_a_keystore_and_no_terminal__says_what_to_set(tmp_path: Path) -> None:
     (tmp_path / "key.json").write_text("{}")
+    ports = ("DVLLM_PORT", "DVLLM_WS_PORT", "UNIFIED_PORT", "ADMIN_PORT")
+    free_ports = {f"DVLLM_GATEWAY__LISTEN__{port}": "0" for port in ports}
+    keystore = {"DVLLM_GATEWAY__KEY__KEYSTORE": str(tmp_path / "key.json")}
     done = subprocess.run(
         [PROGRAMS / "gateway", "start", "--data-dir", tmp_path],
-        env={**os.environ, "DVLLM_GATEWAY__KEY__KEYSTORE": str(tmp_path / "key.json")},
+        env={**os.environ, **free_ports, **keystore},
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         capture_output=True,
