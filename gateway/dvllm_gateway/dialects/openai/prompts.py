@@ -27,6 +27,7 @@ TOKENS_SHOWN = 32
 
 def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> list[TaskRequest]:
     """One per choice. Raises InvalidRequest for what no engine of the network does."""
+    _check_tokens(body, model)
     tools = body.offered
     messages = tuple(message.to_message() for message in body.messages)
     wanted = body.max_completion_tokens or body.max_tokens or default_max_tokens
@@ -44,6 +45,14 @@ def chat_requests(body: ChatBody, model: Model, *, default_max_tokens: int) -> l
         )
         for i in range(body.n or 1)
     ]
+
+
+def _check_tokens(body: ChatBody, model: Model) -> None:
+    """A task would refuse too many of them by their older name."""
+    wanted = body.max_completion_tokens
+    if wanted is not None and _at_most(wanted, model) < wanted:
+        told = f"{wanted} is more than the {_at_most(wanted, model)} of this model"
+        raise InvalidRequest(f"max_completion_tokens: {told}", field="max_completion_tokens")
 
 
 def completion_requests(body: CompletionBody, model: Model) -> list[TaskRequest]:
@@ -73,7 +82,8 @@ def _check_prompt(prompt: str | list[int], model: Model) -> None:
     longest = model.terms.max_input_tokens if model.terms else None
     if isinstance(prompt, list) and longest is not None and len(prompt) > longest:
         raise PromptTooLong(
-            f"prompt: of {len(prompt)} tokens, this model's context length is {longest}",
+            "prompt: is longer than the model's context length, "  # LiteLLM knows it by these words
+            f"{len(prompt)} tokens of {longest}",
             field="prompt",
         )
 

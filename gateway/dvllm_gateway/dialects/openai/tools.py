@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from decentralized_vllm.protocol.errors import InvalidPrompt
 from decentralized_vllm.protocol.tool_documents import (
@@ -62,7 +62,18 @@ class CallBody(Wire):
 
 ToolList = Annotated[list[ToolBody], Field(max_length=MAX_TOOLS)]
 CallList = Annotated[list[CallBody], Field(max_length=MAX_CALLS)]
-Choice = Literal["none", "auto", "required"] | NamedChoice
+
+
+def _form_of_choice(value: Any) -> str:
+    """Without it, what is wrong in an object would be told to be no word."""
+    return "named" if isinstance(value, dict | NamedChoice) else "word"
+
+
+Choice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("word")]
+    | Annotated[NamedChoice, Tag("named")],
+    Discriminator(_form_of_choice),
+]
 
 
 class ToolsBody(Wire):

@@ -48,10 +48,16 @@ def test_chat__bare__asks_for_no_more_than_the_model_sells():
     assert request.document.messages[0].role == "user"
 
 
-@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
-def test_chat__stated_tokens__go_on_as_they_are(field):
+def test_chat__stated_tokens__go_on_as_they_are():
     """Too many are refused by the task itself, never cut in silence."""
-    assert chat(**{field: 5000})[0].document.parameters.max_tokens == 5000
+    assert chat(max_tokens=5000)[0].document.parameters.max_tokens == 5000
+    assert chat(max_completion_tokens=200)[0].document.parameters.max_tokens == 200
+
+
+def test_chat__too_many_tokens__are_refused_by_the_name_they_came_with():
+    with pytest.raises(InvalidRequest, match="201 is more than the 200") as refusal:
+        chat(max_completion_tokens=201, max_tokens=5)
+    assert refusal.value.field == "max_completion_tokens"
 
 
 def test_chat__nulls__are_as_good_as_left_out():
@@ -214,6 +220,18 @@ IMAGE = {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}}
             "^messages.0.content.0.type: Input should be 'text'",
         ),
         (ChatBody, {"messages": [{"role": "user", "content": 1}]}, "content: .* list of parts"),
+        (
+            ChatBody,
+            {"messages": HELLO, "tool_choice": {"type": "function", "name": "f"}},
+            "^tool_choice.function: Field required",
+        ),
+        (
+            ChatBody,
+            {"messages": HELLO, "tool_choice": function("no name")},
+            "^tool_choice.function.name: ",
+        ),
+        (ChatBody, {"messages": HELLO, "tool_choice": "any"}, "^tool_choice: .* 'required'"),
+        (ChatBody, {"messages": HELLO, "tool_choice": 1}, "^tool_choice: .* 'required'"),
         (ChatBody, {"messages": HELLO, "stop": ""}, "stop.0: .* at least 1 character"),
         (ChatBody, {"messages": HELLO, "stop": ["a"] * 17}, "stop: .* at most 16"),
         (ChatBody, {"messages": HELLO, "stop": {}}, "stop: .* string or list"),
