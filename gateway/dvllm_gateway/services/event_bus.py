@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 NOT_KEPT = frozenset({EventName.TASK_PROGRESS})
 PAGE = 256
+BURST = 32  # events; then the loop gets to those who hear them
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Bus:
         self._work = asyncio.Event()
         self._subscribers: WeakSet[_Subscriber] = WeakSet()
         self._cursor: int | None = None
+        self._n_handed_out = 0
 
     # ---------------------------------------------------------------- telling
     def tell(self, event: NewEvent) -> None:
@@ -128,14 +130,14 @@ class Bus:
         if is_shared and (not kept or kept[0].cursor != cursor + 1):
             await self._tell_others(cursor, before=kept[0].cursor if kept else None)
         for event in told:
-            self._hand_out(self._passing(event) if event.name in NOT_KEPT else kept.popleft())
+            await self._hand_out(self._passing(event) if event.name in NOT_KEPT else kept.popleft())
 
     async def _tell_others(self, cursor: int, *, before: int | None) -> None:
         """What other gateways kept meanwhile. An append is one transaction: none is in between."""
         async for event in self._kept(cursor):
             if before is not None and event.cursor >= before:
                 return
-            self._hand_out(event)
+            await self._hand_out(event)
 
     def _passing(self, event: NewEvent) -> Event:
         return Event(self._cursor or 0, event.name, event.at_ms, event.payload, event.account)
@@ -150,10 +152,14 @@ class Bus:
             self._waiting.extendleft(reversed(told))
             raise
 
-    def _hand_out(self, event: Event) -> None:
+    async def _hand_out(self, event: Event) -> None:
+        """A block ends hundreds of tasks at once: who reads all the time gets to it in between."""
         self._cursor = event.cursor
         for subscriber in self._subscribers:
             _push(subscriber, event, self._settings.queue)
+        self._n_handed_out += 1
+        if self._n_handed_out % BURST == 0:
+            await asyncio.sleep(0)
 
     async def _rest(self) -> None:
         if not self._waiting:

@@ -99,6 +99,24 @@ async def test_subscriber__does_not_keep_up__is_ended_and_others_are_not() -> No
             await anext(slow)
 
 
+async def test_subscriber__reads_all_the_time__hears_however_many_come_at_once() -> None:
+    async with running(Bus(MemoryEventStore(), BusSettings(queue=100))) as bus:
+        heard = asyncio.create_task(take(bus.subscribe(), 1000))
+        await asyncio.sleep(0)
+        for n in range(1000):
+            bus.tell(event(str(n)))
+        assert names(await heard) == [str(n) for n in range(1000)]
+
+
+async def test_subscriber__reads_all_the_time__hears_however_many_came_elsewhere() -> None:
+    store = MemoryEventStore()
+    async with running(Bus(store, BusSettings(queue=100, looks_every_s=0.01))) as bus:
+        heard = asyncio.create_task(take(bus.subscribe(), 1000))
+        await asyncio.sleep(0.05)
+        await store.append([event(str(n)) for n in range(1000)])
+        assert names(await heard) == [str(n) for n in range(1000)]
+
+
 async def test_subscribers__that_left__are_forgotten() -> None:
     bus = Bus(MemoryEventStore())
     bus.subscribe()  # never iterated
