@@ -2,7 +2,8 @@
 
 Text or document? The first character after white space decides: `{` makes it a document, which
 must then be valid; anything else is plain text with default parameters. So a broken document is
-never answered as if it were text, and a text that begins with `{` goes into a document.
+never answered as if it were text, and a text that begins with `{` goes into a document. The byte
+order mark that some editors and shells put before a file is not a part of the document.
 """
 
 from collections.abc import Sequence
@@ -47,6 +48,7 @@ MAX_PROMPT_TOKEN_IDS = 1 << 17  # a document has room for as many, of any vocabu
 MAX_TOKEN_ID = (1 << 31) - 1  # engines keep ids in 32 bits, with a sign
 
 _JSON_WHITE_SPACE = " \t\r\n"
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,9 @@ def parse_prompt(data: bytes) -> PromptDocument:
         raise InvalidPrompt(f"not UTF-8 at byte {error.start}") from error
     if not text.strip():
         raise InvalidPrompt("the prompt is empty")
-    if text.lstrip(_JSON_WHITE_SPACE).startswith("{"):
-        return _parse_document(data)
+    unmarked = text.removeprefix(_BYTE_ORDER_MARK)
+    if unmarked.lstrip(_JSON_WHITE_SPACE).startswith("{"):
+        return _parse_document(unmarked.encode())
     return chat_prompt(text, SamplingParameters())
 
 

@@ -75,9 +75,15 @@ def test_prompt__any_document__reads_back_equal(document):
     assert parse_prompt(document.to_bytes()) == document
 
 
-@given(TEXTS.filter(lambda text: text.strip() and not text.lstrip(" \t\r\n").startswith("{")))
+@given(TEXTS.filter(lambda text: text.strip() and not text.lstrip("\ufeff \t\r\n").startswith("{")))
 def test_parse_prompt__text_without_a_brace__is_one_user_message_word_for_word(text):
     assert parse_prompt(text.encode()) == chat_prompt(text, SamplingParameters())
+
+
+@given(PROMPTS, st.sampled_from(["", " ", "\r\n\t"]))
+def test_parse_prompt__document_behind_a_byte_order_mark__is_that_document(document, space):
+    marked = "\ufeff" + space + document.to_bytes().decode()
+    assert parse_prompt(marked.encode()) == document
 
 
 @given(st.binary(max_size=100) | st.binary(max_size=100).map(lambda data: b'{"version":1' + data))
