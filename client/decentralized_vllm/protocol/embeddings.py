@@ -16,6 +16,7 @@ from decentralized_vllm.protocol.errors import InvalidDocument, InvalidResponse
 
 MAX_INPUTS = 256
 MAX_DIMENSIONS = 16_384
+_BRACKETS = 4  # lists in place of vectors take seconds to be read
 
 Vector = tuple[float, ...]
 
@@ -32,6 +33,7 @@ def read_vectors(text: str, n_inputs: int) -> list[Vector]:
     """One for each input, all of one length, finite. Raises InvalidResponse."""
     data = text.encode("utf-8", "surrogatepass")  # which is no JSON, as it then says
     try:
+        canonical_json.check_depth(text, most_brackets=_BRACKETS)
         fields = canonical_json.decode(data, max_bytes=MAX_RESPONSE_BYTES)
     except InvalidDocument as error:
         raise InvalidResponse(f"no vectors: {error.message}") from error

@@ -66,6 +66,13 @@ def test_read__no_such_object__refused(text):
         read_vectors(text, 1)
 
 
+@pytest.mark.parametrize("each", ["[]", "{}", '{"a":0}'])
+def test_read__lists_in_place_of_vectors__are_not_even_read(each):
+    text = '{"embeddings":[' + ",".join([each] * 1000) + "]}"
+    with pytest.raises(InvalidResponse, match="arrays and objects"):
+        read_vectors(text, 1000)
+
+
 def test_read__of_several_lengths__refused():
     with pytest.raises(InvalidResponse, match="lengths"):
         read_vectors(json.dumps({"embeddings": [packed(1.0), packed(1.0, 2.0)]}), 2)
