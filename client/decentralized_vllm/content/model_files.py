@@ -166,4 +166,4 @@ def _check_index(path: Path, tensors: dict[str, frozenset[str]]) -> None:
         if not isinstance(file_name, str) or file_name not in tensors:
             raise UnsafeModel(f"{path.name} names {str(file_name)[:200]!r}, which is not listed")
         if tensor not in tensors[file_name]:
-            raise UnsafeModel(f"{path.name}: {file_name} has no tensor {tensor!r}")
+            raise UnsafeModel(f"{path.name}: {file_name} has no tensor {tensor[:200]!r}")

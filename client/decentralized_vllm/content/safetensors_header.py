@@ -12,6 +12,9 @@ from decentralized_vllm.protocol import canonical_json
 from decentralized_vllm.protocol.errors import InvalidDocument, UnsafeModel
 
 MAX_HEADER_BYTES = 100_000_000
+MAX_SHOWN = 100
+# Less than any tensor's `"":{"dtype":"U8","shape":[],"data_offsets":[0,0]},`, which has six.
+_BYTES_OF_SIX_BRACKETS = 48
 _LENGTH_BYTES = 8
 _DTYPE_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
@@ -56,7 +59,10 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
 
 
 def _parse(file_name: str, text: bytes) -> dict[str, Any]:
+    most_brackets = 6 * (len(text) // _BYTES_OF_SIX_BRACKETS + 2)
     try:
+        # First, as lists of nothing take thirty times their bytes when they are read.
+        canonical_json.check_depth(text.decode("utf-8", "replace"), most_brackets=most_brackets)
         header = canonical_json.decode(text, max_bytes=MAX_HEADER_BYTES)
     except InvalidDocument as error:
         raise UnsafeModel(f"{file_name} has a bad header: {error.message}") from error
@@ -66,12 +72,12 @@ def _parse(file_name: str, text: bytes) -> dict[str, Any]:
 
 
 def _tensor(file_name: str, name: str, entry: Any) -> _Tensor:
-    where = f"{file_name}, tensor {name!r}"
+    where = f"{file_name}, tensor {name[:MAX_SHOWN]!r}"
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise UnsafeModel(f"{where}: not a dtype, a shape and offsets")
     bits = _DTYPE_BITS.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if bits is None:
-        raise UnsafeModel(f"{where}: dtype {entry['dtype']!r} is unknown")
+        raise UnsafeModel(f"{where}: dtype {str(entry['dtype'])[:MAX_SHOWN]!r} is unknown")
     shape, offsets = _counts(where, entry["shape"]), _counts(where, entry["data_offsets"])
     if len(offsets) != 2 or (offsets[1] - offsets[0]) * 8 != math.prod(shape) * bits:
         raise UnsafeModel(f"{where}: the offsets do not fit the shape")
@@ -84,7 +90,7 @@ def _counts(where: str, value: Any) -> list[int]:
         raise UnsafeModel(f"{where}: not a list of numbers")
     for number in value:
         if type(number) is not int or not 0 <= number < 2**63:
-            raise UnsafeModel(f"{where}: {str(number)[:40]} is not a size")
+            raise UnsafeModel(f"{where}: {str(number)[:40]!r} is not a size")
     return value
 
 
@@ -97,7 +103,8 @@ def _check_fills(file_name: str, tensors: list[_Tensor], data_bytes: int) -> Non
     ordered = sorted(tensors, key=lambda tensor: (tensor.start, tensor.end))
     for before, after in pairwise(ordered):
         if before.end != after.start:
-            raise UnsafeModel(f"{file_name}: {before.name!r} and {after.name!r} do not adjoin")
+            names = f"{before.name[:MAX_SHOWN]!r} and {after.name[:MAX_SHOWN]!r}"
+            raise UnsafeModel(f"{file_name}: {names} do not adjoin")
     first, last = (ordered[0].start, ordered[-1].end) if ordered else (0, 0)
     if (first, last) != (0, data_bytes):
         raise UnsafeModel(f"{file_name}: its tensors do not fill its {data_bytes} bytes of data")
