@@ -35,6 +35,7 @@ class FaultProxy:
     """`only` (a regular expression over the request's bytes) limits the fault to some requests.
 
     `times` limits it to so many of them; None is for ever. `counts` says what was done so far.
+    In `wrong_answer`, "$id" becomes the request's.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -147,7 +148,7 @@ class FaultProxy:
             writer.write(b"HTTP/1.1 %d Fault\r\ncontent-length: 0\r\n\r\n" % self.status)
             return True
         if fault is Fault.WRONG_ANSWER:
-            writer.write(_response(self.wrong_answer))
+            writer.write(_response(_with_id_of(request, self.wrong_answer)))
             return True
         upstream_writer.write(request)
         answer = await _message(upstream_reader)
@@ -160,6 +161,11 @@ class FaultProxy:
                 await writer.drain()
                 await asyncio.sleep(DRIP_PAUSE_S)
         return False
+
+
+def _with_id_of(request: bytes, answer: bytes) -> bytes:
+    found = re.search(rb'"id": *(\d+)', request)
+    return answer.replace(b'"$id"', found[1] if found else b"null")
 
 
 def _response(body: bytes) -> bytes:

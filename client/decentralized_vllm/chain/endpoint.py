@@ -1,6 +1,7 @@
 """JSON-RPC to one endpoint, one try: hard limits, kept-alive connections, errors told apart."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -35,6 +36,7 @@ class Endpoint:
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
         self._no_batches_until_s = 0.0
+        self._ids = itertools.count(1)  # none twice: a proxy may give one the answer to another
 
     async def close(self) -> None:
         """For good: what still runs behind its owner's back must not open another session."""
@@ -55,16 +57,14 @@ class Endpoint:
         """
         if len(requests) < 2 or time.monotonic() < self._no_batches_until_s:
             return await self._one_by_one(requests)
-        body = [_request_object(i, method, params) for i, (method, params) in enumerate(requests)]
+        body = [_request_object(next(self._ids), *request) for request in requests]
         answers = await self._post(body)
         if isinstance(answers, dict):
             return await self._without_batch(answers, requests)
-        by_id = {a.get("id"): a for a in answers if isinstance(a, dict)}
-        if len(by_id) != len(requests) or not all(i in by_id for i in range(len(requests))):
+        by_id = _by_id(answers)
+        if by_id.keys() != {asked["id"] for asked in body}:
             raise ChainUnavailable(f"{self.name} left out answers of a batch")
-        return [
-            _result_or_error(by_id[i], method, self.name) for i, (method, _) in enumerate(requests)
-        ]
+        return [_result_or_error(by_id[o["id"]], o["method"], self.name) for o in body]
 
     async def _without_batch(
         self, refusal: Json, requests: Sequence[Request]
@@ -79,7 +79,10 @@ class Endpoint:
         return [await self._outcome(*request) for request in requests]
 
     async def _outcome(self, method: str, params: Sequence[Json]) -> Json | RpcError:
-        answer = await self._post(_request_object(0, method, params))
+        number = next(self._ids)
+        answer = await self._post(_request_object(number, method, params))
+        if isinstance(answer, dict) and not _is_answer_to(number, answer):
+            raise ChainUnavailable(f"{self.name} answered another request")
         return _result_or_error(answer, method, self.name)
 
     async def _post(self, body: Json) -> Json:
@@ -113,6 +116,16 @@ def _host_of(url: str) -> str:
 
 def _request_object(number: int, method: str, params: Sequence[Json]) -> dict[str, Json]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+
+
+def _by_id(answers: Sequence[Json]) -> dict[int, Json]:
+    ids = ((a.get("id"), a) for a in answers if isinstance(a, dict))
+    return {number: a for number, a in ids if isinstance(number, int)}
+
+
+def _is_answer_to(number: int, answer: Json) -> bool:
+    """An error may come without an id: what was wrong may have been to read one."""
+    return answer.get("id") == number or ("error" in answer and answer.get("id") is None)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

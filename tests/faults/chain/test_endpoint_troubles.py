@@ -72,3 +72,13 @@ async def test_batch__refused_once__tried_again_in_time(
     n_requests = proxy.counts.total()
     await read_view(network.rpc, WHO)
     assert proxy.counts.total() == n_requests + 1
+
+
+async def test_read__answer_to_another_request__not_believed(
+    network: Network, proxy: FaultProxy
+) -> None:
+    """As a proxy gives that looks at the address alone, or mixes up those who ask."""
+    proxy.fault, proxy.only, proxy.times = Fault.WRONG_ANSWER, b"eth_call", 1
+    proxy.wrong_answer = b'{"jsonrpc":"2.0","id":4711,"result":"0x%064x"}' % 5
+    assert await network.coordinator.job_count() == 0
+    assert proxy.counts[Fault.WRONG_ANSWER] == 1

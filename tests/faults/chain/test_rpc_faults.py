@@ -86,7 +86,7 @@ async def test_read__another_chain_behind_the_name_after_a_fault__wrong_chain(
 
 def serve_chain(proxy: FaultProxy, chain_id: int) -> None:
     proxy.fault, proxy.only = Fault.WRONG_ANSWER, b"eth_chainId"
-    answer = {"jsonrpc": "2.0", "id": 0, "result": hex(chain_id)}
+    answer = {"jsonrpc": "2.0", "id": "$id", "result": hex(chain_id)}
     proxy.wrong_answer = json.dumps(answer).encode()
 
 
@@ -179,7 +179,7 @@ async def test_send__accepted_but_not_acknowledged__mined_once(
     network: Network, proxy: FaultProxy, tmp_path: Path, fault: Fault
 ) -> None:
     """F2 and F3. The wrong answer is an error for a transaction that the node never saw."""
-    proxy.wrong_answer = b'{"jsonrpc":"2.0","id":0,"error":{"code":-32000,"message":"no"}}'
+    proxy.wrong_answer = b'{"jsonrpc":"2.0","id":"$id","error":{"code":-32000,"message":"no"}}'
     proxy.fault, proxy.only, proxy.times = fault, b"eth_sendRawTransaction", 2
     async with sending(network, REQUESTER, tmp_path) as sender:
         call = network.requester_calls.submit_prompt(PROMPT_CID, MODEL.model_id)
