@@ -31,11 +31,12 @@ class CheckedEndpoint:
         self._rests_until_s = 0.0
         self._expected_chain_id: int | None = None
         self._is_checked = False
+        self._lags = False
 
     @property
-    def rank(self) -> tuple[bool, int]:
+    def rank(self) -> tuple[bool, bool, int]:
         """Lower is healthier."""
-        return self._rests_until_s > time.monotonic(), self._failures
+        return self._rests_until_s > time.monotonic(), self._lags, self._failures
 
     def expect(self, chain_id: int) -> None:
         self._expected_chain_id = chain_id
@@ -67,8 +68,17 @@ class CheckedEndpoint:
         return int(await self._faults_noted(self._endpoint.call("eth_blockNumber")), 16)
 
     def note_lag(self, head: int) -> None:
-        """It shows an older chain than was seen before: others are asked first for a while."""
-        self._note_failure(ChainUnavailable(f"{self.name} is behind, at block {head}"))
+        """It shows an older chain than was seen elsewhere: others are asked first until it is
+        found level with them."""
+        if not self._lags:
+            log.info("rpc_lags", extra={"endpoint": self.name, "head": head})
+        self._lags = True
+        self._is_checked = False  # what answers next may be another node behind the same name
+
+    def note_level(self) -> None:
+        """It answers now, and is as far as any: whatever it rests from is over."""
+        self._lags = False
+        self._rests_until_s = 0.0
 
     async def _check_chain(self) -> None:
         if self._is_checked or self._expected_chain_id is None:

@@ -111,6 +111,8 @@ class Rpc:
         for endpoint, head in heads.items():
             if head < newest - tolerated_blocks:
                 endpoint.note_lag(head)
+            else:
+                endpoint.note_level()
 
     async def broadcast(self, raws: Sequence[str]) -> list[list[Json | ChainUnavailable]]:
         """Sends signed transactions to every endpoint; per transaction, what each one said.

@@ -10,6 +10,7 @@ from decentralized_vllm.chain.deployment import Deployment
 from decentralized_vllm.chain.preparation import simulated_gas
 from decentralized_vllm.protocol.errors import ContractRevert, UnknownJob
 from decentralized_vllm.protocol.ids import Address, JobId
+from tests.faults.proxy import Fault, FaultProxy
 from tests.support.anvil import Anvil, running_anvil
 from tests.support.local_network import REQUESTER, connected, prompt_call, sending
 from tests.support.waiting import wait_until
@@ -55,6 +56,20 @@ async def test_simulated_gas__reverts_only_where_the_chain_is_old__gas(
         (gas, refusal), _ = await simulated_gas(network.rpc, WHO, calls)
         assert isinstance(gas, int)
         assert isinstance(refusal, UnknownJob | ContractRevert)
+
+
+async def test_job__the_other_failed_before__read_from_it_all_the_same(
+    deployment: Deployment, stuck: Anvil, anvil: Anvil, job: JobId
+) -> None:
+    async with (
+        FaultProxy("127.0.0.1", anvil.port) as proxy,
+        connected(deployment, proxy.url, stuck.url) as network,
+    ):
+        proxy.fault = Fault.STATUS
+        for _ in range(6):  # it rests for long then
+            await network.rpc.broadcast(["0x00"])
+        proxy.fault = None
+        assert (await network.jobs.job(job)).job_id == job
 
 
 async def test_watch__node_that_is_asked_first_is_stuck__the_other_is_asked_soon(
