@@ -77,13 +77,17 @@ class ContentReads(ABC):
         progress: Progress | None = None,
         record: Record | None = None,
         parallel_blocks: int = 8,
+        setting: str = "target",
     ) -> None:
         """Writes the tree to `target`, which appears only when it is whole.
 
         Until then the bytes are in a hidden folder beside it, where a later call goes on. A target
         that is there already raises SettingError: it was finished, by this or something else.
+        `setting` is the name errors give the target.
         """
-        fetch = TreeFetch(self.get_block, limits=limits, progress=progress, record=record)
+        fetch = TreeFetch(
+            self.get_block, limits=limits, progress=progress, record=record, setting=setting
+        )
         await fetch.run(parse_cid(cid), target, parallel_blocks=parallel_blocks)
 
 

@@ -54,8 +54,10 @@ class TreeFetch:
         limits: ContentLimits,
         progress: Progress | None,
         record: Record | None,
+        setting: str = "target",
     ) -> None:
         self._get_block = get_block
+        self._setting = setting
         self._record = record
         self._staging: Path  # where the tree grows; known to `run`
         self._budget = Budget(limits)
@@ -67,16 +69,22 @@ class TreeFetch:
         self._total_bytes: int | None = None
 
     async def run(self, root: ParsedCid, target: Path, *, parallel_blocks: int) -> None:
-        staging = target.with_name(f".{target.name}.{root.text()[-12:]}.partial")
-        with disk_errors("target", target.parent):
-            _refuse_existing(target)
+        target, self._staging = _places(target, root)
+        with disk_errors(self._setting, target.parent):
+            self._refuse_existing(target)
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._staging = staging
-            self._queue.put_nowait(_Item(root, staging, 0))
+            self._queue.put_nowait(_Item(root, self._staging, 0))
             await self._drain(parallel_blocks)
             if self._record is not None:
                 await asyncio.to_thread(self._record.finish)
-            await asyncio.to_thread(_publish, self._files, staging, target)
+            await asyncio.to_thread(_publish, self._files, self._staging, target)
+
+    def _refuse_existing(self, target: Path) -> None:
+        if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
+            target.rmdir()
+        if os.path.lexists(target):
+            message = f"{target} exists already"
+            raise SettingError(self._setting, message, hint="choose another folder")
 
     async def _drain(self, parallel_blocks: int) -> None:
         try:
@@ -170,11 +178,10 @@ class TreeFetch:
             self._progress(self._done_bytes, self._total_bytes)
 
 
-def _refuse_existing(target: Path) -> None:
-    if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
-        target.rmdir()
-    if os.path.lexists(target):
-        raise SettingError("target", f"{target} exists already", hint="choose another folder")
+def _places(target: Path, root: ParsedCid) -> tuple[Path, Path]:
+    """The whole path of the target, since "." has no name, and where it grows beside it."""
+    target = target.absolute()
+    return target, target.parent / f".{target.name}.{root.text()[-12:]}.partial"
 
 
 def _bytes_present(item: _Item) -> int | None:

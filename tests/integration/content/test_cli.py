@@ -186,3 +186,12 @@ def test_cat__reader_that_has_enough__is_no_error(tmp_path: Path) -> None:
         assert len(writer.stdout.read(10)) == 10
         writer.stdout.close()
         assert writer.stderr.read() == b""
+
+
+def test_get__into_the_folder_it_stands_in__names_the_flag(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    (answer,) = run_json("add", "-", "--store", store, stdin=b"x")["added"]
+    for output in (".", "/"):
+        refused = run("get", answer["cid"], "-o", output, "--store", store, fails=True)
+        assert refused.stderr.startswith(b"Error: --output: /")
+        assert b"exists already" in refused.stderr
