@@ -4,17 +4,19 @@ import asyncio
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
 from decentralized_vllm.content.cid import parse_cid
+from decentralized_vllm.content.disk import disk_errors
 from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.content.reads import ContentReads
 from decentralized_vllm.protocol.errors import ContentTooLarge, StorageFull, UnsafeModel
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import ContentLimits, Progress
 from dvllm_worker.models.eviction import CachedModel, choose_victims
+from dvllm_worker.models.folders import ModelFolders
 from dvllm_worker.models.served import ServedModel
 
 SPARE_DISK_BYTES = 1 << 30  # for journal, store and logs
@@ -23,7 +25,7 @@ OpenOrigin = Callable[[ServedModel], AbstractAsyncContextManager[ContentReads]]
 
 
 class ModelCache:
-    """`<root>/<cid>` is a model that is whole and checked; `<root>/fetched` is still to be checked.
+    """Models are fetched below `root`, and whole ones stay there while there is room.
 
     `origin` is opened for each fetch, `blocks` learns what was fetched, `check` raises
     UnsafeModel. A broken fetch goes on where it stopped, also after a restart.
@@ -40,12 +42,14 @@ class ModelCache:
         max_model_bytes: int,
     ) -> None:
         self._root = root
+        self._folders = ModelFolders(root)
         self._origin = origin
         self._blocks = blocks
         self._check = check
         self._max_bytes = max_bytes
         self._max_model_bytes = max_model_bytes
         self._held: Counter[Cid] = Counter()
+        self._refused: dict[Cid, UnsafeModel] = {}  # the same bytes will not be better
         self._one_at_a_time = asyncio.Lock()
 
     def limit(self, max_bytes: int) -> None:
@@ -66,27 +70,33 @@ class ModelCache:
     async def ensure(self, model: ServedModel, *, progress: Progress | None = None) -> Path:
         """The model's directory.
 
-        Raises InvalidCid, ContentUnavailable, the ContentErrors and StorageFull.
+        Raises InvalidCid, ContentUnavailable, the ContentErrors, StorageFull and SettingError.
         """
-        parse_cid(model.model_cid)  # the chain takes any text, and this one becomes a path
-        path = self._root / model.model_cid
+        cid = model.model_cid
+        parse_cid(cid)  # the chain takes any text, and this one becomes a path
+        path = self._folders.checked(cid)
         async with self._one_at_a_time:
-            if not path.is_dir():
-                await self._bring(model, path, progress)
-            await asyncio.to_thread(os.utime, path)
+            if cid in self._refused:
+                refused = self._refused[cid]
+                raise UnsafeModel(refused.message, hint=refused.hint)
+            with disk_errors("data_dir", self._root):
+                if not path.is_dir():
+                    await self._bring(model, path, progress)
+                await asyncio.to_thread(os.utime, path)
         return path
 
     async def _bring(self, model: ServedModel, path: Path, progress: Progress | None) -> None:
-        fetched = self._root / "fetched" / model.model_cid
+        cid = model.model_cid
+        fetched = self._folders.fetched(cid)
         if not fetched.is_dir():
             async with self._origin(model) as reads:
-                await self._make_room(reads, model.model_cid)
-                await self._fetch(reads, model.model_cid, fetched, progress)
+                await self._make_room(reads, cid)
+                await self._fetch(reads, cid, fetched, progress)
         try:
             await asyncio.to_thread(self._check, fetched)
-        except UnsafeModel:
-            await self._blocks.forget(model.model_cid)
-            await asyncio.to_thread(shutil.rmtree, fetched, ignore_errors=True)
+        except UnsafeModel as error:
+            self._refused[cid] = error
+            await self._remove(cid, [fetched])
             raise
         await asyncio.to_thread(os.rename, fetched, path)
 
@@ -96,30 +106,39 @@ class ModelCache:
         fetched.parent.mkdir(parents=True, exist_ok=True)
         limits = ContentLimits(max_bytes=self._max_model_bytes, max_blocks=2**31)
         record = self._blocks.recording(cid)
-        await reads.fetch_tree(cid, fetched, limits=limits, progress=progress, record=record)
+        await reads.fetch_tree(
+            cid, fetched, limits=limits, progress=progress, record=record, setting="data_dir"
+        )
 
     async def _make_room(self, reads: ContentReads, cid: Cid) -> None:
         needed = await _size_of(reads, cid)
         if needed > self._max_model_bytes:
             raise ContentTooLarge(f"the model has {needed} bytes, more than models.max_model_bytes")
         self._root.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(self._folders.finish_removals)
+        folders = await asyncio.to_thread(self._folders.by_model)
+        here = folders.pop(cid, [])  # of a fetch that broke off
         victims = choose_victims(
-            await asyncio.to_thread(self._cached),
+            await asyncio.to_thread(_cached, folders),
             needed_bytes=needed,
+            present_bytes=sum(map(tree_bytes, here)),
             max_bytes=self._max_bytes,
             free_bytes=shutil.disk_usage(self._root).free - SPARE_DISK_BYTES,
             held=self._held,
         )
         for victim in victims:
-            await self._blocks.forget(victim.cid)
-            await asyncio.to_thread(shutil.rmtree, self._root / victim.cid)
+            await self._remove(victim.cid, folders[victim.cid])
 
-    def _cached(self) -> list[CachedModel]:
-        return [
-            CachedModel(Cid(path.name), tree_bytes(path), path.stat().st_mtime)
-            for path in self._root.iterdir()
-            if path.is_dir() and path.name != "fetched"
-        ]
+    async def _remove(self, cid: Cid, folders: Sequence[Path]) -> None:
+        await self._blocks.forget(cid)
+        await asyncio.to_thread(self._folders.remove, cid, folders)
+
+
+def _cached(folders: Mapping[Cid, Sequence[Path]]) -> list[CachedModel]:
+    return [
+        CachedModel(cid, sum(map(tree_bytes, paths)), max(path.stat().st_mtime for path in paths))
+        for cid, paths in folders.items()
+    ]
 
 
 async def _size_of(reads: ContentReads, cid: Cid) -> int:
@@ -129,7 +148,18 @@ async def _size_of(reads: ContentReads, cid: Cid) -> int:
 
 
 def tree_bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    """What its files take on the disk: one that is being fetched is not as long as it looks."""
+    folders = os.walk(path)  # which leaves out what goes meanwhile
+    return sum(_file_bytes(Path(folder, name)) for folder, _, names in folders for name in names)
+
+
+def _file_bytes(path: Path) -> int:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0
+    n_blocks = getattr(found, "st_blocks", None)  # of 512 bytes; Windows does not tell
+    return found.st_size if n_blocks is None else min(found.st_size, n_blocks * 512)
 
 
 def check_free_disk(path: Path, *, min_bytes: int = SPARE_DISK_BYTES // 4) -> None:

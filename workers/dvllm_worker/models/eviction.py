@@ -21,13 +21,15 @@ def choose_victims(
     max_bytes: int,
     free_bytes: int,
     held: Collection[Cid],
+    present_bytes: int = 0,
 ) -> list[CachedModel]:
     """The least recently used models whose going makes room, under the limit and on the disk.
 
-    A held model, one that is being served, never goes. Raises StorageFull when that is not enough.
+    A held model, one that is being served, never goes. `present_bytes` of those needed are on the
+    disk already. Raises StorageFull when that is not enough.
     """
     over_limit = sum(model.n_bytes for model in cached) + needed_bytes - max_bytes
-    over_disk = needed_bytes - free_bytes
+    over_disk = needed_bytes - present_bytes - free_bytes
     to_free = max(over_limit, over_disk)
     victims: list[CachedModel] = []
     for model in sorted(cached, key=lambda model: model.used_at_s):
