@@ -58,8 +58,10 @@ class Resubmission:
 
     async def _gap_fillers(self, waiting: Sequence[Outgoing], view: View) -> list[Outgoing]:
         """A gap is filled when it lasted: an endpoint that lags shows gaps that are none."""
-        nonces = {outgoing.nonce for outgoing in waiting}
-        missing = tuple(missing_nonces(view.nonce, view.pending_nonce, nonces))
+        unmined = {outgoing.nonce for outgoing in waiting}
+        mined = {outgoing.nonce for outgoing in self._outbox.mined()}
+        gap = missing_nonces(view.nonce, view.pending_nonce, unmined)
+        missing = tuple(nonce for nonce in gap if nonce not in mined)
         if not missing:
             self._gap = None
             return []

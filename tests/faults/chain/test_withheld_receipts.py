@@ -22,7 +22,7 @@ N_BLOCKS = 8  # more than the sender takes for a nonce that is lost
 
 
 class Forgetful(Rpc):
-    """The true chain, but for a while `answers` to who asks for receipts, or no old blocks.
+    """The true chain, but for a while `answers` to who asks for `among` others, or no old blocks.
 
     `n_asked` counts what was not answered truly.
     """
@@ -30,6 +30,7 @@ class Forgetful(Rpc):
     def __init__(self, url: str) -> None:
         super().__init__([url])
         self.answers: dict[str, Json] = {}
+        self.among = RECEIPT
         self.hides_blocks = False
         self.is_down = False
         self.n_asked = 0
@@ -39,7 +40,7 @@ class Forgetful(Rpc):
             raise ChainUnavailable("it is down")
         answers = await super().batch(requests)
         methods = [method for method, _ in requests]
-        if self.answers and RECEIPT in methods:
+        if self.answers and self.among in methods:
             self.n_asked += 1
             return [self.answers.get(m, a) for m, a in zip(methods, answers, strict=True)]
         if self.hides_blocks and set(methods) == {BLOCK}:
@@ -121,3 +122,28 @@ async def test_wait__block_is_not_shown_for_a_while__was_not_abandoned(
         forgetful.hides_blocks = False
         await is_mined_once(network, anvil, sender)
     assert "transactions_unmined" not in caplog.messages
+
+
+async def test_send__nonce_of_a_node_that_lags__no_gap_below_what_was_mined(
+    network: Network,
+    anvil: Anvil,
+    forgetful: Forgetful,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = await _nonce_of(network)
+    async with sending(replace(network, rpc=forgetful), REQUESTER, tmp_path) as sender:
+        await sender.send(prompt_call(network), key="mined")
+        await sender.wait("mined")
+        anvil.call("evm_setAutomine", False)
+        await sender.send(prompt_call(network), key="job")
+        forgetful.among = "eth_maxPriorityFeePerGas"
+        forgetful.answers = {"eth_getTransactionCount": hex(before)}
+        for _ in range(N_BLOCKS):
+            anvil.mine()
+            await another_look(forgetful)
+        forgetful.answers = {}
+        anvil.mine()
+        await sender.wait("job")
+    assert "nonce_gap_filled" not in caplog.messages
+    assert await network.coordinator.job_count() == 2
