@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -36,7 +37,8 @@ class Endpoint:
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
         self._no_batches_until_s = 0.0
-        self._ids = itertools.count(1)  # none twice: a proxy may give one the answer to another
+        # None twice, nor as another process's: a proxy may give one the answer to another.
+        self._ids = itertools.count(random.getrandbits(48))
 
     async def close(self) -> None:
         """For good: what still runs behind its owner's back must not open another session."""
