@@ -2,7 +2,8 @@
 
 Keys are sorted by UTF-16 code unit, there is no white space, text is UTF-8. Integers lie within
 ±(2^53 - 1) and carry no point; floats are written as ECMAScript writes them (1.0 is `1`, 0.5 is
-`0.5`, 1e21 is `1e+21`). NaN, infinities and lone surrogates have no encoding.
+`0.5`, 1e21 is `1e+21`). NaN, infinities, lone surrogates, and floats that would be written as an
+integer beyond those (1e20) have no encoding.
 """
 
 import itertools
@@ -20,6 +21,7 @@ from decentralized_vllm.protocol.errors import InvalidDocument
 JsonValue: TypeAlias = Union[bool, int, float, str, "list[JsonValue]", "dict[str, JsonValue]", None]
 
 MAX_JSON_DEPTH = 32
+_FIRST_WITH_EXPONENT = 1e21  # as ECMAScript writes floats
 
 # A whole string; an unfinished one reaches to the end. Linear in any input.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -33,6 +35,7 @@ def encode(value: JsonValue) -> bytes:
     try:
         if _is_plain(value):
             return _PLAIN.encode(value).encode()
+        _check_floats(value)
         return rfc8785.dumps(value)
     except ValueError as error:
         raise InvalidDocument(f"no canonical JSON: {_reason(error)}") from error
@@ -108,6 +111,18 @@ def _is_plain(value: object) -> bool:
 
 def _is_plain_key(key: object) -> bool:
     return isinstance(key, str) and key.isascii()
+
+
+def _check_floats(value: object) -> None:
+    """Raises IntegerDomainError for one that is written as an integer which has no encoding."""
+    if isinstance(value, float) and MAX_SAFE_INTEGER < abs(value) < _FIRST_WITH_EXPONENT:
+        raise rfc8785.IntegerDomainError(int(value))
+    if isinstance(value, list | tuple):
+        for item in value:
+            _check_floats(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _check_floats(item)
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -1,6 +1,7 @@
 """Canonical JSON: one spelling per value, and nothing of a stranger's that has none."""
 
 import json
+import math
 
 import pytest
 import rfc8785
@@ -32,6 +33,18 @@ def test_encode__any_tree__reads_back_equal_and_encodes_the_same(tree):
     data = canonical_json.encode(tree)
     assert json.loads(data) == tree
     assert canonical_json.encode(json.loads(data)) == data
+
+
+@given(st.floats() | st.sampled_from([2.0**53, -1e16, 1e18, 9.99e20, 1e21, -1e22]))
+def test_encode__any_float__is_refused_or_reads_back_and_encodes_the_same(number):
+    """Written without a point, one beyond 2^53 would come back as an integer that has no form."""
+    try:
+        data = canonical_json.encode([number])
+    except InvalidDocument:
+        return
+    read = canonical_json.decode(data, max_bytes=100)
+    assert read == [number]
+    assert canonical_json.encode(read) == data
 
 
 WHOLE = st.recursive(
@@ -72,7 +85,7 @@ def test_encode__known_value__spells_it_as_ecmascript_does(value, expected):
     assert canonical_json.encode(value) == expected
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, -(2**53), "\ud800"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 2**53, -(2**53), 2.0**53, 1e20, "\ud800"])
 def test_encode__value_without_a_spelling__is_refused(value):
     with pytest.raises(InvalidDocument):
         canonical_json.encode([value])

@@ -90,6 +90,7 @@ REFUSED = [
     {"$ref": "#/$defs/missing"},
     {"$ref": 1},
     {"minimum": 2**60},
+    {"minimum": 2.0**60},
     {"title": "\ud800"},
     {"description": "x" * 17_000},
     {"properties": {f"p{i}": {} for i in range(512)}},
