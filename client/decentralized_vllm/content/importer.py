@@ -5,6 +5,8 @@ from collections.abc import Generator
 from io import FileIO
 from pathlib import Path
 
+from decentralized_vllm.content.budget import MAX_BLOCK_BYTES
+from decentralized_vllm.content.cid import ParsedCid
 from decentralized_vllm.content.dag_builder import (
     BlockSink,
     DagNode,
@@ -13,7 +15,7 @@ from decentralized_vllm.content.dag_builder import (
     discard_block,
 )
 from decentralized_vllm.content.profiles import V1, ImportProfile
-from decentralized_vllm.protocol.errors import ContentMalformed
+from decentralized_vllm.protocol.errors import ContentMalformed, ContentTooLarge
 from decentralized_vllm.protocol.ids import Cid
 
 # A multiple of every profile's chunk, so that chunks are hashed where they were read.
@@ -40,7 +42,8 @@ class TreeImport:
         return self._root
 
     def step(self) -> bool:
-        """Reads and hashes up to 4 MiB. Raises ContentMalformed, OSError and what the sink does."""
+        """Reads and hashes up to 4 MiB. Raises ContentMalformed, ContentTooLarge, OSError and what
+        the sink does."""
         return next(self._steps, False)
 
     def finish(self) -> DagNode:
@@ -65,7 +68,21 @@ class TreeImport:
         entries: dict[str, DagNode] = {}
         for child in sorted(path.iterdir()):
             entries[child.name] = yield from self._import_path(child)
-        return build_directory(entries, self._profile, self._sink)
+        return build_directory(entries, self._profile, self._list_sink(path, len(entries)))
+
+    def _list_sink(self, path: Path, n_entries: int) -> BlockSink:
+        """A list is one block, and nobody takes a block over the limit."""
+
+        def sink(cid: ParsedCid, block: bytes | memoryview) -> None:
+            if len(block) > MAX_BLOCK_BYTES:
+                raise ContentTooLarge(
+                    f"{path}: its list of {n_entries} entries has {len(block)} bytes, "
+                    f"more than {MAX_BLOCK_BYTES}",
+                    hint="part it into several folders",
+                )
+            self._sink(cid, block)
+
+        return sink
 
     def _import_file(self, path: Path) -> _Steps:
         builder = FileBuilder(self._profile, self._sink)

@@ -113,7 +113,7 @@ class VerifyingReads(ContentReads):
         return block
 
 
-def check_size(block: bytes) -> None:
+def check_size(block: bytes | memoryview) -> None:
     """Raises ContentTooLarge."""
     if len(block) > MAX_BLOCK_BYTES:
         raise ContentTooLarge(f"a block of {len(block)} bytes is over {MAX_BLOCK_BYTES}")

@@ -16,7 +16,7 @@ from decentralized_vllm.content.gate import ImportGate
 from decentralized_vllm.content.importer import TreeImport, bytes_to_import
 from decentralized_vllm.content.profiles import V1, ImportProfile
 from decentralized_vllm.content.reachable import reachable_blocks
-from decentralized_vllm.content.reads import VerifyingReads, parse_to_store
+from decentralized_vllm.content.reads import VerifyingReads, check_size, parse_to_store
 from decentralized_vllm.ending import in_thread
 from decentralized_vllm.grouping import Grouped
 from decentralized_vllm.protocol.errors import ContentUnavailable
@@ -42,7 +42,8 @@ class Import:
         self._written: list[ParsedCid] = []
 
     def sink(self, cid: ParsedCid, block: bytes | memoryview) -> None:
-        """A BlockSink; may run in a thread. Raises StorageFull, SettingError."""
+        """A BlockSink; may run in a thread. Raises StorageFull, SettingError, ContentTooLarge."""
+        check_size(block)
         self._store._write_block(cid, block)
         self._written.append(cid)
 
@@ -69,6 +70,7 @@ class PinningStore(VerifyingReads):
         self.profile = profile
         # Of their own: who waits for a block must not wait for those who wait for the disk.
         self._read_threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="block-read")
+        self._collector_thread = ThreadPoolExecutor(1, thread_name_prefix="block-collect")
         self._gate = ImportGate()
         self._pins_to_write = Grouped(self._write_pins)
         self._pinned_lately: OrderedDict[Cid, None] = OrderedDict()
@@ -161,9 +163,11 @@ class PinningStore(VerifyingReads):
     async def unpin(self, cid: Cid) -> None:
         """Not pinned is no error: the outcome is the same."""
         root = parse_cid(cid).text()
-        self._n_unpinned += 1  # a pin that is under way may come before or after
-        self._pinned_lately.pop(root, None)
-        await asyncio.to_thread(self._unpin, root)
+        self._forget_pin(root)
+        try:
+            await in_thread(self._read_threads, partial(self._unpin, root))
+        finally:  # a pin that came meanwhile may be gone with it
+            self._forget_pin(root)
 
     async def pins(self) -> list[Cid]:
         return await asyncio.to_thread(self._pinned)
@@ -178,7 +182,8 @@ class PinningStore(VerifyingReads):
         damaged: what it needs can't be known.
         """
         async with self._gate.collecting():
-            deleted = await asyncio.to_thread(self._collect)
+            # Also for a caller who gives it up: nothing may be added while it deletes.
+            deleted = await in_thread(self._collector_thread, self._collect)
         return [ParsedCid(1, RAW, multihash[2:]).text() for multihash in deleted]
 
     def _collect(self) -> list[bytes]:
@@ -207,6 +212,10 @@ class PinningStore(VerifyingReads):
         pinning.result()
         if n_unpinned == self._n_unpinned:
             self._remember_pin(cid)
+
+    def _forget_pin(self, cid: Cid) -> None:
+        self._n_unpinned += 1  # a pin that is under way may come before or after
+        self._pinned_lately.pop(cid, None)
 
     def _remember_pin(self, cid: Cid) -> None:
         self._pinned_lately[cid] = None

@@ -1,6 +1,7 @@
 """What every store of one's own does; the memory fake passes the same suite as the disk."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -120,6 +121,14 @@ async def test_put_block__over_the_block_limit__is_refused(store: PinningStore) 
         await store.put_block(hash_block(block, version=1, codec=RAW).text(), block)
 
 
+async def test_importing__block_over_the_limit__is_refused(store: PinningStore) -> None:
+    block = bytes(3 * 1024 * 1024)  # nobody would give it out again
+    async with store.importing() as run:
+        with pytest.raises(ContentTooLarge):
+            run.sink(hash_block(block, version=1, codec=RAW), block)
+    assert (await store.usage()).n_blocks == 0
+
+
 async def test_get_block__other_spelling_of_the_cid__is_the_same_block(store: PinningStore) -> None:
     cid = await store.add_bytes(b"x", profile=V0)
     assert await store.get_block(parse_cid(cid).as_v1().text()) == await store.get_block(cid)
@@ -166,6 +175,53 @@ async def test_pin__again_after_an_unpin__is_pinned(store: PinningStore) -> None
     assert await store.pins() == []
     await store.pin(cid)
     assert await store.pins() == [cid]
+
+
+async def test_pin__again_after_an_unpin_that_a_pin_came_before__is_pinned(
+    store: PinningStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on, unpin = threading.Event(), store._unpin
+
+    def unpin_later(cid: Cid) -> None:
+        going_on.wait(10)
+        unpin(cid)
+
+    monkeypatch.setattr(store, "_unpin", unpin_later)
+    cid = await store.add_bytes(b"a prompt")
+    unpinning = asyncio.create_task(store.unpin(cid))
+    await asyncio.sleep(0)
+    await store.pin(cid)
+    going_on.set()
+    await unpinning
+    await store.pin(cid)
+    assert await store.pins() == [cid]
+
+
+async def test_collect_garbage__given_up_by_its_caller__keeps_imports_out_until_it_ends(
+    store: PinningStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_deleting, going_on, has_ended = threading.Event(), threading.Event(), threading.Event()
+    delete = store._delete_all_but
+
+    def delete_later(keep: set[bytes]) -> list[bytes]:
+        is_deleting.set()
+        going_on.wait(10)
+        deleted = delete(keep)
+        has_ended.set()
+        return deleted
+
+    monkeypatch.setattr(store, "_delete_all_but", delete_later)
+    collecting = asyncio.create_task(store.collect_garbage())
+    await asyncio.to_thread(is_deleting.wait, 10)
+    collecting.cancel()
+    adding = asyncio.create_task(store.add_bytes(b"a prompt"))
+    await asyncio.wait([adding], timeout=0.5)  # long enough for one that does not wait
+    going_on.set()
+    cid = await adding
+    await asyncio.to_thread(has_ended.wait, 10)
+    with pytest.raises(asyncio.CancelledError):
+        await collecting
+    assert await store.read_bytes(cid, max_bytes=8) == b"a prompt"
 
 
 async def test_pin__again_after_damage_was_seen__is_unavailable(
