@@ -59,12 +59,20 @@ WEI_PER_TOKEN = 10**18
 
 async def run_gateway(settings: GatewaySettings, stops: StopSignals) -> None:
     """Serves until it is told to stop. Raises SettingError and its kinds, and ChainUnavailable."""
+    is_serving = asyncio.Event()
     with stops.listening():
-        await _unless(stops.at_once, _run(settings, stops))
+        await _unless(_broken_off(stops, is_serving), _run(settings, stops, is_serving))
     log.info("stopped")
 
 
-async def _run(settings: GatewaySettings, stops: StopSignals) -> None:
+async def _broken_off(stops: StopSignals, is_serving: asyncio.Event) -> None:
+    """Returns when there is nothing to drain any more, or nothing yet: a start may wait long."""
+    await stops.drain.wait()
+    if is_serving.is_set():
+        await stops.at_once.wait()
+
+
+async def _run(settings: GatewaySettings, stops: StopSignals, is_serving: asyncio.Event) -> None:
     options = HttpOptions(
         trusted_proxies=trusted_proxies(settings), logs_requests=settings.log_requests
     )
@@ -77,14 +85,15 @@ async def _run(settings: GatewaySettings, stops: StopSignals) -> None:
         serving = Serving(settings, gateway.core, gateway.dialects, options, gateway.live.leave_all)
         async with serving.open(admin_url) as addresses:
             keep_what_is_built()
+            is_serving.set()
             log.info("listening", extra=asdict(addresses))
             await stops.drain.wait()
             log.info("draining")
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Runs `work` to its end, or breaks it off when `stop` is set."""
-    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+async def _unless(stop: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
+    """Runs `work` to its end, or breaks it off when `stop` returns."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop)
     try:
         await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -86,6 +86,20 @@ async def test_start__without_a_chain__says_so(net: WorkerNetwork) -> None:
     assert "Traceback" not in gateway.log_text()
 
 
+async def test_stop__while_it_starts_and_the_chain_says_nothing__waits_for_no_answer(
+    net: WorkerNetwork,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        chain = {"eth_node_url": [f"http://127.0.0.1:{silent.getsockname()[1]}"]}
+        with gateway_process(net, chain=chain) as gateway:
+            gateway.start()
+            asking, _ = await asyncio.to_thread(silent.accept)  # and gets no answer
+            with asking:
+                gateway.terminate()
+                assert await gateway.ended() == 0
+            assert '"stopped"' in gateway.log_text()
+
+
 async def test_stop__with_sockets_and_a_hanging_request__is_in_time(
     gateway: GatewayProcess,
 ) -> None:
