@@ -9,7 +9,10 @@ from pathlib import Path
 
 from decentralized_vllm import Client, JobEnded
 
-network = json.loads(Path(".devnet/devnet.json").read_text())
+MANIFEST = Path(".devnet/devnet.json")
+if not MANIFEST.exists():
+    sys.exit("no local network runs in this folder: start one with `make devnet`")
+network = json.loads(MANIFEST.read_text())
 requester = next(a for a in network["accounts"] if a["name"] == "requester")
 ipfs_port = int(network["ipfs_api"].rpartition(":")[2])
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from decentralized_vllm import AsyncClient, TaskProgress
 
+MANIFEST = Path(".devnet/devnet.json")
+
 
 def show(progress: TaskProgress) -> None:
     print(f"job {progress.id}: {progress.percentage:5.1f} %")
@@ -36,5 +38,8 @@ async def main(network: dict[str, Any], questions: list[str]) -> None:
             print(f"{question}\n  {result.response}")
 
 
-running = json.loads(Path(".devnet/devnet.json").read_text())
-asyncio.run(main(running, sys.argv[1:] or ["One question?", "Another question?"]))
+if not MANIFEST.exists():
+    sys.exit("no local network runs in this folder: start one with `make devnet`")
+asyncio.run(
+    main(json.loads(MANIFEST.read_text()), sys.argv[1:] or ["One question?", "Another question?"])
+)
