@@ -65,7 +65,7 @@ async def add(
         _print_json({"added": entries, "profile": profile})
         return
     for cid, path in added:
-        click.echo(f"{cid}  {path}")
+        click.echo(f"{cid}  {click.format_filename(path)}")
 
 
 def _hash_only(path: Path, profile: str) -> Cid:
@@ -126,7 +126,7 @@ async def get(
             await readable.fetch_tree(
                 cid, target, limits=limits, progress=progress, setting="--output"
             )
-    _say(as_json, {"cid": cid, "path": str(target)}, f"{cid}  {target}")
+    _say(as_json, {"cid": cid, "path": str(target)}, f"{cid}  {click.format_filename(target)}")
 
 
 async def pin(

@@ -137,7 +137,7 @@ class KuboStore(VerifyingReads):
         if stored != expected:
             raise ContentMismatch(
                 f"the Kubo stored {stored or 'nothing'} instead of {expected}",
-                hint=f"it may not support the profile {self.profile.name}",
+                hint=f"a file changed meanwhile, or it lacks the profile {self.profile.name}",
             )
         return expected
 

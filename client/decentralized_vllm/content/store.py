@@ -19,7 +19,7 @@ from decentralized_vllm.content.reachable import reachable_blocks
 from decentralized_vllm.content.reads import VerifyingReads, check_size, parse_to_store
 from decentralized_vllm.ending import in_thread
 from decentralized_vllm.grouping import Grouped
-from decentralized_vllm.protocol.errors import ContentUnavailable
+from decentralized_vllm.protocol.errors import ContentError, ContentUnavailable
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import Progress
 
@@ -189,9 +189,16 @@ class PinningStore(VerifyingReads):
     def _collect(self) -> list[bytes]:
         keep: set[bytes] = set()
         for pinned in self._pinned():
+            self._add_tree(pinned, keep)
+        return self._delete_all_but(keep)
+
+    def _add_tree(self, pinned: Cid, keep: set[bytes]) -> None:
+        try:
             for _ in reachable_blocks(parse_cid(pinned), self._read_checked, keep):
                 pass
-        return self._delete_all_but(keep)
+        except (ContentUnavailable, ContentError) as error:
+            message = f"the pinned tree {pinned} is damaged: {error.message}"
+            raise type(error)(message, hint="add it again, or unpin it") from error
 
     def _flush_tree(self, root: ParsedCid) -> None:
         self._flush(self._tree_blocks(root))

@@ -195,3 +195,14 @@ def test_get__into_the_folder_it_stands_in__names_the_flag(tmp_path: Path) -> No
         refused = run("get", answer["cid"], "-o", output, "--store", store, fails=True)
         assert refused.stderr.startswith(b"Error: --output: /")
         assert b"exists already" in refused.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")
+def test_add__name_that_is_no_text__is_shown_with_a_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")  # as where the language is set
+    file = tmp_path / os.fsdecode(b"caf\xe9")
+    file.write_bytes(b"x")
+    shown = run("add", "--only-hash", file).stdout.decode()
+    assert shown == f"{cid_of_bytes(b'x')}  {tmp_path}/caf\N{REPLACEMENT CHARACTER}\n"

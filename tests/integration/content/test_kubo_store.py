@@ -38,6 +38,16 @@ async def test_kubo_add_path__every_profile__stores_the_recorded_cid(
     assert contents(tmp_path / "copy") == contents(path)
 
 
+async def test_kubo_add_path__file_changes_before_it_is_sent__is_not_laid_on_the_kubo(
+    kubo: KuboStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("as it was read first")
+    with pytest.raises(ContentMismatch) as caught:
+        await kubo.add_path(file, progress=lambda *_: (file.write_text("as it was sent"), None)[1])
+    assert "changed" in str(caught.value)
+
+
 async def test_kubo__as_a_content_store__keeps_pins_and_reads(kubo: KuboStore) -> None:
     port: ContentStore = kubo
     data = sample_bytes(700_000)

@@ -153,7 +153,7 @@ async def test_collect_garbage__damaged_pinned_tree__deletes_nothing(
     tree = await store.add_path(write_sample("tree2", tmp_path))
     await store.unpin(await store.add_bytes(b"loose"))
     store._delete_all_but({parse_cid(cid_of_bytes(b"loose")).multihash})
-    with pytest.raises(ContentUnavailable):
+    with pytest.raises(ContentUnavailable, match=f"pinned tree {tree} is damaged"):
         await store.collect_garbage()
     assert await store.has_block(cid_of_bytes(b"loose"))
     assert await store.pins() == [tree]
