@@ -43,6 +43,7 @@ def completed(record: TaskRecord, job: Job, delivery: Delivery, *, now_ms: int) 
     Where the task was not watched when its answer began, the node's word on it counts, as far as
     it can be true.
     """
+    now_ms = _at_the_end(record, now_ms)
     told_ms = min(max(delivery.answer.started_at_ms, record.created_at_ms), now_ms)
     started_at_ms = record.started_at_ms or told_ms
     return replace(
@@ -105,9 +106,15 @@ def _without_answer(
     return replace(
         record,
         state=state,
-        completed_at_ms=now_ms,
+        completed_at_ms=_at_the_end(record, now_ms),
         cost_wei=Wei(0),
         response=None,
         response_cid=None,
         failure=Failure(kind, message),
     )
+
+
+def _at_the_end(record: TaskRecord, now_ms: int) -> int:
+    """The clock may have been put back since: no task ends before it began."""
+    seen_ms = (record.created_at_ms, record.submitted_at_ms or 0, record.started_at_ms or 0)
+    return max(now_ms, *seen_ms)

@@ -47,6 +47,16 @@ def test_completed__watched__as_it_was_seen() -> None:
     assert (ended.submitted_at_ms, ended.started_at_ms) == (2, 3)
 
 
+def test_ended__clock_was_put_back_meanwhile__not_before_what_was_seen() -> None:
+    record = task(created_at_ms=9_000, submitted_at_ms=9_500, started_at_ms=10_000)
+    for ended in (
+        completed(record, delivered_job(), DELIVERY, now_ms=10),
+        ended_on_chain(record, failed_job(FailureCode.CONTENT_MISSING), now_ms=10),
+    ):
+        assert ended.completed_at_ms == 10_000
+        assert ended.total_time_s == 1.0
+
+
 def test_completed__chain_took_more_than_was_reserved__costs_the_reservation() -> None:
     record = task(reserved_wei=Wei(300))
     assert completed(record, delivered_job(), DELIVERY, now_ms=STARTED_AT_MS).cost_wei == 300
