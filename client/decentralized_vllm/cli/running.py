@@ -27,6 +27,7 @@ EXIT_CODES: tuple[tuple[type[DvllmError], int], ...] = (
     (RetryableError, 5),
     (DvllmError, 1),
 )
+_WRITABLE = "name a folder that can be written"
 # Settings that have no flag of their own are told by their variable, and the other way round.
 _FLAGS = frozenset(
     (
@@ -52,6 +53,11 @@ def run(work: Coroutine[Any, Any, T], *, as_json: bool, on_interrupt: str = "") 
         return asyncio.run(work)
     except DvllmError as error:
         fail(error, as_json=as_json)
+    except OSError as error:
+        if error.filename is None:  # no file that we opened, such as the output
+            raise
+        reason = f"{error.filename}: {error.strerror}"
+        fail(SettingError("data_dir", reason, hint=_WRITABLE), as_json=as_json)
     except KeyboardInterrupt:
         remark(f"interrupted{on_interrupt and ': '}{on_interrupt}")
         raise SystemExit(INTERRUPTED) from None

@@ -30,6 +30,8 @@ MISTAKES = [
     (["embed", "--file", "none", "Hi"], {}, 2, "No such file"),
     (["submit", "--max-top-up", "0", "Hi"], {}, 1, "max_top_up"),
     (["submit", "--file", "none", "Hi"], {}, 2, "No such file"),
+    (["submit", "--data-dir", "/dev/null/x", "Hi"], {}, 2, "data_dir: /dev/null/x"),
+    (["wallet", "deposit", "1"], {"DVLLM_CLIENT__DATA_DIR": "/dev/null/x"}, 2, "[--data-dir or"),
     (["job", "99"], {}, 1, "there is no job 99"),
 ]
 
