@@ -1,6 +1,7 @@
 """Blocks as files, laid out as Kubo's flatfs does: a Kubo can read the folder as it is."""
 
 import base64
+import binascii
 import itertools
 import os
 import shutil
@@ -106,10 +107,9 @@ def _blocks_in(shard: str) -> Iterator[tuple[bytes, int]]:
             if not entry.name.endswith(_SUFFIX):
                 continue
             try:
-                n_bytes = entry.stat().st_size
-            except FileNotFoundError:
+                yield _multihash(entry.name), entry.stat().st_size
+            except (FileNotFoundError, binascii.Error):  # deleted meanwhile, or no block
                 continue
-            yield _multihash(entry.name), n_bytes
 
 
 @lru_cache(maxsize=CIDS_KEPT)

@@ -36,3 +36,11 @@ def test_entries__block_is_deleted_meanwhile__are_the_others(files: FlatFs) -> N
                 files.delete(other)
     assert len(listed) == 1
     assert listed[0] in {(key, 2) for key in keys}
+
+
+def test_entries__file_that_is_no_block__is_left_out(files: FlatFs) -> None:
+    key = bytes([18, 32, *[0] * 32])
+    files.write(key, b"x")
+    block = files.path(key)
+    block.with_name(f"._{block.name}").touch()  # as some systems put beside a copied file
+    assert list(files.entries()) == [(key, 1)]
