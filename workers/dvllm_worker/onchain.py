@@ -128,7 +128,12 @@ async def _running(network: Network, sender: OutboxSender) -> AsyncIterator[None
 
 def _sender_settings(settings: WorkerSettings, network: Network) -> SenderSettings:
     fitting = SenderSettings.for_chain(network.identity)
-    return replace(fitting, confirmations=settings.chain.confirmations, after_block_s=AFTER_BLOCK_S)
+    return replace(
+        fitting,
+        confirmations=settings.chain.confirmations,
+        after_block_s=AFTER_BLOCK_S,
+        retries_reverted=True,  # a delivery, while its lease lasts
+    )
 
 
 def load_account(settings: WorkerSettings, chain_id: int) -> LocalAccount:

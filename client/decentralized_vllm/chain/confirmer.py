@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 MISSED_DEADLINE = "it could not be mined before its deadline"
 OUT_OF_GAS = "it ran out of gas"
+REVERTED = "it was mined and reverted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class SenderSettings:
         the other, means another transaction took it.
     after_block_s: how long a new block is left to those who are in more of a hurry.
     behind_patience_s: how long a head below a known block counts as an endpoint that lags.
+    retries_reverted: sends anew, until its deadline, what only reverts since a re-organisation.
+        Not for who acts on such a failure.
     keep_settled_s: chain time for which a settled transaction still answers `send` and `wait`.
     """
 
@@ -46,6 +49,7 @@ class SenderSettings:
     keep_settled_s: int = 7 * 24 * 3600
     poll_s: float = 2.0
     after_block_s: float = 0.0
+    retries_reverted: bool = False
     patience: Patience = field(default_factory=Patience)
     fees: FeePolicy = field(default_factory=FeePolicy)
 
@@ -78,10 +82,13 @@ class Confirmer:
         self._behind_since_s: float | None = None
         # key → where its nonce was found used and no receipt: blocks looked at, the last of them
         self._missing: dict[str, tuple[int, int]] = {}
+        self._taken_back: set[str] = set()  # keys of what was mined and then abandoned
+        self._retried_at_block = -1
 
     async def tick(self, view: View) -> None:
         await self._take_back_abandoned(view)
         await self._record_mined(view)
+        await self._retry_reverted(view)
         await self._resubmission.push(view)
         await self._settle_deep(view)
 
@@ -97,6 +104,7 @@ class Confirmer:
             return
         if lost:
             log.warning("transactions_unmined", extra={"keys": [o.key for o in lost]})
+        self._taken_back |= {o.key for o in lost if o.failure is None}
         await self._outbox.save([outgoing.back_to_pending() for outgoing in lost])
 
     def _is_rolled_back(self, view: View) -> bool:
@@ -131,7 +139,7 @@ class Confirmer:
         is_out_of_gas = inclusion.gas_used >= outgoing.gas_limit * 63 // 64
         if data is None and is_out_of_gas and await self._send_with_more_gas(outgoing, view):
             return None
-        failure = OUT_OF_GAS if data is None and is_out_of_gas else "it was mined and reverted"
+        failure = OUT_OF_GAS if data is None and is_out_of_gas else REVERTED
         return outgoing.mined(inclusion, failure, data)
 
     async def _send_with_more_gas(self, outgoing: Outgoing, view: View) -> bool:
@@ -144,6 +152,33 @@ class Confirmer:
         )
         await self._submission.offer([sent], view)
         return True
+
+    async def _retry_reverted(self, view: View) -> None:
+        """After a re-organisation others' transactions come in another order: what had its effect
+        may be mined before what it builds on, and revert. It is sent anew when it would not.
+
+        Until its deadline: then its effect is no longer wanted.
+        """
+        is_known = view.block_number <= self._retried_at_block
+        if not self._settings.retries_reverted or is_known:
+            return
+        self._retried_at_block = view.block_number
+        self._taken_back = {k for k in self._taken_back if self._outbox.unsettled(k) is not None}
+        for outgoing in self._outbox.mined():
+            is_meant = outgoing.key in self._taken_back and outgoing.failure == REVERTED
+            if is_meant and view.block_time_s <= (outgoing.deadline_s or 0):
+                await self._send_unless_it_reverts(outgoing, view)
+
+    async def _send_unless_it_reverts(self, outgoing: Outgoing, view: View) -> None:
+        try:
+            limit = await self._gas_limit(outgoing)
+        except PermanentError:
+            return
+        log.warning("reverted_after_reorganisation", extra={"key": outgoing.key})
+        sent = await self._submission.store_under_new_nonce(
+            outgoing, gas_limit=limit, view=view, forgets_attempts=True
+        )
+        await self._submission.offer([sent], view)
 
     async def _replace_lost(self, passed: Sequence[Outgoing], view: View) -> None:
         """Those whose nonce a foreign transaction used, as far as can be known.
