@@ -23,6 +23,8 @@ from dvllm_worker.suspension import Suspension
 log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
+LEAVING_S = 15.0  # at least, for the transaction that takes the slots away
+LEAVING_BLOCKS = 4  # beside its confirmations
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,22 @@ class Node:
     async def _drain(self) -> None:
         log.info("stopping: %d jobs are finished or handed back first", self.crew.n_running)
         if self.settings.node.pause_when_stopped:
-            try:
-                await self.duty.set_slots(0)
-            except DvllmError as error:
-                log.warning("the node is still offered on chain: %s", error)
+            await self._leave_duty()
         await self.crew.drain(grace_s=self.settings.limits.drain_s)
         log.info("stopped in good order")
+
+    async def _leave_duty(self) -> None:
+        """Waits for some blocks, no longer: a chain that stands still would keep us for ever."""
+        chain = self.settings.chain
+        n_blocks = chain.confirmations + LEAVING_BLOCKS
+        timeout_s = max(LEAVING_S, n_blocks * chain.block_time_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.duty.set_slots(0)
+        except DvllmError as error:
+            log.warning("the node is still offered on chain: %s", error)
+        except TimeoutError:
+            log.warning("the node is still offered on chain: not mined in %g s", timeout_s)
 
     async def _until_chain_answers(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:

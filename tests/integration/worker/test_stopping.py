@@ -46,6 +46,17 @@ async def test_sigterm__with_pause_when_stopped__no_more_leases(net: WorkerNetwo
         assert (await net.network.coordinator.node(worker.address)).slots == 64
 
 
+async def test_sigterm__chain_mines_nothing__ends_all_the_same(net: WorkerNetwork) -> None:
+    with net.worker(node={"pause_when_stopped": True}) as worker:
+        await net.enlist(worker)
+        worker.start()
+        await worker.on_duty()
+        await net.anvil.acall("evm_setAutomine", False)
+        worker.terminate()
+        assert await worker.ended() == 0
+        assert "still offered on chain" in worker.log_text()
+
+
 async def test_second_signal__ends_at_once__and_a_start_goes_on(net: WorkerNetwork) -> None:
     with net.worker(**{"engine.null": {"first_token_s": 3.0}}) as worker:
         await net.enlist(worker)
