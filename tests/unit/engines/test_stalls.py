@@ -1,6 +1,8 @@
 """Silence is measured per request, from its last sign of life."""
 
 import asyncio
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -66,3 +68,23 @@ async def test_stalled__silent_request__returns() -> None:
     watch = StallWatch(0.05, asyncio.get_running_loop().time)
     watch.begin("a")
     await asyncio.wait_for(watch.stalled(), timeout=5)
+
+
+async def test_stalled__we_were_halted_ourselves__what_arrived_meanwhile_counts() -> None:
+    watch = StallWatch(0.05, asyncio.get_running_loop().time)
+    watch.begin("a")
+
+    async def read_what_arrived() -> None:
+        for _ in range(5):  # so many turns of the loop pass until it is taken in
+            await asyncio.sleep(0)
+        watch.beat("a")
+
+    stalled = asyncio.create_task(watch.stalled())
+    await asyncio.sleep(0)
+    time.sleep(0.2)  # noqa: ASYNC251 - as SIGSTOP, or a virtual machine that is moved
+    await read_what_arrived()
+    await asyncio.sleep(0)
+    assert not stalled.done()
+    stalled.cancel()
+    with suppress(asyncio.CancelledError):
+        await stalled

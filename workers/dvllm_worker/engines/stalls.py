@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Hashable
 
+LAST_LOOK_S = 1.0  # for what arrived while this very process was halted, and is not read yet
+
 
 class StallWatch:
     """Bookkeeping over a clock in seconds of what is under way and when it last gave a sign."""
@@ -35,5 +37,7 @@ class StallWatch:
 
     async def stalled(self) -> None:
         """Returns when something is. Sleeps to the deadline, which each sign of life moves on."""
-        while (left_s := self.left_s()) > 0:  # noqa: ASYNC110 - no event marks a passed time
-            await asyncio.sleep(left_s)
+        is_last_look = False
+        while (left_s := self.left_s()) > 0 or not is_last_look:
+            is_last_look = left_s <= 0
+            await asyncio.sleep(LAST_LOOK_S if is_last_look else left_s)
