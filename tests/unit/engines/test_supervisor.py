@@ -94,6 +94,8 @@ async def test_session__restarts_fail__tried_until_one_works(
         opener.sessions[0].end.set_result("crashed")
         await opener.wait_for(2)
     assert [record.message for record in caplog.records] == ["engine_start_failed"] * 3
+    assert {vars(record)["reason"] for record in caplog.records} == {"no memory"}
+    assert not any(record.exc_info for record in caplog.records)  # one line, no defect of ours
     await supervisor.stop()
 
 

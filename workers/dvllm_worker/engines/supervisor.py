@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from decentralized_vllm.protocol.errors import EngineUnavailable
+from decentralized_vllm.protocol.errors import DvllmError, EngineUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,10 @@ class Supervisor(Generic[S]):
     async def _reopen(self, n_failures: int) -> None:
         try:
             self._take(await self._open_session())
+        except DvllmError as error:
+            self._why_down = str(error)
+            told = {"engine": self._name, "n": n_failures, "reason": str(error)}
+            log.error("engine_start_failed", extra=told)
         except Exception as error:
             self._why_down = str(error)
             log.exception("engine_start_failed", extra={"engine": self._name, "n": n_failures})
