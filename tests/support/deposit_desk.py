@@ -16,6 +16,7 @@ from tests.support.anvil import development_account
 USER = development_account(6)
 GATEWAY = development_account(7)
 GATEWAY_ADDRESS = Address(GATEWAY.address)
+OTHER_ADDRESS = Address(development_account(5).address)
 USER_ACCOUNT = account_of(Address(USER.address))
 QUICK = DepositSettings(poll_s=0.02, start_block=BlockNumber(1))
 
@@ -41,9 +42,12 @@ class DepositDesk:
 
 @asynccontextmanager
 async def deposit_desk(
-    network: Network, database: Database, settings: DepositSettings = QUICK
+    network: Network,
+    database: Database,
+    settings: DepositSettings = QUICK,
+    address: Address = GATEWAY_ADDRESS,
 ) -> AsyncIterator[DepositDesk]:
-    watch = await watch_deposits(network, database, GATEWAY_ADDRESS, settings)
+    watch = await watch_deposits(network, database, address, settings)
     task = asyncio.create_task(watch.run())
     try:
         yield DepositDesk(watch, SqlAccountStore(database))

@@ -136,4 +136,4 @@ async def watch_deposits(
         settings=FeedSettings(confirmations=settings.confirmations, poll_s=settings.poll_s),
     )
     own = {address, network.coordinator.address}  # withdrawn credit is no deposit
-    return DepositWatch(feed, SqlDepositStore(database, chain), ignored | own)
+    return DepositWatch(feed, SqlDepositStore(database, chain, address), ignored | own)

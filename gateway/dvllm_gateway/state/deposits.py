@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, and_, delete, exists, select
 
-from decentralized_vllm.protocol.ids import BlockNumber, TxHash
+from decentralized_vllm.protocol.ids import Address, BlockNumber, TxHash
 from dvllm_gateway.ids import AccountId
 from dvllm_gateway.services.stores import Deposit, Movement
 from dvllm_gateway.state.database import Database
@@ -14,11 +14,15 @@ from dvllm_gateway.state.upsert import insert_if_absent
 
 
 class SqlDepositStore:
-    """Of one chain. What is credited and how far the chain was read change in one transaction."""
+    """Of one chain and the address paid there: other gateways of this database have their own.
 
-    def __init__(self, database: Database, chain: str) -> None:
+    What is credited and how far the chain was read change in one transaction.
+    """
+
+    def __init__(self, database: Database, chain: str, payee: Address) -> None:
         self._database = database
         self._chain = chain
+        self._payee = payee
 
     async def apply(
         self,
@@ -58,6 +62,7 @@ class SqlDepositStore:
             tx_hash=at.tx_hash,
             log_index=at.log_index,
             block_number=at.block_number,
+            payee=self._payee,
             account=deposit.account,
             amount_wei=deposit.amount_wei,
         )
@@ -66,7 +71,11 @@ class SqlDepositStore:
             move(tx, deposit.account, [change])
 
     def _reverse(self, tx: Connection, rewound_to: BlockNumber, at_ms: int) -> None:
-        is_gone = (deposits.c.chain == self._chain) & (deposits.c.block_number > rewound_to)
+        is_gone = and_(
+            deposits.c.chain == self._chain,
+            deposits.c.payee.in_(("", self._payee)),
+            deposits.c.block_number > rewound_to,
+        )
         for row in tx.execute(select(deposits).where(is_gone).order_by(deposits.c.account)).all():
             change = Change(Movement.REVERSAL, -row.amount_wei, 0, at_ms, reason=row.tx_hash)
             move(tx, AccountId(row.account), [change], may_overdraw=True)

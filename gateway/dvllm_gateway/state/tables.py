@@ -169,6 +169,8 @@ deposit = Table(
     Column("tx_hash", String(HASH_CHARS), primary_key=True),
     Column("log_index", Integer, primary_key=True),
     Column("block_number", BigInteger, nullable=False),
+    # The address it was sent to, whose watch may take it back; "" in rows of older releases.
+    Column("payee", String(ADDRESS_CHARS), nullable=False, server_default=""),
     Column("account", ForeignKey(account.c.id), nullable=False),
     Column("amount_wei", ExactInteger, nullable=False),
     Index(None, "chain", "block_number"),

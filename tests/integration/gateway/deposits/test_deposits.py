@@ -14,6 +14,7 @@ from dvllm_gateway.state import Database
 from tests.support.anvil import Anvil
 from tests.support.deposit_desk import (
     GATEWAY_ADDRESS,
+    OTHER_ADDRESS,
     QUICK,
     USER,
     DepositDesk,
@@ -21,8 +22,14 @@ from tests.support.deposit_desk import (
 )
 
 
-async def send_tokens(network: Network, user: OutboxSender, amount: int, key: str) -> TxHash:
-    await user.send(network.token.transfer(GATEWAY_ADDRESS, Wei(amount)), key=key)
+async def send_tokens(
+    network: Network,
+    user: OutboxSender,
+    amount: int,
+    key: str,
+    to: Address = GATEWAY_ADDRESS,
+) -> TxHash:
+    await user.send(network.token.transfer(to, Wei(amount)), key=key)
     return (await user.wait(key)).tx_hash
 
 
@@ -118,6 +125,31 @@ async def test_deposit__mined_again_in_another_block__counts_once(
         Movement.REVERSAL,
         Movement.DEPOSIT,
     ]
+
+
+async def test_deposit__credited_anew_before_the_other_gateway_rewinds__stays(
+    network: Network, anvil: Anvil, database: Database, user: OutboxSender, desk: DepositDesk
+) -> None:
+    """Two gateways of one database, with a key each: one takes back only what it was paid."""
+    async with deposit_desk(network, database, address=OTHER_ADDRESS):
+        ours = await send_tokens(network, user, tokens(5), "ours")
+        theirs = await send_tokens(network, user, tokens(2), "theirs", to=OTHER_ADDRESS)
+        await desk.until_available(tokens(7))
+    raw = [anvil.call("eth_getRawTransactionByHash", tx_hash) for tx_hash in (ours, theirs)]
+    anvil.mine(1)
+    anvil.call("anvil_reorg", 3, [[each, 1] for each in raw])
+    await until_credited_twice(desk, ours)
+    async with deposit_desk(network, database, address=OTHER_ADDRESS):
+        await until_credited_twice(desk, theirs)
+    assert await desk.available_wei() == tokens(7)
+
+
+async def until_credited_twice(desk: DepositDesk, tx_hash: TxHash) -> None:
+    async with asyncio.timeout(20):
+        while [  # noqa: ASYNC110 - of a database
+            line.reason for line in await desk.ledger() if line.movement is Movement.DEPOSIT
+        ].count(tx_hash) < 2:
+            await asyncio.sleep(0.02)
 
 
 async def test_deposit__nothing_minted_or_withdrawn__is_no_deposit(

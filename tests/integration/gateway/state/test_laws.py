@@ -28,7 +28,7 @@ from dvllm_gateway.services.stores import Deposit, Movement
 from dvllm_gateway.services.tasks import TaskRecord, TaskState
 from dvllm_gateway.state import SqlAccountStore, SqlTaskStore, open_database
 from dvllm_gateway.state.deposits import SqlDepositStore
-from tests.support.gateway_tasks import ASSIGNMENT, completed, new_task
+from tests.support.gateway_tasks import ASSIGNMENT, SENDER, completed, new_task
 
 AMOUNTS = st.integers(0, 1_000) | st.integers(10**18, 10**30)
 ENDS = [state for state in TaskState if state.is_over]
@@ -50,7 +50,7 @@ class Money(RuleBasedStateMachine):
         self.accounts = SqlAccountStore(database)
         self.store = SqlTaskStore(database)
         self.account = AccountId(f"law-{uuid.uuid4().hex}")
-        self.chain = SqlDepositStore(database, self.account)
+        self.chain = SqlDepositStore(database, self.account, SENDER)
         self.available = self.reserved = self.charged = self.credited = 0
         self.standing: dict[int, int] = {}  # block → amount deposited in it
 
