@@ -137,7 +137,9 @@ class TasksSection(Section):
     at_once: Count = Field(4096, description="tasks that are not over")
     at_once_per_account: Count = 8
     submit_wait_s: Seconds = Field(15.0, description="for a block, before a task's number is told")
-    answer_wait_s: Seconds = Field(600.0, description="for a whole answer; its task goes on then")
+    answer_wait_s: Seconds = Field(
+        540.0, description="for a whole answer; OpenAI's clients ask again, and pay, after 600"
+    )
     drain_s: Seconds = Field(30.0, description="streams may end this long after SIGTERM")
 
 

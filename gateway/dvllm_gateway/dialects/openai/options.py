@@ -11,5 +11,5 @@ class OpenAiOptions:
     """
 
     default_max_tokens: int = 1024
-    sync_wait_s: float = 600.0
+    sync_wait_s: float = 540.0
     submit_wait_s: float = 15.0
