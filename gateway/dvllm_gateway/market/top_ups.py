@@ -2,13 +2,20 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from eth_account.messages import SignableMessage
 
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.protocol.authorizations import SignedAuthorization
-from decentralized_vllm.protocol.errors import ContractRevert, InvalidSignature
+from decentralized_vllm.protocol.errors import (
+    ContractRevert,
+    InsufficientFunds,
+    InvalidSignature,
+    TransactionFailed,
+)
 from decentralized_vllm.protocol.ids import Address, TxHash, Wei
 from decentralized_vllm.protocol.permits import Permit, permit_message
 from decentralized_vllm.protocol.ports import TransactionSender
@@ -58,7 +65,7 @@ class RelayedTopUps:
 
     async def relay(self, payment: SignedPayment) -> TopUp:
         _check_form(payment)
-        with as_gateway_errors():
+        with as_gateway_errors(), _payers_money():
             if isinstance(payment, SignedAuthorization):
                 return await self._authorized(payment)
             return await self._permitted(payment)
@@ -69,15 +76,15 @@ class RelayedTopUps:
         The caller sees to it that each payment comes here once.
         """
         _check_form(signed)
-        with as_gateway_errors():
+        with as_gateway_errors(), _payers_money():
             return await self._authorized(signed, errand="request")
 
     async def _authorized(self, signed: SignedAuthorization, errand: str = "top-up") -> TopUp:
         what = signed.authorization
         if what.to != self._address:
             raise InvalidRequest(f"the payment must be to {self._address}", field="to")
-        await self._check(what.value_wei, what.valid_before_s)
-        key = f"{errand}:{what.owner}:{what.nonce.hex()}"
+        key = _key(errand, what.owner, signed)
+        await self._check(what.value_wei, what.valid_before_s, key)
         call = self._network.token.transfer_authorized(signed)
         tx_hash = await self._sender.send(call, key=key, deadline_s=what.valid_before_s)
         return await self._followed(key, tx_hash, what.owner, what.value_wei)
@@ -85,24 +92,42 @@ class RelayedTopUps:
     async def _permitted(self, payment: PermittedTransfer) -> TopUp:
         """Two transactions: the permit, which anybody who sees it may carry out, and the draw."""
         owner, permit = payment.owner, payment.permit
-        await self._check(permit.value_wei, permit.deadline_s)
-        key = f"top-up:{owner}:{hashlib.sha256(permit.r + permit.s).hexdigest()}"
-        if await self._is_unused(payment):
-            await self._use(payment, key=f"{key}:permit")
+        key = _key("top-up", owner, payment)
+        await self._check(permit.value_wei, permit.deadline_s, key)
+        if await self._is_unused(payment, key):
+            await self._check_held(payment)
+            await self._use(payment, key=key)
         draw = self._network.token.transfer_from(owner, self._address, permit.value_wei)
         tx_hash = await self._sender.send(draw, key=key)
         return await self._followed(key, tx_hash, owner, permit.value_wei)
 
-    async def _check(self, value_wei: Wei, until_s: int) -> None:
+    async def _check(self, value_wei: Wei, until_s: int, key: str) -> None:
         least_wei = self._settings.minimum_wei
         if value_wei < least_wei:
             raise InvalidRequest(
                 f"a payment must be of at least {format_tokens(least_wei)} tokens", field="value"
             )
-        if until_s < await self._network.jobs.chain_time_s() + self._settings.margin_s:
+        least_s = await self._network.jobs.chain_time_s() + self._settings.margin_s
+        if until_s < least_s and not await self._was_sent(key):
             raise InvalidRequest("the payment lapses too soon", field="deadline")
 
-    async def _is_unused(self, payment: PermittedTransfer) -> bool:
+    async def _was_sent(self, key: str) -> bool:
+        """Then it may be sent again to hear of it, whatever has passed since."""
+        try:
+            async with asyncio.timeout(self._settings.wait_s):
+                await self._sender.wait(key)
+        except TimeoutError:
+            return True
+        except TransactionFailed:
+            return False
+        return True
+
+    async def _check_held(self, payment: PermittedTransfer) -> None:
+        """Before the gateway pays for a permit from which nothing could be drawn."""
+        if await self._network.token.balance(payment.owner) < payment.permit.value_wei:
+            raise InsufficientFunds("the payment is of more than its owner has")
+
+    async def _is_unused(self, payment: PermittedTransfer, key: str) -> bool:
         """Whether the permit still has to be carried out. Raises InvalidRequest for one that the
         owner did not sign: what was approved otherwise is not to be drawn."""
         token = self._network.token
@@ -117,19 +142,22 @@ class RelayedTopUps:
             )
             if nonce >= 0 and _signer(permit_message(domain, permit), payment) == payment.owner:
                 return nonce == next_nonce
+        if await self._was_sent(key):
+            return False
         raise InvalidRequest("the owner did not sign this, or has used it up", field="signature")
 
     async def _use(self, payment: PermittedTransfer, *, key: str) -> None:
         permit = payment.permit
+        key_of_permit = f"{key}:permit"
         call = self._network.token.permit(payment.owner, self._address, permit)
         try:
-            await self._sender.send(call, key=key, deadline_s=permit.deadline_s)
+            await self._sender.send(call, key=key_of_permit, deadline_s=permit.deadline_s)
             async with asyncio.timeout(self._settings.wait_s):
-                await self._sender.wait(key)
+                await self._sender.wait(key_of_permit)
         except TimeoutError:
             raise NetworkUnavailable("the permit is on its way: send it once more") from None
         except ContractRevert:
-            if await self._is_unused(payment):  # nobody else was faster
+            if await self._is_unused(payment, key):  # nobody else was faster
                 raise
 
     async def _followed(self, key: str, tx_hash: TxHash, owner: Address, value_wei: Wei) -> TopUp:
@@ -141,6 +169,20 @@ class RelayedTopUps:
         except TimeoutError:
             is_credited = False
         return TopUp(tx_hash, account_of(owner), value_wei, is_credited)
+
+
+@contextmanager
+def _payers_money() -> Iterator[None]:
+    """What is missing is missing in the payer's wallet, not in the gateway's."""
+    try:
+        yield
+    except InsufficientFunds as error:
+        raise InvalidRequest("the wallet holds fewer tokens than this", field="value") from error
+
+
+def _key(errand: str, owner: Address, payment: SignedPayment) -> str:
+    """Of all that was signed: who shows something else of the same nonce is not told of it."""
+    return f"{errand}:{owner}:{hashlib.sha256(repr(payment).encode()).hexdigest()}"
 
 
 def _check_form(payment: SignedPayment) -> None:

@@ -143,6 +143,65 @@ async def test_top_up__authorization_used_up_elsewhere__is_refused_by_the_contra
     await desk.until_available(tokens(5))
 
 
+async def test_top_up__nonce_of_another_payment__is_not_told_of_that_one(
+    network: Network, top_ups: RelayedTopUps, desk: DepositDesk
+) -> None:
+    signed = await authorized(network)
+    await top_ups.relay(signed)
+    dearer = replace(signed.authorization, value_wei=tokens(50))
+    for claimed in (
+        replace(signed, authorization=dearer),
+        sign_authorization(USER, await network.token.domain(), dearer),
+    ):
+        with pytest.raises(TransactionRejected):
+            await top_ups.relay(claimed)
+    assert await desk.available_wei() == tokens(5)
+
+
+async def test_top_up__authorization_sent_again_when_it_has_lapsed__is_told_of_its_credit(
+    network: Network, anvil: Anvil, top_ups: RelayedTopUps
+) -> None:
+    signed = await authorized(network)
+    first = await top_ups.relay(signed)
+    anvil.call("evm_increaseTime", 7200)
+    anvil.mine()
+    assert await top_ups.relay(signed) == first
+
+
+async def test_top_up__permit_sent_again_after_two_others_and_its_time__is_told_of_its_credit(
+    network: Network, anvil: Anvil, top_ups: RelayedTopUps
+) -> None:
+    payment = await permitted(network)
+    first = await top_ups.relay(payment)
+    for amount in (1, 2):
+        await top_ups.relay(await permitted(network, amount))
+    assert await top_ups.relay(payment) == first
+    anvil.call("evm_increaseTime", 7200)
+    anvil.mine()
+    assert await top_ups.relay(payment) == first
+
+
+async def test_top_up__permit_of_a_wallet_that_holds_less__costs_the_gateway_no_gas(
+    network: Network, top_ups: RelayedTopUps
+) -> None:
+    payment = await permitted(network, 1_001)
+    with pytest.raises(InvalidRequest) as caught:
+        await top_ups.relay(payment)
+    assert caught.value.field == "value"
+    assert await network.token.permit_nonce(USER_ADDRESS) == 0
+
+
+async def test_top_up__authorization_of_a_wallet_that_holds_less__blames_the_payment(
+    network: Network, top_ups: RelayedTopUps
+) -> None:
+    """Not the gateway, whose money this is not about."""
+    signed = await authorized(network, AuthorizationKind.TRANSFER, 1_001)
+    for relay in (top_ups.relay, top_ups.relay_for_request):
+        with pytest.raises(InvalidRequest, match="holds fewer") as caught:
+            await relay(signed)
+        assert caught.value.field == "value"
+
+
 async def test_top_up__block_does_not_come__tells_that_it_is_on_its_way(
     network: Network, anvil: Anvil, desk: DepositDesk, tmp_path: Path
 ) -> None:
