@@ -82,7 +82,7 @@ class RequestPayments:
         await self._use_up(signed)
         try:
             return await relay.relay_for_request(signed)
-        except NoCapacity:
+        except (NoCapacity, InvalidRequest):
             await self._nonces.give_back(signed.authorization.owner, _nonce(signed))
             raise
 

@@ -65,11 +65,19 @@ def payment() -> SignedAuthorization:
     return SignedAuthorization(what, signature.v, r, s)
 
 
-async def test_collect__gateway_had_no_gas__the_same_payment_is_taken_later_and_once(
-    database: Database,
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        NoCapacity("the gateway cannot pay for jobs now"),
+        InvalidRequest("the wallet holds fewer tokens than this", field="value"),
+    ],
+    ids=["no gas", "empty wallet"],
+)
+async def test_collect__nothing_was_sent__the_same_payment_is_taken_later_and_once(
+    database: Database, refusal: GatewayError
 ) -> None:
-    desk = payments(Relay(NoCapacity("the gateway cannot pay for jobs now")), database)
-    with pytest.raises(NoCapacity):
+    desk = payments(Relay(refusal), database)
+    with pytest.raises(type(refusal)):
         await desk.collect(payment(), TERMS)
     assert (await desk.collect(payment(), TERMS)).amount_wei == TERMS.amount_wei
     with pytest.raises(InvalidRequest, match="used before"):
