@@ -21,7 +21,8 @@ PUBLIC_CHARACTERS = 8
 USE_NOTED_EVERY_MS = 60_000
 
 _PUBLIC_ALPHABET = string.ascii_letters + string.digits
-_FORM = re.compile(r"dvk_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{43}")
+_ID = re.compile(r"[A-Za-z0-9]{8}")
+_FORM = re.compile(rf"dvk_({_ID.pattern})_[A-Za-z0-9_-]{{43}}")
 _NO_HASH = bytes(32)
 
 
@@ -62,8 +63,8 @@ class ApiKeyService:
         return await self._store.list(account)
 
     async def revoke(self, account: AccountId, key_id: KeyId) -> None:
-        """Raises NotFound."""
-        if not await self._store.revoke(account, key_id):
+        """Raises NotFound, also for what no id can be: not every database can be asked for that."""
+        if _ID.fullmatch(key_id) is None or not await self._store.revoke(account, key_id):
             raise NotFound("there is no such key")
         self._cache.drop(key_id)
 

@@ -205,3 +205,18 @@ def test_cache__full__lets_the_oldest_go() -> None:
         cache.put(KeyId(str(number)), bytes(32), someone)
     assert cache.get(KeyId("0")) is None
     assert cache.get(KeyId("1")) is not None
+
+
+class NoNulStore(MemoryApiKeyStore):
+    """As PostgreSQL, whose text holds no U+0000."""
+
+    async def revoke(self, account: AccountId, key_id: KeyId) -> bool:
+        assert "\0" not in key_id
+        return await super().revoke(account, key_id)
+
+
+@pytest.mark.parametrize("key_id", ["", "a\0b", "abcdefg\0", "x" * 9, "abcdefg-", "abcdefg\n"])
+async def test_revoke__of_what_is_no_key_s_id__not_found_without_the_database(key_id: str) -> None:
+    keys = AuthParts(key_store=NoNulStore()).keys
+    with pytest.raises(NotFound):
+        await keys.revoke(TEAM, KeyId(key_id))
