@@ -22,6 +22,10 @@ from dvllm_gateway.http.visit import VISIT
 QUEUED_FRAMES = 256
 PING_EVERY_S = 20.0
 MAX_FRAME_BYTES = 1_000_000
+# What clients say is short: to read a megabyte of lists or of fields holds the loop.
+MAX_FRAME_NODES = 1_000
+MAX_FRAME_FIELDS = 64
+LARGE_BYTES = 16_384
 MAX_MALFORMED = 3
 SOCKETS_PER_ADDRESS = 10
 WRITE_TIMEOUT_S = 30.0
@@ -52,10 +56,16 @@ class SocketClient:
             self._slow_readers.inc()
             while not self._queue.empty():
                 self._queue.get_nowait()
+                self._queue.task_done()
             self.close(WSCloseCode.TRY_AGAIN_LATER, "reads too slowly")
 
     async def send_in_turn(self, frame: bytes) -> None:
-        """Waits for room: for a replay, which comes faster than anybody reads."""
+        """Waits for room: for a replay, which comes faster than anybody reads.
+
+        A large frame waits until all before it is written: a queue of them fills the memory.
+        """
+        if len(frame) > LARGE_BYTES:
+            await self._queue.join()
         if self._close_code is None:
             await self._queue.put(frame)
 
@@ -87,6 +97,7 @@ class SocketClient:
                 return
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 await self._socket.send_frame(frame, WSMsgType.TEXT)
+            self._queue.task_done()
             self._frames_sent.inc()
 
 
@@ -224,12 +235,16 @@ def _frame_of(kind: WSMsgType, data: bytes) -> Mapping[str, Any]:
     if kind is not WSMsgType.TEXT:
         raise InvalidRequest("frames are text")
     try:
-        check_depth(data.decode("utf-8"))
+        check_depth(data.decode("utf-8"), most_brackets=2 * MAX_FRAME_NODES)
         frame = from_json(data, allow_inf_nan=False)
-    except (ValueError, InvalidDocument):
+    except InvalidDocument as error:
+        raise InvalidRequest(error.message) from None
+    except ValueError:
         raise InvalidRequest("the frame is not JSON") from None
     if not isinstance(frame, dict):
         raise InvalidRequest("the frame is not a JSON object")
+    if len(frame) > MAX_FRAME_FIELDS:
+        raise InvalidRequest(f"the frame has more than {MAX_FRAME_FIELDS} fields")
     return frame
 
 

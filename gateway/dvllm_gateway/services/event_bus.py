@@ -16,7 +16,7 @@ from dvllm_gateway.services.stores import EventStore, NewEvent
 log = logging.getLogger(__name__)
 
 NOT_KEPT = frozenset({EventName.TASK_PROGRESS})
-PAGE = 256
+PAGE = 16  # each may bring a prompt of a megabyte, for each of those who come back
 BURST = 32  # events; then the loop gets to those who hear them
 
 

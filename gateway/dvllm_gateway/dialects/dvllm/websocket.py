@@ -185,15 +185,16 @@ class DvllmConversation:
         try:
             async with aclosing(events):
                 async for event in events:
-                    frames = frames_of(event)
+                    is_wanted = FRAME_TYPES.get(event.name) in self._wanted
+                    frames = frames_of(event) if is_wanted else None
                     data = None if frames is None else self._audible(event, frames)
                     if data is not None:
                         await self._client.send_in_turn(data)
         except SubscriberTooSlow:
             self._client.close(WSCloseCode.TRY_AGAIN_LATER, "reads too slowly")
-        except GatewayError as error:
+        except GatewayError as error:  # going on, it would never hear what lies in between
             self._client.send(self.refusal(error))
-            self._replay = None
+            self._client.close(WSCloseCode.INTERNAL_ERROR, "the replay failed")
         except Exception:  # else it would stay open and hear nothing
             log.exception("a replay of events failed")
             self._client.close(WSCloseCode.INTERNAL_ERROR, "the replay failed")

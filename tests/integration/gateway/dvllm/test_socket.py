@@ -1,7 +1,7 @@
 """The documented WebSocket: who hears what, and what a client may say."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,6 @@ from dvllm_gateway.dialects.dvllm import websocket as websocket_module
 from dvllm_gateway.errors import Kind
 from dvllm_gateway.services.events import (
     EarningsChanged,
-    Event,
     EventName,
     ModelRegistered,
     Progress,
@@ -255,21 +254,6 @@ async def test_socket__token_of_no_key_while_connecting__refused_and_it_goes_on(
         frame = await heard(socket)
         assert (frame["type"], frame["data"]["code"]) == ("auth_error", "E006")
         assert await ponged(socket) == []
-
-
-async def test_socket__replay_breaks_down__closed_instead_of_mute(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def break_down(*, after: int | None = None) -> AsyncGenerator[Event, None]:
-        raise RuntimeError("a defect")
-        yield  # only makes this a generator, as the port's is
-
-    async with socket_of(api) as socket:
-        monkeypatch.setattr(api.memory.events, "subscribe", break_down)
-        await socket.send_json({"type": "subscribe", "after": 0})
-        assert (await heard(socket))["type"] == "subscribed"
-        await socket.receive(timeout=10)
-        assert socket.close_code == 1011
 
 
 async def test_socket__eleventh_of_an_address__refused_before_the_upgrade(api: Api) -> None:

@@ -1,6 +1,7 @@
 """WebSockets of every API: what is said, what is refused, and who is let go."""
 
 import asyncio
+import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,7 +61,13 @@ async def test_socket__asked_for_without_an_upgrade__is_400_in_the_api_s_words(
     assert (status, body["oops"]) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("frame", ["no json", "[1]", "[" * 100_000, '{"a":NaN}'])
+MANY_FIELDS = json.dumps(dict.fromkeys(map(str, range(100)), 1))
+MANY_LISTS = '{"a":[' + "[]," * 2000 + "[]]}"
+
+
+@pytest.mark.parametrize(
+    "frame", ["no json", "[1]", "[" * 100_000, '{"a":NaN}', MANY_FIELDS, MANY_LISTS]
+)
 async def test_frame__that_is_malformed__is_answered_and_the_third_ends_it(
     toy: Served, frame: str
 ) -> None:
@@ -106,6 +113,29 @@ async def test_reader__that_falls_behind__is_let_go_with_1013(toy: Served) -> No
     metrics = toy.options.metrics.registry
     labels = {"kind": "socket"}
     assert metrics.get_sample_value("dvllm_gateway_slow_readers_total", labels) == 1
+
+
+async def test_large_frames__sent_in_turn__wait_for_each_other_and_come_in_order(
+    toy: Served,
+) -> None:
+    frames = [json.dumps({"n": n, "text": "x" * 100_000}) for n in range(50)]
+    n_taken = 0
+
+    async def replay() -> None:
+        nonlocal n_taken
+        for frame in frames:
+            await client.send_in_turn(frame.encode())
+            n_taken += 1
+
+    async with toy.session.ws_connect(toy.url + "/ws") as socket:
+        await text_of(socket)
+        (client,) = toy.toy.clients
+        replaying = asyncio.create_task(replay())
+        await asyncio.sleep(0)  # one turn, in which nothing can be written
+        assert n_taken <= 1
+
+        assert [await text_of(socket) for _ in frames] == frames
+        await replaying
 
 
 async def test_client__that_leaves__is_forgotten(toy: Served) -> None:

@@ -54,6 +54,27 @@ async def test_tell__every_subscriber_hears_all_in_order_with_growing_cursors() 
         assert [e.cursor for e in heard] == [1, 2, 3]
 
 
+class RecordingStore(MemoryEventStore):
+    """Notes how many events are asked for at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits: set[int] = set()
+
+    async def read(self, *, after: int, limit: int) -> tuple[Event, ...]:
+        self.limits.add(limit)
+        return await super().read(after=after, limit=limit)
+
+
+async def test_subscribe__after_a_cursor__holds_no_more_than_a_few_events_at_once() -> None:
+    store = RecordingStore()
+    kept = await store.append([event(str(n)) for n in range(100)])
+    async with running(Bus(store)) as bus:
+        replayed = await take(bus.subscribe(after=0), 100)
+    assert replayed == [*kept]
+    assert max(store.limits) <= 16  # each may bring a prompt of a megabyte
+
+
 async def test_subscribe__after_a_cursor__kept_ones_then_new_ones_none_twice() -> None:
     store = MemoryEventStore()
     async with running(Bus(store)) as bus:
