@@ -12,7 +12,7 @@ from decentralized_vllm.protocol.errors import InvalidDocument
 from dvllm_gateway.errors import InvalidRequest
 
 MAX_FIELD_CHARACTERS = 100
-MAX_JSON_NODES = 50_000  # arrays and objects: several times what the largest sensible body has
+MAX_JSON_NODES = 25_000  # arrays and objects: several times what the largest sensible body has
 
 _OF_OWN_CHECKS = "Value error, "  # pydantic's, before the words of a validator
 _OF_UNIONS = {

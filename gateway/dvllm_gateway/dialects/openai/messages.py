@@ -26,7 +26,9 @@ def _parts(value: Any) -> Any:
 
 
 Content: TypeAlias = Annotated[
-    list[TextPart], BeforeValidator(_parts, json_schema_input_type=str | list[TextPart])
+    list[TextPart],
+    Field(fail_fast=True),
+    BeforeValidator(_parts, json_schema_input_type=str | list[TextPart]),
 ]
 
 

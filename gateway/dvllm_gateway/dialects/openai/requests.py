@@ -34,17 +34,19 @@ MAX_PROMPTS = 8
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 StopText = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]
-_Stops = Annotated[list[StopText], Field(max_length=MAX_STOP_SEQUENCES)]
+_Stops = Annotated[list[StopText], Field(max_length=MAX_STOP_SEQUENCES, fail_fast=True)]
 Stops = Annotated[_Stops, one_or_more(StopText | _Stops)]
 _TokenId = Annotated[int, Field(ge=0, le=MAX_TOKEN_ID), WHOLE]
-TokenIds = Annotated[list[_TokenId], Field(min_length=1, max_length=MAX_PROMPT_TOKEN_IDS)]
+TokenIds = Annotated[
+    list[_TokenId], Field(min_length=1, max_length=MAX_PROMPT_TOKEN_IDS, fail_fast=True)
+]
 _Prompt = Annotated[
     Annotated[str, Tag("text")] | Annotated[TokenIds, Tag("tokens")], Discriminator(form_of_prompt)
 ]
-_Several = Field(min_length=1, max_length=MAX_PROMPTS)
+_Several = Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)
 _SentPrompts = str | Annotated[list[str], _Several] | TokenIds | Annotated[list[TokenIds], _Several]
 Prompts = Annotated[list[_Prompt], _Several, one_or_more_prompts(_SentPrompts)]
-_Inputs = Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
+_Inputs = Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True)]
 Inputs = Annotated[_Inputs, one_or_more_texts(str | _Inputs)]
 Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS_OF_TERMS), WHOLE]
 NoneOrTokens = Annotated[int, Field(ge=0, le=MAX_TOKENS_OF_TERMS), WHOLE]
@@ -109,7 +111,7 @@ class GenerationBody(Wire):
 
 
 class ChatBody(GenerationBody, ToolsBody):
-    messages: list[MessageBody] = Field(min_length=1, max_length=MAX_MESSAGES)
+    messages: list[MessageBody] = Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)
     max_completion_tokens: Tokens | None = None
     logprobs: bool | None = None
     top_logprobs: Likeliest | None = None

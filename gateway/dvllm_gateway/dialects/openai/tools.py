@@ -60,8 +60,8 @@ class CallBody(Wire):
         return ToolCall(self.id, self.function.name, self.function.arguments)
 
 
-ToolList = Annotated[list[ToolBody], Field(max_length=MAX_TOOLS)]
-CallList = Annotated[list[CallBody], Field(max_length=MAX_CALLS)]
+ToolList = Annotated[list[ToolBody], Field(max_length=MAX_TOOLS, fail_fast=True)]
+CallList = Annotated[list[CallBody], Field(max_length=MAX_CALLS, fail_fast=True)]
 
 
 def _form_of_choice(value: Any) -> str:
