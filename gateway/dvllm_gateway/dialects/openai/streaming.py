@@ -118,7 +118,8 @@ class _Mould:
     """A chunk rendered once, since of thousands of them only the text differs."""
 
     def __init__(self, chunk: BaseModel) -> None:
-        before, after = json_bytes(chunk).split(orjson.dumps(_PLACE_OF_TEXT))
+        # The last one: before it stands the model's name, which may be any words.
+        before, _, after = json_bytes(chunk).rpartition(orjson.dumps(_PLACE_OF_TEXT))
         self._before = b"data: " + before
         self._after = after + b"\n\n"
 

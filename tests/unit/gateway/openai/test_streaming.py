@@ -54,6 +54,13 @@ async def test_chat__odd_texts__arrive_as_they_were_told():
     assert told == texts
 
 
+async def test_chat__of_a_model_named_like_the_place_of_the_text__is_told_all_the_same():
+    name = "\x00text\x00"
+    chunks = payloads(await chat_frames(await make_run(["a"]), model=name))
+    assert [chunk["model"] for chunk in chunks] == [name] * 3
+    assert chunks[1]["choices"][0]["delta"] == {"content": "a"}
+
+
 async def test_chat__frames__open_with_the_role_and_close_with_the_reason():
     frames = await chat_frames(await make_run(["a"]))
     chunks = payloads(frames)
