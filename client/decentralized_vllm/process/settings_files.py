@@ -19,6 +19,8 @@ from pydantic_settings import (
 from decentralized_vllm.process.environment import check_variables
 from decentralized_vllm.protocol.errors import SettingError
 
+_OF_OWN_CHECKS = "Value error, "  # pydantic's, before the words of a validator
+
 
 def _listed(value: Any) -> Any:
     """In the environment and in flags a list is written with commas."""
@@ -121,4 +123,4 @@ def first_problem(error: ValidationError, *, otherwise: str) -> SettingError:
     """Names the field, or `otherwise` the file, and never its value, which may be a key."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"]) or otherwise
-    return SettingError(name, first["msg"])
+    return SettingError(name, first["msg"].removeprefix(_OF_OWN_CHECKS))

@@ -73,6 +73,13 @@ def test_settings__that_are_wrong__are_named(tmp_path: Path, text: str, setting:
     assert refused.value.setting == setting
 
 
+def test_settings__refused_by_a_check_of_ours__are_told_in_its_words_alone(tmp_path: Path) -> None:
+    with pytest.raises(SettingError) as refused:
+        load_settings(written(tmp_path, '[http]\ncors_origins = ["page.example"]'), {})
+
+    assert "Value error" not in str(refused.value)
+
+
 def test_settings__that_are_wrong__never_show_a_key(tmp_path: Path) -> None:
     with pytest.raises(SettingError) as refused:
         load_settings(written(tmp_path, f'[key]\nprivate_key = ["{KEY}"]'), {})
