@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
@@ -22,7 +21,7 @@ _WITH_RETRY_AFTER = frozenset({429, 503})
 
 
 def json_bytes(body: BaseModel) -> bytes:
-    return orjson.dumps(body.model_dump(mode="json", by_alias=True))
+    return body.model_dump_json(by_alias=True).encode()
 
 
 def json_response(body: bytes) -> web.Response:

@@ -1,5 +1,6 @@
 """POST /v1/chat/completions."""
 
+import asyncio
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -49,13 +50,21 @@ class Chat:
                 return await stream_run(call, run, frames, self._options)
             with waiting():
                 answers = await _answers(call.body, run, self._options.sync_wait_s)
-        return Reply(_reply(call.body, answers), headers=task_headers([a.task for a in answers]))
+        reply = await reply_of(call.body, answers)
+        return Reply(reply, headers=task_headers([a.task for a in answers]))
 
 
 async def _answers(body: ChatBody, run: Run, timeout_s: float) -> Sequence[Answer]:
     if body.logprobs:
         return await run.answers_with_documents(timeout_s)
     return await run.answers(timeout_s)
+
+
+async def reply_of(body: ChatBody, answers: Sequence[Answer]) -> replies.ChatReply:
+    """With ratings in a thread, so that others are served meanwhile: each token has six of them."""
+    if body.logprobs:
+        return await asyncio.to_thread(_reply, body, answers)
+    return _reply(body, answers)
 
 
 def _reply(body: ChatBody, answers: Sequence[Answer]) -> replies.ChatReply:

@@ -1,11 +1,13 @@
 """POST /v1/embeddings: one task for all inputs of a call."""
 
+import asyncio
 import base64
 import struct
 
 from decentralized_vllm.protocol.embeddings import Vector, read_vectors
 from decentralized_vllm.protocol.errors import InvalidResponse
 from decentralized_vllm.protocol.ids import ModelId
+from decentralized_vllm.requester.answers import LONG_BYTES
 from dvllm_gateway.dialects.openai import replies
 from dvllm_gateway.dialects.openai.callers import account_of
 from dvllm_gateway.dialects.openai.features import placed
@@ -39,7 +41,15 @@ class Embeddings:
         ) as run:
             with waiting():
                 (answer,) = await run.answers(self._options.sync_wait_s)
-        return Reply(_reply(call.body, answer), headers=task_headers([answer.task]))
+        reply = await reply_of(call.body, answer)
+        return Reply(reply, headers=task_headers([answer.task]))
+
+
+async def reply_of(body: EmbeddingBody, answer: Answer) -> replies.EmbeddingsReply:
+    """Of many numbers in a thread, so that others are served meanwhile. Raises TaskFailed."""
+    if len(answer.text) > LONG_BYTES:
+        return await asyncio.to_thread(_reply, body, answer)
+    return _reply(body, answer)
 
 
 def _reply(body: EmbeddingBody, answer: Answer) -> replies.EmbeddingsReply:

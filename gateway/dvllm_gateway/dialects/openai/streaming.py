@@ -4,6 +4,7 @@ Log-probabilities come in one chunk, when the answer is whole and its receipt ch
 of tools, which no node tells before, and the text of an echo of tokens, with the answer behind it.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -102,8 +103,9 @@ async def _pieces(run: Run, frames: Frames) -> AsyncGenerator[bytes, None]:
             if frames.wants_document:
                 with waiting():
                     document = await run.document(item.task)
-                for chunk in frames.told(index, document, "".join(kept[index])):
-                    yield _frame(chunk)
+                yield await asyncio.to_thread(
+                    _told, frames, index, document, "".join(kept[index])
+                )
             with waiting():
                 calls = await run.calls(item)
             if calls:
@@ -125,6 +127,11 @@ class _Mould:
 
     def filled(self, text: str) -> bytes:
         return self._before + orjson.dumps(text) + self._after
+
+
+def _told(frames: Frames, index: int, document: ResponseDocument, kept: str) -> bytes:
+    """In a thread: thousands of ratings take a while, in which others are served."""
+    return b"".join(map(_frame, frames.told(index, document, kept)))
 
 
 def _frame(chunk: BaseModel) -> bytes:
