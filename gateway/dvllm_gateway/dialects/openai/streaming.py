@@ -103,9 +103,7 @@ async def _pieces(run: Run, frames: Frames) -> AsyncGenerator[bytes, None]:
             if frames.wants_document:
                 with waiting():
                     document = await run.document(item.task)
-                yield await asyncio.to_thread(
-                    _told, frames, index, document, "".join(kept[index])
-                )
+                yield await asyncio.to_thread(_told, frames, index, document, "".join(kept[index]))
             with waiting():
                 calls = await run.calls(item)
             if calls:
