@@ -6,8 +6,11 @@ from decentralized_vllm.protocol.generation import Usage
 from dvllm_gateway.dialects.openai.replies import UsageReply
 from dvllm_gateway.services.tasks import TaskRecord
 
+MOST_PROVED = 8
+TASK_ID = "X-Dvllm-Task-Id"
+
 _FACTS: Mapping[str, Callable[[TaskRecord], object]] = {
-    "X-Dvllm-Task-Id": lambda task: f"task_{task.id}",
+    TASK_ID: lambda task: f"task_{task.id}",
     "X-Dvllm-Job-Id": lambda task: task.job_id,
     "X-Dvllm-Request-Tx": lambda task: task.request_tx,
     "X-Dvllm-Prompt-Cid": lambda task: task.prompt_cid,
@@ -18,9 +21,14 @@ _FACTS: Mapping[str, Callable[[TaskRecord], object]] = {
 
 
 def task_headers(tasks: Sequence[TaskRecord]) -> dict[str, str]:
-    """What proves the answers; several choices are several jobs, named with commas."""
+    """What proves the answers; several choices are several jobs, named with commas.
+
+    Of very many the ids alone, by which the rest is asked for: clients and proxies refuse longer
+    headers, and whoever is refused asks again, and pays again.
+    """
     headers: dict[str, str] = {}
-    for name, fact in _FACTS.items():
+    for name in _FACTS if len(tasks) <= MOST_PROVED else (TASK_ID,):
+        fact = _FACTS[name]
         facts = [fact(task) for task in tasks]
         if all(value is not None for value in facts):
             headers[name] = ", ".join(str(value) for value in facts)
