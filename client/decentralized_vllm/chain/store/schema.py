@@ -1,6 +1,18 @@
 """Which version of a component's tables a database holds."""
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from decentralized_vllm.protocol.errors import SettingError
 
@@ -11,13 +23,20 @@ _versions = Table(
     Column("version", Integer, nullable=False),
 )
 
+_LOCK = 0x64764C4C4D02  # any number that no other lock of this database has
 
 UPGRADES = "upgrades"
-"""Key of a MetaData's `info`: version → the statements that lead to it from the one before."""
+"""Key of a MetaData's `info`: version → the statements that lead to it from the one before, as
+text or as SQLAlchemy's own where the dialects differ."""
 
 
 def apply_schema(connection: Connection, component: str, version: int, tables: MetaData) -> None:
-    """Creates the tables, or leads those that are there up to this version."""
+    """Creates the tables, or leads those that are there up to this version.
+
+    One process at a time does so, of those that share the database.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     _versions.metadata.create_all(connection)
     query = select(_versions.c.version).where(_versions.c.component == component)
     found = connection.execute(query).scalar_one_or_none()
@@ -34,7 +53,7 @@ def _upgrade(connection: Connection, component: str, steps: range, tables: MetaD
         raise _other_release(component, found=steps.start - 1, written=steps.stop - 1)
     for step in steps:
         for statement in known[step]:
-            connection.exec_driver_sql(statement)
+            connection.execute(text(statement) if isinstance(statement, str) else statement)
     ours = _versions.c.component == component
     connection.execute(update(_versions).where(ours).values(version=steps[-1]))
 

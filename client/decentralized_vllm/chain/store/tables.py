@@ -11,20 +11,14 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
+from sqlalchemy.schema import CreateTable
 
 from decentralized_vllm.chain.store.schema import UPGRADES
 
 COMPONENT = "chain"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-_UPGRADES = {
-    2: (
-        "ALTER TABLE outbox_transaction ADD COLUMN settled_s BIGINT",
-        "CREATE INDEX ix_outbox_transaction_settled_s ON outbox_transaction (settled_s)",
-    )
-}
-
-metadata = MetaData(info={UPGRADES: _UPGRADES})
+metadata = MetaData()
 
 # The blocks up to which a feed was applied, newest last: the cursor and its history.
 feed_block = Table(
@@ -75,15 +69,31 @@ outbox_transaction = Table(
     UniqueConstraint("chain", "sender", "key"),
 )
 
-# Every signed version of a transaction: any of them may be the one that is mined.
+# Every signed version of a transaction: any of them may be the one that is mined. Its hash is its
+# own on its chain alone: a local one that starts afresh gives the same nonces out again.
 outbox_attempt = Table(
     "outbox_attempt",
     metadata,
+    Column("transaction_id", ForeignKey(outbox_transaction.c.id), primary_key=True),
     Column("hash", String(66), primary_key=True),
-    Column("transaction_id", ForeignKey(outbox_transaction.c.id), nullable=False, index=True),
     Column("nonce", BigInteger, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("max_fee_wei", BigInteger, nullable=False),
     Column("tip_wei", BigInteger, nullable=False),
     Column("is_cancellation", Integer, nullable=False),
 )
+
+_ATTEMPT = "transaction_id, hash, nonce, raw, max_fee_wei, tip_wei, is_cancellation"
+
+metadata.info[UPGRADES] = {
+    2: (
+        "ALTER TABLE outbox_transaction ADD COLUMN settled_s BIGINT",
+        "CREATE INDEX ix_outbox_transaction_settled_s ON outbox_transaction (settled_s)",
+    ),
+    3: (
+        "ALTER TABLE outbox_attempt RENAME TO outbox_attempt_of_2",
+        CreateTable(outbox_attempt),  # SQLite gives no table another key
+        f"INSERT INTO outbox_attempt ({_ATTEMPT}) SELECT {_ATTEMPT} FROM outbox_attempt_of_2",
+        "DROP TABLE outbox_attempt_of_2",
+    ),
+}
