@@ -10,6 +10,7 @@ from typing import Any
 
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _DATA = re.compile(r"0x[0-9a-fA-F]*")
+_WORD = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
 def is_sound(method: str, result: Any) -> bool:
@@ -26,13 +27,17 @@ def _is_data(value: Any) -> bool:
     return isinstance(value, str) and len(value) % 2 == 0 and _DATA.fullmatch(value) is not None
 
 
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
+
+
 def _is_log(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("topics"), list):
         return False
     texts = (value.get("address"), value.get("blockHash"), value.get("transactionHash"))
     return (
         all(isinstance(text, str) for text in texts)
-        and all(map(_is_data, value["topics"]))
+        and all(map(_is_word, value["topics"]))
         and _is_data(value.get("data"))
         and _is_quantity(value.get("blockNumber"))
         and _is_quantity(value.get("logIndex"))

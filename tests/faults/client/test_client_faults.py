@@ -81,7 +81,7 @@ async def test_submit__mined_and_never_shown__says_not_to_submit_again(market, r
 @pytest.mark.parametrize("junk", [b"null", b'""', b"[{}]"])
 async def test_submit__endpoint_answers_junk_for_a_while__is_asked_again(market, rpc, junk):
     async with through(market, rpc) as client:
-        rpc.wrong_answer = b'{"jsonrpc":"2.0","id":0,"result":' + junk + b"}"
+        rpc.wrong_answer = b'{"jsonrpc":"2.0","id":"$id","result":' + junk + b"}"
         rpc.only, rpc.times, rpc.fault = rb"eth_getLogs", 6, Fault.WRONG_ANSWER
         assert (await client.submit_task("Hi", MODEL.model_id)).id == 1
     assert rpc.counts[Fault.WRONG_ANSWER] == 6

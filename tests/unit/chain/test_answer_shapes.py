@@ -14,7 +14,7 @@ LOG = {
     "transactionHash": "0x56",
     "blockNumber": "0x7",
     "logIndex": "0x0",
-    "topics": ["0x12"],
+    "topics": ["0x" + "12" * 32],
     "data": "0x",
 }
 METHODS = [
@@ -58,6 +58,13 @@ def test_is_sound__log_without_a_field__is_not(field: str) -> None:
     log = {name: value for name, value in LOG.items() if name != field}
     assert not is_sound("eth_getLogs", [log])
     assert not is_sound("eth_getLogs", [{**LOG, field: None}])
+
+
+@pytest.mark.parametrize("topic", ["0x12", "0x" + "12" * 33, "0x", None])
+def test_is_sound__log_with_a_topic_that_is_no_word__is_not(topic: str | None) -> None:
+    log = {**LOG, "topics": [*LOG["topics"], topic]}
+    assert not is_sound("eth_getLogs", [log])
+    assert not is_sound("eth_getTransactionReceipt", {"logs": [log]})
 
 
 @given(st.sampled_from(METHODS), json_values)
