@@ -5,6 +5,8 @@ from enum import Enum, auto
 
 from decentralized_vllm.chain.outgoing import Outgoing
 
+MOST_DOUBLINGS = 12  # days
+
 
 class Step(Enum):
     WAIT = auto()
@@ -16,7 +18,8 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Blocks or seconds, whichever pass first; seconds matter where no blocks come.
+    """Blocks or seconds, whichever pass first; seconds matter where no blocks come: each bump
+    doubles them, since no fee moves a chain that stands still, and the last one may be paid.
 
     A fee that is known to be too low is raised with the next block, or after `retry_s`.
     """
@@ -65,7 +68,7 @@ def next_step(
         return Step.RESEND
     blocks = view.block_number - sent.at_block
     seconds = view.seen_at_s - sent.at_s
-    is_stalled = blocks >= patience.bump_blocks or seconds >= patience.bump_s
+    is_stalled = blocks >= patience.bump_blocks or seconds >= _bump_s(outgoing, patience)
     is_short = sent.is_underpriced or outgoing.latest.fees.max_fee_wei < view.base_fee_wei
     is_new_chance = blocks >= 1 or seconds >= patience.retry_s
     if (is_short and is_new_chance) or (is_next and is_stalled):
@@ -77,3 +80,8 @@ def next_step(
 
 def _is_late(outgoing: Outgoing, view: View) -> bool:
     return outgoing.deadline_s is not None and view.block_time_s > outgoing.deadline_s
+
+
+def _bump_s(outgoing: Outgoing, patience: Patience) -> float:
+    n_bumps = len(outgoing.attempts) - 1
+    return patience.bump_s * 2.0 ** min(n_bumps, MOST_DOUBLINGS)

@@ -68,6 +68,17 @@ def test_next_step__state_and_look__step(
     assert next_step(tx, sent, look, PATIENCE, is_next=is_next) is step
 
 
+def test_next_step__no_block_for_an_hour__few_bumps() -> None:
+    """No fee is high enough for a chain that stands still, and the last one is paid."""
+    tx, sent, n_bumps = outgoing(), JUST_SENT, 0
+    for second in range(3600):
+        look = view(at_s=JUST_SENT.at_s + second)
+        if next_step(tx, sent, look, PATIENCE, is_next=True) is Step.BUMP:
+            tx, n_bumps = tx.with_attempt(tx.latest), n_bumps + 1
+            sent = Sent(at_block=look.block_number, at_s=look.seen_at_s)
+    assert 1 <= n_bumps <= 6
+
+
 @pytest.mark.parametrize(
     ("chain", "pending", "own", "expected"),
     [
