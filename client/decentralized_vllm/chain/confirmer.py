@@ -97,7 +97,7 @@ class Confirmer:
         beyond = [o for o in mined if o.inclusion and o.inclusion.block_number > view.block_number]
         if not beyond:
             self._behind_since_s = None
-            lost = await abandoned(self._rpc, mined)
+            lost = await abandoned(self._rpc, mined, final_block=self._final_block(view))
         elif self._is_rolled_back(view):
             lost = beyond
         else:
@@ -220,7 +220,7 @@ class Confirmer:
         return gas_limit(estimate, most=self._settings.max_gas, label=call.label)
 
     async def _settle_deep(self, view: View) -> None:
-        deep = view.block_number - self._settings.finality_blocks
+        deep = self._final_block(view)
         await self._outbox.settle(
             [
                 o.settled(view.block_time_s)
@@ -229,3 +229,6 @@ class Confirmer:
             ],
             forget_before_s=view.block_time_s - self._settings.keep_settled_s,
         )
+
+    def _final_block(self, view: View) -> int:
+        return view.block_number - self._settings.finality_blocks

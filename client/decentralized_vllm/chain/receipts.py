@@ -1,6 +1,6 @@
 """Which attempts were mined, and which blocks with our transactions are still on the chain."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,33 +72,36 @@ async def _receipts(
     return int(answers[0], 16), answers[1:]
 
 
-async def abandoned(rpc: Rpc, mined: Sequence[Outgoing]) -> list[Outgoing]:
+async def abandoned(rpc: Rpc, mined: Sequence[Outgoing], *, final_block: int) -> list[Outgoing]:
     """Those whose block is no longer the chain's block of that number.
 
-    Raises ChainUnavailable where no block is shown: what an endpoint lacks was not abandoned.
+    Raises ChainUnavailable where no block is shown: what an endpoint lacks was not abandoned. Up
+    to `final_block` that is no matter: an endpoint may have forgotten what nothing can change.
     """
     blocks = {o.inclusion.block_number: o.inclusion.block_hash for o in mined if o.inclusion}
     if not blocks:
         return []
     highest = max(blocks)
-    if await _hashes(rpc, [highest]) == {highest: blocks[highest]}:
+    if await _hashes(rpc, [highest], final_block) == {highest: blocks[highest]}:
         return []  # then every block below it is still there too
-    canonical = await _hashes(rpc, sorted(blocks))
-    return [
-        o
-        for o in mined
-        if o.inclusion and canonical[o.inclusion.block_number] != o.inclusion.block_hash
-    ]
+    canonical = await _hashes(rpc, sorted(blocks), final_block)
+    return [o for o in mined if o.inclusion and _is_lost(o.inclusion, canonical)]
 
 
-async def _hashes(rpc: Rpc, numbers: Sequence[BlockNumber]) -> dict[BlockNumber, str]:
+def _is_lost(inclusion: Inclusion, canonical: Mapping[BlockNumber, str | None]) -> bool:
+    return canonical[inclusion.block_number] not in (None, inclusion.block_hash)
+
+
+async def _hashes(
+    rpc: Rpc, numbers: Sequence[BlockNumber], final_block: int
+) -> dict[BlockNumber, str | None]:
     answers = await rpc.batch([header_request(number) for number in numbers])
-    hashes: dict[BlockNumber, str] = {}
+    hashes: dict[BlockNumber, str | None] = {}
     for number, answer in zip(numbers, answers, strict=True):
         header = as_header(answer)
-        if header is None:
+        if header is None and number > final_block:
             raise ChainUnavailable(f"the RPC endpoint has no block {number}")
-        hashes[number] = header.hash
+        hashes[number] = header.hash if header else None
     return hashes
 
 

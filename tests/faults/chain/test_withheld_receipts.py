@@ -1,5 +1,6 @@
 """Endpoints that do not show what was mined: nothing is sent a second time for that."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ N_BLOCKS = 8  # more than the sender takes for a nonce that is lost
 class Forgetful(Rpc):
     """The true chain, but for a while `answers` to who asks for `among` others, or no old blocks.
 
-    `n_asked` counts what was not answered truly.
+    Blocks below `oldest` are forgotten for good. `n_asked` counts what was not answered truly.
     """
 
     def __init__(self, url: str) -> None:
@@ -32,6 +33,7 @@ class Forgetful(Rpc):
         self.answers: dict[str, Json] = {}
         self.among = RECEIPT
         self.hides_blocks = False
+        self.oldest = 0
         self.is_down = False
         self.n_asked = 0
 
@@ -46,7 +48,16 @@ class Forgetful(Rpc):
         if self.hides_blocks and set(methods) == {BLOCK}:
             self.n_asked += 1
             return [None] * len(answers)
-        return answers
+        return [
+            None if self._is_pruned(request) else answer
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+
+    def _is_pruned(self, request: Request) -> bool:
+        method, parameters = request
+        return (
+            method == BLOCK and parameters[0] != "latest" and int(parameters[0], 16) < self.oldest
+        )
 
 
 @pytest.fixture
@@ -122,6 +133,23 @@ async def test_wait__block_is_not_shown_for_a_while__was_not_abandoned(
         forgetful.hides_blocks = False
         await is_mined_once(network, anvil, sender)
     assert "transactions_unmined" not in caplog.messages
+
+
+async def test_send__block_of_the_one_before_is_long_forgotten__mined(
+    network: Network, anvil: Anvil, forgetful: Forgetful, tmp_path: Path
+) -> None:
+    """After a long stop: what was mined before it lies deeper than the node shows."""
+    forgotten = replace(network, rpc=forgetful)
+    async with sending(network, REQUESTER, tmp_path) as sender:
+        await sender.send(prompt_call(network), key="before")
+        await sender.wait("before")
+    anvil.mine(100)
+    forgetful.oldest = anvil.block_number() - 20
+    async with sending(forgotten, REQUESTER, tmp_path) as sender:
+        await sender.send(prompt_call(network), key="after")
+        await asyncio.wait_for(sender.wait("after"), 20)
+        await sender.wait("before")
+    assert await network.coordinator.job_count() == 2
 
 
 async def test_send__nonce_of_a_node_that_lags__no_gap_below_what_was_mined(
