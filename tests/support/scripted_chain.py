@@ -6,6 +6,7 @@ from typing import Any
 
 from decentralized_vllm.chain.codec import contract_abi
 from decentralized_vllm.chain.rpc_errors import RpcError
+from decentralized_vllm.protocol.errors import WrongChain
 
 COORDINATOR = "0x00000000000000000000000000000000000000C0"
 
@@ -15,7 +16,8 @@ class ScriptedChain:
     """Both the `Rpc` and the endpoint of a feed.
 
     `forks[number]` changes the hash of a block and of those above it. `hidden` logs (by job id)
-    are left out of answers, `widest` refuses larger ranges, `lag` hides the newest blocks.
+    are left out of answers, `widest` refuses larger ranges, `lag` hides the newest blocks, and
+    those below `oldest` are forgotten. Where `is_another` holds it is found to be another chain.
     """
 
     head: int = 0
@@ -25,6 +27,8 @@ class ScriptedChain:
     doctored: list[dict[str, Any]] = field(default_factory=list)
     widest: int | None = None
     lag: int = 0
+    oldest: int = 0
+    is_another: bool = False
     asked: list[tuple[int, int]] = field(default_factory=list)
     n_trips: int = 0
     name: str = "scripted"
@@ -35,6 +39,10 @@ class ScriptedChain:
 
     def note_lag(self, head: int) -> None:
         self.lags_noted += 1
+
+    async def confirm_chain(self) -> None:
+        if self.is_another:
+            raise WrongChain("eth_node_url", "it serves another chain")
 
     async def batch(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         self.n_trips += 1
@@ -64,7 +72,7 @@ class ScriptedChain:
             return self._logs(parameters[0])
         visible = self.head - self.lag
         number = visible if parameters[0] == "latest" else int(parameters[0], 16)
-        if number > visible:
+        if not self.oldest <= number <= visible:
             return None
         return {
             "number": hex(number),

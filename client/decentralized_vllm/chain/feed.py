@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from decentralized_vllm.chain.anchors import cursor_at, lacks
 from decentralized_vllm.chain.blocks import Header, as_header, header_request, latest_header
 from decentralized_vllm.chain.feed_position import FeedPosition
 from decentralized_vllm.chain.heads import HeadHints
@@ -161,7 +162,7 @@ class LogFeed:
         self._behind_since_s = None
         anchor = as_header(anchor_answer)
         if anchor is None:
-            raise ChainUnavailable(f"{endpoint.name} has no block {position.cursor.number}")
+            raise lacks(endpoint, position.cursor.number)
         if anchor.hash != position.cursor.hash:
             return await self._rewind(endpoint, position, head)
         return await self._read_on(endpoint, position, head) or await self._rescan(
@@ -246,6 +247,7 @@ class LogFeed:
     async def _rewind(
         self, endpoint: CheckedEndpoint, position: FeedPosition, head: Header
     ) -> EventBatch:
+        await endpoint.confirm_chain()  # else all that was ever told would be taken back
         ancestor = await self._common_ancestor(endpoint, position, head)
         log.warning(
             "chain_reorganised", extra={"from": position.cursor.number, "to": ancestor.number}
@@ -266,7 +268,7 @@ class LogFeed:
                 if header is not None and header.hash == candidate.hash:
                     return candidate
         below = max(0, min(position.first_block, head.number) - 1)
-        return await _cursor_at(endpoint, below)
+        return await cursor_at(endpoint, below)
 
     async def _load(self, endpoint: CheckedEndpoint) -> FeedPosition:
         rows = await self._database.transaction(self._table.load)
@@ -284,15 +286,8 @@ class LogFeed:
 
     async def _first_cursor(self, endpoint: CheckedEndpoint) -> Cursor:
         if self._start_block is not None:
-            return await _cursor_at(endpoint, max(0, self._start_block - 1))
+            return await cursor_at(endpoint, max(0, self._start_block - 1))
         head = latest_header((await endpoint.batch([header_request()]))[0])
         if lookback := self._settings.lookback_blocks:
-            return await _cursor_at(endpoint, max(0, head.number - lookback))
+            return await cursor_at(endpoint, max(0, head.number - lookback))
         return Cursor(head.number, head.hash)
-
-
-async def _cursor_at(endpoint: CheckedEndpoint, number: int) -> Cursor:
-    header = as_header((await endpoint.batch([header_request(number)]))[0])
-    if header is None:
-        raise ChainUnavailable(f"{endpoint.name} has no block {number}")
-    return Cursor(header.number, header.hash)

@@ -80,6 +80,11 @@ class CheckedEndpoint:
         self._lags = False
         self._rests_until_s = 0.0
 
+    async def confirm_chain(self) -> None:
+        """Reads its chain id again: for an answer that only another chain should explain."""
+        self._is_checked = False
+        await self._check_chain()
+
     async def _check_chain(self) -> None:
         if self._is_checked or self._expected_chain_id is None:
             return

@@ -97,7 +97,9 @@ class LogReader:
             raise ChainUnavailable(f"{endpoint.name} is behind block {last}")
         anchor_header = as_header(anchor_block)
         self._check(logs, first, header)
-        ordered = sorted(logs, key=lambda entry: (_number(entry), int(entry["logIndex"], 16)))
+        # Of an abandoned block, or so it says: not delivered now, and not counted as it either.
+        there = [entry for entry in logs if not entry.get("removed")]
+        ordered = sorted(there, key=lambda entry: (_number(entry), int(entry["logIndex"], 16)))
         return LogRange(header, anchor_header.hash if anchor_header else None, tuple(ordered))
 
     def _request(self, first: int, last: int) -> tuple[str, Sequence[Any]]:

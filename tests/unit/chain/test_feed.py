@@ -104,6 +104,15 @@ async def test_feed__removed_log__not_told(path: Path) -> None:
         assert jobs_of(await next_with(feed)) == [2]
 
 
+async def test_feed__log_called_removed_that_is_there_after_all__told(path: Path) -> None:
+    chain = ScriptedChain(head=9, jobs={1: 8, 2: 9, 3: 10}, hidden={1})
+    chain.doctored = [chain.log_of(1) | {"removed": True}]
+    async with feed_of(chain, path) as feed:
+        assert jobs_of(await next_with(feed)) == [2]
+        chain.doctored, chain.hidden, chain.head = [], set(), 10
+        assert jobs_of(await next_with(feed)) == [1, 3]
+
+
 @pytest.mark.parametrize(
     "lie",
     [
@@ -204,6 +213,37 @@ async def test_feed__one_endpoint_far_behind__the_other_is_asked_and_nothing_rew
         following = asyncio.ensure_future(anext(batches))
         await asyncio.sleep(3 * QUICK.rollback_patience_s)
         second.head = 31
+        batch = await asyncio.wait_for(following, 10)
+        assert (batch.rewound_to, jobs_of(batch)) == (None, [1])
+
+
+async def test_feed__endpoint_forgot_old_blocks__the_other_is_asked(path: Path) -> None:
+    full = ScriptedChain(head=30, jobs={1: 20})
+    async with feed_of(TwoEndpoints(ScriptedChain(head=30, oldest=25), full), path) as feed:
+        assert jobs_of(await next_with(feed)) == [1]
+
+
+async def test_feed__endpoint_forgot_the_block_of_the_cursor__the_other_is_asked(
+    path: Path,
+) -> None:
+    first, second = ScriptedChain(head=30), ScriptedChain(head=60, jobs={1: 31})
+    async with feed_of(TwoEndpoints(first, second), path) as feed:
+        batches = feed.batches()
+        await feed.advance((await anext(batches)).cursor)
+        first.head, first.oldest = 60, 50
+        assert jobs_of(await asyncio.wait_for(anext(batches), 10)) == [1]
+
+
+async def test_feed__another_chain_behind_the_name__nothing_is_rewound(path: Path) -> None:
+    chain = ScriptedChain(head=5, jobs={1: 6})
+    async with feed_of(chain, path) as feed:
+        batches = feed.batches()
+        await feed.advance((await anext(batches)).cursor)
+        chain.head, chain.forks, chain.is_another = 6, {0: "b"}, True
+        following = asyncio.ensure_future(anext(batches))
+        await asyncio.sleep(0.05)
+        assert not following.done()
+        chain.forks, chain.is_another = {}, False
         batch = await asyncio.wait_for(following, 10)
         assert (batch.rewound_to, jobs_of(batch)) == (None, [1])
 
