@@ -58,6 +58,20 @@ class DvllmError(Exception):
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Exceptions are pickled by what their base was made of, which is too little here. Pools of
+        processes break, or wait for ever, at an error that can not be read."""
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(
+    kind: type[DvllmError], args: tuple[Any, ...], fields: dict[str, Any]
+) -> DvllmError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
+
 
 class RetryableError(DvllmError):
     """The same call may succeed later."""
