@@ -192,7 +192,9 @@ class AsyncClient(OpenAndClose):
         job_id = job_id_of(task)
         session = self._opened()
         sender = session.require_spender().sender
-        key = f"cancel:{job_id}"
+        state = await session.network.coordinator.job(job_id)
+        # A node that was quicker makes it fail; once the job is open again, it is another order.
+        key = f"cancel:{job_id}:{state.digest.hex()[:16]}:{state.attempts}"
         await sender.send(session.network.requester_calls.cancel_job(job_id), key=key)
         await sender.wait(key)
         return await session.reader.task(job_id)

@@ -14,11 +14,13 @@ from decentralized_vllm import (
     TaskStatus,
     WaitTimeout,
 )
+from decentralized_vllm.protocol.errors import ContractRevert
 from decentralized_vllm.protocol.generation import SamplingParameters, Usage
 from decentralized_vllm.protocol.jobs import FailureCode
 from decentralized_vllm.protocol.prompts import chat_prompt, parse_prompt
 from tests.support.client_market import ASKER
 from tests.support.local_network import MODEL
+from tests.support.waiting import wait_until
 
 
 async def test_submit_task__without_credit__tops_up_in_one_transaction(client, market):
@@ -84,6 +86,33 @@ async def test_cancel_task__open__refunds_all(client, market):
     assert (cancelled.status, cancelled.refund_wei) == (TaskStatus.CANCELLED, task.escrow_wei)
     with pytest.raises(JobCancelled):
         await client.wait_for_completion(task, timeout=60)
+
+
+async def in_one_block(anvil, *works):
+    """Mines what they send together, in this order."""
+    await anvil.acall("evm_setIntervalMining", 0)
+    running = []
+    for n_pending, work in enumerate(works, start=1):
+        running.append(asyncio.create_task(work))
+        await wait_until(
+            lambda n=n_pending: int(anvil.call("txpool_status")["pending"], 16) >= n,
+            what="a transaction in the pool",
+        )
+    await anvil.acall("evm_setIntervalMining", 1)
+    return await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_cancel_task__a_node_was_quicker_and_gave_back__is_cancelled_then(client, market):
+    node, calls = market.node, market.network.node_calls
+    await node.leave()
+    task = await client.submit_task("Hi", MODEL.model_id)
+    await node.send(market.network.node_registry.set_slots(8), "come back")
+    taking = node.send(calls.take_job(task.id), "take")
+    _, refused = await in_one_block(market.anvil, taking, client.cancel_task(task))
+    assert isinstance(refused, ContractRevert)
+    await node.send(market.network.node_registry.set_slots(0), "leave again")
+    await node.fail(task.id, FailureCode.BUSY)
+    assert (await client.cancel_task(task)).status is TaskStatus.CANCELLED
 
 
 async def test_wait_for_completion__answer_of_another_request__is_refused(client, market):
