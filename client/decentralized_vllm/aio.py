@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from decentralized_vllm.protocol.amounts import TokenAmount, wei_of
 from decentralized_vllm.protocol.errors import DvllmError, WaitTimeout
@@ -27,12 +27,10 @@ from decentralized_vllm.requester.inputs import (
     make_embedding_document,
 )
 from decentralized_vllm.requester.lifecycle import OpenAndClose
+from decentralized_vllm.requester.monitoring import Monitoring
 from decentralized_vllm.requester.tasks import Balance, Model, Task, TaskProgress, model_of
 from decentralized_vllm.requester.tool_inputs import OfferedTools, ToolChoice, offered_tools
 from decentralized_vllm.settings import DEFAULT_IPFS_PORT, ClientSettings
-
-if TYPE_CHECKING:
-    from decentralized_vllm.requester.monitor import Monitor
 
 
 class AsyncClient(OpenAndClose):
@@ -65,8 +63,7 @@ class AsyncClient(OpenAndClose):
             )
         )
         self._handlers = Handlers(dispatch)
-        self._monitor: Monitor | None = None
-        self._monitoring: asyncio.Task[None] | None = None
+        self._monitoring = Monitoring(self._handlers)
 
     @classmethod
     def of(cls, settings: ClientSettings) -> Self:
@@ -134,14 +131,8 @@ class AsyncClient(OpenAndClose):
         if submitted.node is not None:
             session.care.offer(job_id, submitted.node)
         task = await session.submitted_task(submitted)
-        await self._tell_submitted(task)
+        await self._monitoring.tell_submitted(task)
         return task
-
-    async def _tell_submitted(self, task: Task) -> None:
-        if self._monitor is not None:
-            await self._monitor.announce(task)
-        else:
-            await self._handlers.tell("task_submitted", task)
 
     async def get_task(self, task: TaskOrId) -> Task:
         """The task as it is now; a completed one with its verified answer."""
@@ -227,17 +218,15 @@ class AsyncClient(OpenAndClose):
 
     async def start_monitoring(self) -> None:
         """Tells the handlers of all this account's tasks from now on, wherever submitted."""
-        if self._monitor is not None:
-            return
-        monitor = self._opened().monitor(self._handlers)
-        self._monitor = monitor
-        self._monitoring = self._run_in_background(monitor.run())
+        if not self._monitoring.is_on:
+            self._monitoring.start(self._opened().monitor(self._handlers))
 
     async def stop_monitoring(self) -> None:
-        if self._monitoring is not None:
-            self._monitoring.cancel()
-            await asyncio.wait([self._monitoring])
-        self._monitor = self._monitoring = None
+        await self._monitoring.stop()
+
+    async def close(self) -> None:
+        await self._monitoring.stop()
+        await super().close()
 
     # ---------------------------------------------------------------- models and nodes
     async def list_models(self, *, active_only: bool = True) -> list[Model]:
