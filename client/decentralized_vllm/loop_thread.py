@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -9,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 STOP_PATIENCE_S = 5.0
 
@@ -22,6 +25,8 @@ class LoopThread:
         self._handlers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dvllm-handlers")
         self._process = os.getpid()
         self._calls: set[asyncio.Task[Any]] = set()
+        self._calls_of_handlers: set[asyncio.Task[Any]] = set()
+        self._handling_thread = 0  # its number
         self._stopping = threading.Lock()
         self._is_stopped = False
         self._thread.start()
@@ -43,8 +48,19 @@ class LoopThread:
             raise
 
     async def call(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Off the loop, so that it may come back with `run`."""
-        await self._loop.run_in_executor(self._handlers, function, *arguments)
+        """Off the loop, so that it may come back with `run`.
+
+        What such a call has to tell is told when its handler is over: it waits for the call.
+        """
+        called = self._loop.run_in_executor(self._handlers, self._handle, function, *arguments)
+        if asyncio.current_task() in self._calls_of_handlers:
+            called.add_done_callback(_log_failure)
+        else:
+            await called
+
+    def _handle(self, function: Callable[..., None], *arguments: Any) -> None:
+        self._handling_thread = threading.get_ident()
+        function(*arguments)
 
     def stop(self, last: Coroutine[Any, Any, None]) -> None:
         """Cancels what still runs, then does `last`, then ends. Twice is no error.
@@ -70,19 +86,24 @@ class LoopThread:
             with self._stopping:
                 if self._is_stopped:
                     raise RuntimeError("the client is closed")
-                return asyncio.run_coroutine_threadsafe(self._as_call(work), self._loop)
+                is_handler = threading.get_ident() == self._handling_thread
+                call = self._as_call(work, is_handler=is_handler)
+                return asyncio.run_coroutine_threadsafe(call, self._loop)
         except BaseException:
             work.close()
             raise
 
-    async def _as_call(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _as_call(self, work: Coroutine[Any, Any, T], *, is_handler: bool) -> T:
         task = asyncio.current_task()
         assert task is not None
         self._calls.add(task)
+        if is_handler:
+            self._calls_of_handlers.add(task)
         try:
             return await work
         finally:
             self._calls.discard(task)
+            self._calls_of_handlers.discard(task)
 
     def _may_stop(self) -> bool:
         """Once. No call begins after that."""
@@ -105,3 +126,8 @@ class LoopThread:
         finally:
             self._handlers.shutdown(wait=False, cancel_futures=True)
             self._loop.close()
+
+
+def _log_failure(called: asyncio.Future[None]) -> None:
+    if not called.cancelled() and (error := called.exception()) is not None:
+        log.error("handler_failed", exc_info=error)

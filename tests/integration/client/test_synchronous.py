@@ -84,6 +84,31 @@ async def test_client__handler__may_call_the_client_again(client, market):
     assert heard == ["Hello there"]
 
 
+async def test_client__handler_that_submits__is_not_waited_for_by_its_own_submission(
+    client, market, caplog
+):
+    heard = []
+
+    def on_task_submitted(task):
+        heard.append(task.id)
+        raise ValueError("nobody waits for this handler")
+
+    def on_task_completed(task):
+        heard.append("completed")
+        client.submit_task("And then?", MODEL.model_id)
+        heard.append("submitted")
+
+    client.on("task_completed", on_task_completed)
+    await in_thread(client.start_monitoring)
+    task = await in_thread(lambda: client.submit_task("Hi", MODEL.model_id))
+    client.on("task_submitted", on_task_submitted)
+    heard.append(task.id)
+    await market.node.answer(task.id, "Hello there")
+    await wait_until(lambda: len(heard) == 4, what="the handlers", patience_s=60)
+    assert heard == [task.id, "completed", "submitted", task.id + 1]
+    await wait_until(lambda: "nobody waits" in caplog.text, what="its failure in the log")
+
+
 async def test_client__list_models__shows_ids_and_names(client):
     models = await in_thread(client.list_models)
     assert [(model.id, model.name, model.active) for model in models] == [("tiny", "Tiny", True)]
