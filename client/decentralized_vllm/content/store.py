@@ -15,7 +15,7 @@ from decentralized_vllm.content.dag_builder import FileBuilder
 from decentralized_vllm.content.gate import ImportGate
 from decentralized_vllm.content.importer import TreeImport, bytes_to_import
 from decentralized_vllm.content.profiles import V1, ImportProfile
-from decentralized_vllm.content.reachable import reachable_blocks
+from decentralized_vllm.content.reachable import Block, reachable_blocks
 from decentralized_vllm.content.reads import VerifyingReads, check_size, parse_to_store
 from decentralized_vllm.ending import in_thread
 from decentralized_vllm.grouping import Grouped
@@ -187,14 +187,14 @@ class PinningStore(VerifyingReads):
         return [ParsedCid(1, RAW, multihash[2:]).text() for multihash in deleted]
 
     def _collect(self) -> list[bytes]:
-        keep: set[bytes] = set()
+        seen: set[Block] = set()
         for pinned in self._pinned():
-            self._add_tree(pinned, keep)
-        return self._delete_all_but(keep)
+            self._add_tree(pinned, seen)
+        return self._delete_all_but({multihash for _, multihash in seen})
 
-    def _add_tree(self, pinned: Cid, keep: set[bytes]) -> None:
+    def _add_tree(self, pinned: Cid, seen: set[Block]) -> None:
         try:
-            for _ in reachable_blocks(parse_cid(pinned), self._read_checked, keep):
+            for _ in reachable_blocks(parse_cid(pinned), self._read_checked, seen):
                 pass
         except (ContentUnavailable, ContentError) as error:
             message = f"the pinned tree {pinned} is damaged: {error.message}"

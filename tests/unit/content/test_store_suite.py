@@ -147,6 +147,19 @@ async def test_collect_garbage__pinned_and_loose_blocks__keeps_the_pinned(
     await store.fetch_tree(tree, tmp_path / "copy", limits=LIMITS)
 
 
+async def test_collect_garbage__bytes_of_a_node_pinned_as_a_file_too__keeps_what_is_below_the_node(
+    store: PinningStore, tmp_path: Path
+) -> None:
+    tree = await store.add_path(write_sample("tree", tmp_path))
+    for _ in range(2):  # whichever of the two comes first
+        as_file = await store.add_bytes(await store.get_block(tree))
+        assert await store.collect_garbage() == []
+        await store.unpin(tree)
+        await store.pin(tree)
+        await store.pin(as_file)
+    await store.fetch_tree(tree, tmp_path / "copy", limits=LIMITS)
+
+
 async def test_collect_garbage__damaged_pinned_tree__deletes_nothing(
     store: PinningStore, tmp_path: Path
 ) -> None:
