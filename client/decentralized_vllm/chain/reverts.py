@@ -62,7 +62,7 @@ def _plain_reason(data: bytes) -> str:
             return str(decode(["string"], data[4:])[0])[:200]
         if data[:4] == PANIC:
             return f"panic 0x{decode(['uint256'], data[4:])[0]:02x}"
-    except (DecodingError, UnicodeDecodeError):
+    except (DecodingError, UnicodeDecodeError, OverflowError):  # a length of 2^256 is hostile
         pass
     return f"0x{data[:36].hex()}"
 

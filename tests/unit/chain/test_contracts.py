@@ -9,7 +9,7 @@ from decentralized_vllm.chain.contracts.model_registry import ModelRegistry
 from decentralized_vllm.chain.contracts.node_registry import NodeRegistry
 from decentralized_vllm.chain.contracts.token import Token
 from decentralized_vllm.chain.log_decoder import decode_log, job_topics, known_topics
-from decentralized_vllm.chain.reverts import revert_error
+from decentralized_vllm.chain.reverts import ERROR_STRING, revert_error
 from decentralized_vllm.chain.verification import missing_from
 from decentralized_vllm.protocol import events
 from decentralized_vllm.protocol.errors import (
@@ -219,8 +219,9 @@ COORDINATOR = "InferenceCoordinator"
         (revert_data(COORDINATOR, "NotRequester"), ContractRevert, "another account's"),
         (b"", TransactionFailed, "without a reason"),
         (None, TransactionFailed, "without a reason"),
-        (bytes.fromhex("08c379a0") + encode(["string"], ["why"]), TransactionFailed, "why"),
+        (ERROR_STRING + encode(["string"], ["why"]), TransactionFailed, "why"),
         (bytes.fromhex("4e487b71") + encode(["uint256"], [17]), TransactionFailed, "0x11"),
+        (ERROR_STRING + (32).to_bytes(32) + b"\xff" * 32, TransactionFailed, "0x08c379a0"),
         (bytes.fromhex("4e487b7100"), TransactionFailed, "0x4e487b7100"),
         (bytes.fromhex("deadbeef"), TransactionFailed, "0xdeadbeef"),
         (revert_data(COORDINATOR, "TooLate", 77)[:6], TransactionFailed, "reverted"),
