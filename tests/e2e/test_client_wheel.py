@@ -51,6 +51,7 @@ def test_wheel__holds_the_library_its_abis_and_its_types_and_nothing_else(wheel)
     names = zipfile.ZipFile(wheel).namelist()
     assert "decentralized_vllm/py.typed" in names
     assert "decentralized_vllm/chain/abi/InferenceCoordinator.json" in names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     roots = {name.partition("/")[0] for name in names}
     assert all(re.fullmatch(r"decentralized_vllm(_client-.*\.dist-info)?", root) for root in roots)
 
