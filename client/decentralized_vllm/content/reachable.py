@@ -6,7 +6,6 @@ from typing import TypeAlias
 from decentralized_vllm.content.cid import RAW, ParsedCid
 from decentralized_vllm.content.dag_pb import decode_node
 
-
 Block: TypeAlias = tuple[int, bytes]
 """Codec and multihash: the same bytes may stand in trees as a node and as a file, which has nothing
 below it."""
