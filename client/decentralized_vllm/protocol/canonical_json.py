@@ -22,6 +22,7 @@ JsonValue: TypeAlias = Union[bool, int, float, str, "list[JsonValue]", "dict[str
 
 MAX_JSON_DEPTH = 32
 _FIRST_WITH_EXPONENT = 1e21  # as ECMAScript writes floats
+_LEAST_PLAIN = 1e-4  # Python writes smaller ones with an exponent
 
 # A whole string; an unfinished one reaches to the end. Linear in any input.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -97,11 +98,13 @@ def _reason(error: ValueError) -> str:
 
 def _is_plain(value: object) -> bool:
     """Whether Python's own encoder, which is written in C, spells it as RFC 8785 does: keys that
-    sort alike in every encoding, and no floats."""
+    sort alike in every encoding, and no floats but those that both write alike."""
     if value is None or isinstance(value, str | bool):
         return True
     if isinstance(value, int):
         return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
+    if isinstance(value, float):
+        return _LEAST_PLAIN <= abs(value) < MAX_SAFE_INTEGER and not value.is_integer()
     if isinstance(value, list):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

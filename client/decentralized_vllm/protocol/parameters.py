@@ -67,13 +67,18 @@ class ParametersSchema(Schema):
 def parameters_json(parameters: SamplingParameters) -> dict[str, canonical_json.JsonValue]:
     return {
         "max_tokens": parameters.max_tokens,
-        "temperature": parameters.temperature,
-        "top_p": parameters.top_p,
+        "temperature": _spelled(parameters.temperature),
+        "top_p": _spelled(parameters.top_p),
         "top_k": parameters.top_k,
         "stop": list(parameters.stop),
         "seed": parameters.seed,
         **_later_parameters_json(parameters),
     }
+
+
+def _spelled(number: float) -> int | float:
+    """A whole one as an integer: canonical JSON knows no other, and writes those much faster."""
+    return int(number) if float(number).is_integer() else number
 
 
 def _later_parameters_json(
@@ -82,9 +87,9 @@ def _later_parameters_json(
     """Left out unless they are used, so documents without them stay what they were."""
     fields: dict[str, canonical_json.JsonValue] = {}
     if parameters.presence_penalty:
-        fields["presence_penalty"] = parameters.presence_penalty
+        fields["presence_penalty"] = _spelled(parameters.presence_penalty)
     if parameters.frequency_penalty:
-        fields["frequency_penalty"] = parameters.frequency_penalty
+        fields["frequency_penalty"] = _spelled(parameters.frequency_penalty)
     if parameters.logprobs is not None:
         fields["logprobs"] = parameters.logprobs
     if parameters.prompt_logprobs:
