@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import fields
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -124,12 +125,9 @@ class AsyncClient(OpenAndClose):
         max_fee_wei = None if max_fee is None else wei_of(max_fee, "max_fee")
         session = self._opened()
         spender = session.require_spender()
-        submitted = await spender.submission.submit(document, ModelId(model_id), max_fee_wei)
-        job_id = submitted.request.job_id
-        session.care.remember(job_id, submitted.request.prompt_cid)
-        session.reader.note(submitted.request.prompt_cid, document)
-        if submitted.node is not None:
-            session.care.offer(job_id, submitted.node)
+        submitted = await spender.submission.submit(
+            document, ModelId(model_id), max_fee_wei, partial(session.take_on, document)
+        )
         task = await session.submitted_task(submitted)
         await self._monitoring.tell_submitted(task)
         return task

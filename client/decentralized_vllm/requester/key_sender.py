@@ -29,6 +29,10 @@ class SendsInTurn(TransactionSender, Protocol):
     def turn(self) -> AbstractAsyncContextManager[None]: ...
 
 
+class SendsAndKnows(SendsInTurn, Protocol):
+    async def knows(self, key: str) -> bool: ...
+
+
 class KeySender:
     """The TransactionSender port. Every accepted `send` must be followed by a `wait`.
 
@@ -65,6 +69,10 @@ class KeySender:
         except BaseException:
             await self._done(key)
             raise
+
+    async def knows(self, key: str) -> bool:
+        """Whether it was accepted; in a turn."""
+        return await (await self._opened()).knows(key)
 
     async def wait(self, key: str) -> Receipt:
         self._under_way.add(key)

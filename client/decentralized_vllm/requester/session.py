@@ -18,6 +18,7 @@ from decentralized_vllm.content.http_client import ContentHttp, HttpTimeouts
 from decentralized_vllm.protocol.amounts import wei_of
 from decentralized_vllm.protocol.errors import SettingError
 from decentralized_vllm.protocol.ids import Address
+from decentralized_vllm.protocol.prompts import PromptDocument
 from decentralized_vllm.requester.care import JobCare
 from decentralized_vllm.requester.handlers import Handlers
 from decentralized_vllm.requester.key_sender import KeySender
@@ -68,6 +69,14 @@ class Session:
         if self.spender is None:
             raise SettingError("private_key", "this needs a key", hint="or give a keystore")
         return self.spender
+
+    def take_on(self, document: PromptDocument, submitted: Submitted) -> None:
+        """Whoever holds the job asks for its prompt."""
+        request = submitted.request
+        self.care.remember(request.job_id, request.prompt_cid)
+        self.reader.note(request.prompt_cid, document)
+        if submitted.node is not None:
+            self.care.offer(request.job_id, submitted.node)
 
     async def submitted_task(self, submitted: Submitted) -> Task:
         """As the chain tells it now. Raises ChainUnavailable, after long patience."""
@@ -138,17 +147,14 @@ class SessionBuilder:
         offers = BlockOffers(nodes, door, store)
         self._stack.push_async_callback(offers.drain)
         permits = Permits(network, account)
+        choice = NodeChoice(network.coordinator, NodeSightings(network, door))
+        submission = Submission(
+            network, address, sender, permits, store, choice, self._max_top_up_wei
+        )
+        self._stack.push_async_callback(submission.close)
         spender = Spender(
             account=address,
-            submission=Submission(
-                network,
-                address,
-                sender,
-                permits,
-                store,
-                NodeChoice(network.coordinator, NodeSightings(network, door)),
-                self._max_top_up_wei,
-            ),
+            submission=submission,
             publishing=Publishing(network, address, sender, store),
             purse=Purse(network, address, sender, permits),
             requests=RequestHistory(network.rpc, network.coordinator.address, address),

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,11 +15,12 @@ from decentralized_vllm.protocol.ids import Address, Cid, ModelId, TxHash, Versi
 from decentralized_vllm.protocol.jobs import Terms
 from decentralized_vllm.protocol.prompts import PromptDocument
 from decentralized_vllm.protocol.transactions import Call, Receipt
-from decentralized_vllm.requester.key_sender import SendsInTurn
+from decentralized_vllm.requester.key_sender import SendsAndKnows
 from decentralized_vllm.requester.mined import read_mined
 from decentralized_vllm.requester.node_choice import NodeChoice
 from decentralized_vllm.requester.permits import Permits
 from decentralized_vllm.requester.pricing import Offer, make_offer, top_up
+from decentralized_vllm.requester.seeing_through import Commitment, SeeingThrough
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Submission:
         self,
         network: Network,
         account: Address,
-        sender: SendsInTurn,
+        sender: SendsAndKnows,
         permits: Permits,
         store: AddsBytes,
         choice: NodeChoice,
@@ -69,15 +70,39 @@ class Submission:
         self._max_top_up_wei = max_top_up_wei
         self._planning = asyncio.Lock()
         self._reserved_wei = 0
+        self._seeing_through = SeeingThrough()
 
     async def submit(
-        self, document: PromptDocument, model_id: ModelId, max_fee_wei: Wei | None
+        self,
+        document: PromptDocument,
+        model_id: ModelId,
+        max_fee_wei: Wei | None,
+        take_on: Callable[[Submitted], None],
     ) -> Submitted:
-        """Returns when the request is mined.
+        """Returns when the request is mined. `take_on` hears of it also if the caller has left
+        when it was sent: its escrow stays spoken for until then, and its prompt is asked for.
 
         Raises InvalidPrompt, UnknownModel, CeilingTooLow, InsufficientFunds, InsufficientGas,
         NotServed, NodesBusy, ContractRevert, ChainUnavailable, and what the content store raises.
         """
+
+        async def submitted(commitment: Commitment) -> Submitted:
+            mined = await self._submit(document, model_id, max_fee_wei, commitment)
+            take_on(mined)
+            return mined
+
+        return await self._seeing_through.run(submitted)
+
+    async def close(self) -> None:
+        await self._seeing_through.close()
+
+    async def _submit(
+        self,
+        document: PromptDocument,
+        model_id: ModelId,
+        max_fee_wei: Wei | None,
+        commitment: Commitment,
+    ) -> Submitted:
         data = document.to_bytes()
         version = await self._version(model_id)
         terms = await self._network.jobs.terms(version)
@@ -87,7 +112,8 @@ class Submission:
         prompt_cid = await self._store.add_bytes(data)
         key = f"submit:{uuid.uuid4()}"
         async with self._reserving(offer):
-            receipt = await self._send(offer, self._call(prompt_cid, model_id, offer, node), key)
+            call = self._call(prompt_cid, model_id, offer, node)
+            receipt = await self._send(offer, call, key, commitment)
         return await read_mined(receipt.tx_hash, lambda: self._submitted(receipt.tx_hash, offer))
 
     async def _submitted(self, tx_hash: TxHash, offer: Offer) -> Submitted:
@@ -118,7 +144,7 @@ class Submission:
             node=node,
         )
 
-    async def _send(self, offer: Offer, call: Call, key: str) -> Receipt:
+    async def _send(self, offer: Offer, call: Call, key: str, commitment: Commitment) -> Receipt:
         """One plan at a time, also among processes that share the key.
 
         A permit's nonce has to be mined before the next one is signed.
@@ -130,10 +156,18 @@ class Submission:
                     permit = await self._permits.sign(short_wei)
                     deposit = self._network.requester_calls.deposit_with_permit(permit)
                     call = self._network.requester_calls.multicall([deposit, call])
-                await self._sender.send(call, key=key)
+                await self._commit(call, key, commitment)
                 if short_wei:
                     return await self._sender.wait(key)
             return await self._sender.wait(key)
+
+    async def _commit(self, call: Call, key: str, commitment: Commitment) -> None:
+        try:
+            await self._sender.send(call, key=key)
+        except asyncio.CancelledError:
+            if commitment.is_void or not await self._sender.knows(key):
+                raise
+        commitment.is_made = True
 
     async def _short_wei(self, offer: Offer) -> Wei:
         # Read before the credit: what is mined in between is then counted twice, never not at all.
