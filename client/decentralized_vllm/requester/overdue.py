@@ -3,12 +3,7 @@
 import logging
 
 from decentralized_vllm.chain.network import Network
-from decentralized_vllm.protocol.errors import (
-    ChainUnavailable,
-    ContractRevert,
-    InsufficientGas,
-    KeyInUse,
-)
+from decentralized_vllm.protocol.errors import DvllmError
 from decentralized_vllm.protocol.job_machine import JobClocks, JobModel, can_expire
 from decentralized_vllm.protocol.jobs import JobState
 from decentralized_vllm.protocol.ports import TransactionSender
@@ -34,7 +29,7 @@ class OverdueJobs:
         try:
             await self._sender.send(self._network.node_calls.expire_job(state.job_id), key=key)
             await self._sender.wait(key)
-        except (ContractRevert, ChainUnavailable, InsufficientGas, KeyInUse) as error:
+        except DvllmError as error:  # such as a full disk: who waits for the job needs none
             log.info("job_not_expired", extra={"job_id": state.job_id, "reason": error.message})
 
     async def _is_due(self, state: JobState, now_s: int | None) -> bool:
