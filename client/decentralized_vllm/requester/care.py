@@ -25,6 +25,11 @@ class JobCare:
         """Jobs submitted here whose end nobody has seen yet."""
         return list(self._prompts)
 
+    def misses_prompt_of(self, state: JobState) -> bool:
+        """Of a job of ours that an earlier client submitted: nobody else offers its prompt."""
+        is_ours = self._offers is not None and state.requester == self._account
+        return is_ours and state.status is JobStatus.LEASED and state.job_id not in self._prompts
+
     def forget(self, job_id: JobId) -> None:
         self._prompts.pop(job_id, None)
 

@@ -7,6 +7,7 @@ import time
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.protocol.errors import ChainUnavailable, ContentUnavailable, UnknownJob
 from decentralized_vllm.protocol.ids import JobId
+from decentralized_vllm.protocol.jobs import JobState
 from decentralized_vllm.requester.care import JobCare
 from decentralized_vllm.requester.reader import TaskReader, require_answer
 from decentralized_vllm.requester.tasks import Task
@@ -48,6 +49,7 @@ class Waiting:
                 state = await self._network.coordinator.job(job_id)
                 if state.status.is_over:
                     return
+                await self._recall(state)
                 await self._care.look_after(state)
             except UnknownJob:
                 if time.monotonic() - started_s > UNKNOWN_PATIENCE_S:
@@ -55,6 +57,11 @@ class Waiting:
             except ChainUnavailable as error:
                 log.warning("wait_goes_on", extra={"job_id": job_id, "reason": error.message})
             await hints.wait(seen, self._poll_s)
+
+    async def _recall(self, state: JobState) -> None:
+        if self._care.misses_prompt_of(state):
+            request = await self._network.jobs.request(state.job_id)
+            self._care.remember(state.job_id, request.prompt_cid)
 
     async def _with_answer(self, job_id: JobId) -> Task:
         given_up_s = time.monotonic() + ANSWER_PATIENCE_S

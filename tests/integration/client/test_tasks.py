@@ -18,6 +18,7 @@ from decentralized_vllm.protocol.errors import ContractRevert
 from decentralized_vllm.protocol.generation import SamplingParameters, Usage
 from decentralized_vllm.protocol.jobs import FailureCode
 from decentralized_vllm.protocol.prompts import chat_prompt, parse_prompt
+from decentralized_vllm.requester.node_door import NodeDoor
 from tests.support.client_market import ASKER
 from tests.support.local_network import MODEL
 from tests.support.waiting import wait_until
@@ -138,6 +139,31 @@ async def test_wait_for_completion__bytes_that_are_no_document__are_refused(clie
     await market.node.deliver(task.id, b"four", None)
     with pytest.raises(InvalidResponse):
         await client.wait_for_completion(task, timeout=60)
+
+
+async def test_wait_for_completion__submitted_by_a_former_client__offers_its_prompt(
+    market, monkeypatch
+):
+    """Nobody held the job when that one ended, and nobody else has the prompt."""
+    offered = asyncio.Queue()
+
+    async def offer_blocks(door, endpoint, job_id, car):
+        offered.put_nowait((job_id, car))
+
+    monkeypatch.setattr(NodeDoor, "offer_blocks", offer_blocks)
+    await market.node.leave()
+    async with AsyncClient.of(market.settings(ipfs_host=None)) as former:
+        task = await former.submit_task("Hi", MODEL.model_id)
+    assert offered.empty()
+    async with AsyncClient.of(market.settings(ipfs_host=None)) as client:
+        waiting = asyncio.create_task(client.wait_for_completion(task.id, timeout=60))
+        await market.node.send(market.network.node_registry.set_slots(8), "come back")
+        await market.node.send(market.network.node_calls.take_job(task.id), "take")
+        job_id, car = await asyncio.wait_for(offered.get(), timeout=60)
+        assert job_id == task.id
+        assert b"Hi" in car
+        await market.node.answer(task.id, "Hello there")
+        assert (await waiting).response == "Hello there"
 
 
 async def test_wait_for_all__several_at_once__come_back_in_order(client, market):
