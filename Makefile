@@ -65,8 +65,13 @@ abi-check: .venv/.stamp forge-test  # one forge at a time: they share a cache
 gas-check: .venv/.stamp node_modules/.stamp
 	$(BIN)/python -m tests.bench.gas --check
 
-ape-test: .venv-contracts/.stamp
+ape-test: .venv-contracts/.stamp .build/.stamp
 	.venv-contracts/bin/ape test -q tests/contracts/ape --network ethereum:local:foundry
+
+# ape builds only files that changed themselves, not those that import them.
+.build/.stamp: $(shell find contracts -name '*.sol')
+	rm -rf .build
+	@mkdir -p .build && touch $@
 
 integration: .venv/.stamp node_modules/.stamp $(TEST_ENVIRONMENTS)
 	$(BIN)/pytest -q -m "not long" $(PARALLEL) tests/integration tests/faults tests/e2e
@@ -181,4 +186,4 @@ node_modules/.stamp: package.json package-lock.json
 .venv-lm-eval: .venv-lm-eval/.stamp
 
 clean: ## remove environments, build output and the local network
-	rm -rf .venv .venv-contracts .venv-vllm .venv-kubo .venv-analysis .venv-clients .venv-lm-eval node_modules build .devnet .cache .solcx
+	rm -rf .venv .venv-contracts .venv-vllm .venv-kubo .venv-analysis .venv-clients .venv-lm-eval node_modules build .build .devnet .cache .solcx

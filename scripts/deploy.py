@@ -35,6 +35,7 @@ def cli(
 ) -> None:
     """Deploy the contracts and write deployment.json."""
     sys.path.insert(0, str(HERE))  # ape runs this file from elsewhere
+    from _build import require_current_build
     from _plan import load_plan
     from _record import read_record, require_free, write_entry
     from _token import require_token
@@ -48,6 +49,7 @@ def cli(
     deployer = _deployer(account, chain_id)
     owner = owner or str(deployer.address)
     settings = plan.public_network(owner, treasury or owner, token)
+    require_current_build({step.contract for step in plan.deployment_steps(settings)})
     contracts = carry_out(plan, settings, deployer)
     write_entry(path, chain_id, contracts)
     click.echo(f"chain {chain_id}: recorded in {path}")

@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import _build
 import click
 import pytest
+from _build import built_calls, known_calls, require_current_build
 from _record import read_record, require_free, write_entry
 from _token import require_token
 from ape import project
-from ethpm_types import ContractType
-from exports import ROOT, exported
+from exports import ROOT
 
 ELSEWHERE = {"chain_id": 11155111, "contracts": {"token": {"address": "0x01"}}}
 
@@ -40,21 +42,38 @@ def test_deployment__by_the_plan__record_names_block_transaction_and_arguments(
     assert json.loads(json.dumps(record)) == record
 
 
-@pytest.mark.parametrize(
-    "name", ["InferenceCoordinator", "ModelRegistry", "NodeProfileRegistry", "NetworkToken"]
-)
+NAMES = ["InferenceCoordinator", "ModelRegistry", "NodeProfileRegistry", "NetworkToken"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_build__by_ape__answers_all_that_the_record_s_abi_says(name):
     """And nothing else: `abi_hash` is that of the exported ABI. The office has the other half."""
-    halves = [name, "CoordinatorOffice"] if name == "InferenceCoordinator" else [name]
-    built = {
-        e.selector for half in halves for e in called(project.get_contract(half).contract_type.abi)
-    }
-    known = ContractType(abi=exported(name)["abi"]).abi
-    assert built == {e.selector for e in called(known)}
+    assert built_calls(name) == known_calls(name)
+    assert built_calls(name)
 
 
-def called(abi):
-    return [entry for entry in abi if entry.type in ("function", "event")]
+def test_build__of_older_contracts__is_refused_before_anything_is_deployed(monkeypatch):
+    """As ape keeps it where only what a contract imports has changed."""
+    require_current_build({*NAMES, "CoordinatorOffice"})
+    older = project.get_contract("InferenceCoordinator").contract_type.model_copy(
+        update={"abi": project.get_contract("InferenceCoordinator").contract_type.abi[:-1]}
+    )
+    monkeypatch.setattr(_build, "HALVES", {"InferenceCoordinator": ("Old", "CoordinatorOffice")})
+    monkeypatch.setattr(_build, "project", Builds({"Old": older}))
+    with pytest.raises(click.ClickException, match=r"InferenceCoordinator.*remove \.build"):
+        require_current_build(set(NAMES))
+
+
+class Builds:
+    """ape's project, with some builds of another day."""
+
+    def __init__(self, others):
+        self._others = others
+
+    def get_contract(self, name):
+        if name in self._others:
+            return SimpleNamespace(contract_type=self._others[name])
+        return project.get_contract(name)
 
 
 def test_record__other_chains_entry__is_kept(tmp_path):
