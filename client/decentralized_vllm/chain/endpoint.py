@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from decentralized_vllm.protocol.errors import ChainUnavailable, SettingError
 
 MAX_ANSWER_BYTES = 64 << 20
 CONNECT_TIMEOUT_S = 5.0
+HURRIED_TIMEOUT_S = 2.0
 MAX_CONNECTIONS = 32
 BATCHES_AGAIN_S = 60.0  # what refused one may just have been in trouble, or be another node now
 
@@ -33,12 +34,17 @@ class Endpoint:
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self.name = _host_of(url)
         self._url = url
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
+        self._timeout_s = timeout_s
+        self._is_hurried: Callable[[], bool] = lambda: False
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
         self._no_batches_until_s = 0.0
         # None twice, nor as another process's: a proxy may give one the answer to another.
         self._ids = itertools.count(random.getrandbits(48))
+
+    def hurry_while(self, is_hurried: Callable[[], bool]) -> None:
+        """Each request is given less time as long as that holds."""
+        self._is_hurried = is_hurried
 
     async def close(self) -> None:
         """For good: what still runs behind its owner's back must not open another session."""
@@ -89,10 +95,16 @@ class Endpoint:
 
     async def _post(self, body: Json) -> Json:
         try:
-            async with self._open_session().post(self._url, json=body) as response:
+            asking = self._open_session().post(self._url, json=body, timeout=self._timeout())
+            async with asking as response:
                 return _json(await _read(response), self.name, response.status)
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             raise ChainUnavailable(f"{self.name}: {_describe(error)}") from error
+
+    def _timeout(self) -> aiohttp.ClientTimeout:
+        hurried_s = min(self._timeout_s, HURRIED_TIMEOUT_S)
+        total_s = hurried_s if self._is_hurried() else self._timeout_s
+        return aiohttp.ClientTimeout(total=total_s, connect=CONNECT_TIMEOUT_S)
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Opened at first use: a session belongs to the loop that runs it."""
@@ -100,7 +112,7 @@ class Endpoint:
             raise RuntimeError(f"{self.name} is called after its Rpc was closed")
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+            self._session = aiohttp.ClientSession(connector=connector)
         return self._session
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from decentralized_vllm.chain.endpoint import Endpoint, Json, Request
@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 30.0
+MOST_DOUBLINGS = 10  # more than lead to the longest; a float that is doubled for hours is none
 
 T = TypeVar("T")
 
@@ -36,11 +37,23 @@ class CheckedEndpoint:
     @property
     def rank(self) -> tuple[bool, bool, int]:
         """Lower is healthier."""
-        return self._rests_until_s > time.monotonic(), self._lags, self._failures
+        return self.rests, self._lags, self._failures
 
-    def expect(self, chain_id: int) -> None:
+    @property
+    def rests(self) -> bool:
+        return self._rests_until_s > time.monotonic()
+
+    def expect(self, chain_id: int, *, beside: Iterable["CheckedEndpoint"] = ()) -> None:
+        """While one of those `beside` it is well, it is not waited for as long as usual: a node
+        that hangs would cost whoever has a lease a good part of it."""
+        others = [other for other in beside if other is not self]
+        self._endpoint.hurry_while(lambda: any(not other._is_unwell for other in others))
         self._expected_chain_id = chain_id
         self._is_checked = False
+
+    @property
+    def _is_unwell(self) -> bool:
+        return self.rests or self._lags
 
     async def close(self) -> None:
         await self._endpoint.close()
@@ -120,7 +133,8 @@ class CheckedEndpoint:
     def _note_failure(self, error: ChainUnavailable) -> None:
         self._failures += 1
         self._is_checked = False  # what answers next may be another node behind the same name
-        self._rest(min(FIRST_REST_S * 2 ** (self._failures - 1), LONGEST_REST_S))
+        doublings = min(self._failures - 1, MOST_DOUBLINGS)
+        self._rest(min(FIRST_REST_S * 2**doublings, LONGEST_REST_S))
         log.info("rpc_failed", extra={"endpoint": self.name, "reason": error.message})
 
     def _rest(self, duration_s: float) -> None:

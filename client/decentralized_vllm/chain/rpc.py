@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from decentralized_vllm.chain.endpoint import Endpoint, Json, Request
-from decentralized_vllm.chain.health import CheckedEndpoint
+from decentralized_vllm.chain.health import MOST_DOUBLINGS, CheckedEndpoint
 from decentralized_vllm.chain.rpc_errors import RpcError
 from decentralized_vllm.protocol.errors import ChainUnavailable, SettingError, WrongChain
 
@@ -21,7 +21,8 @@ T = TypeVar("T")
 class Rpc:
     """The chain behind one or several URLs. An async context manager; usable when entered.
 
-    Of several, one that falls behind the others is asked only when none of them can answer.
+    Of several, one that falls behind the others is asked only when none of them can answer, and
+    one that does not answer is left for another after two seconds.
 
     `call` and `batch` ask the healthiest endpoint and then the others, `attempts` times in all:
     also where one answers that it is in trouble itself. They raise ChainUnavailable when none
@@ -117,10 +118,22 @@ class Rpc:
     async def broadcast(self, raws: Sequence[str]) -> list[list[Json | ChainUnavailable]]:
         """Sends signed transactions to every endpoint; per transaction, what each one said.
 
+        Those that rest are not waited for once another one took all.
+
         An entry is a hash, an RpcError (the node refused) or a ChainUnavailable (nobody knows).
         """
         requests = [("eth_sendRawTransaction", [raw]) for raw in raws]
-        said = await _all_of([_batch_or_fault(e, requests) for e in self._endpoints])
+        resting = [e for e in self._endpoints if e.rests]
+        late = [asyncio.create_task(_batch_or_fault(e, requests)) for e in resting]
+        try:
+            well = [e for e in self._endpoints if e not in resting]
+            said = list(await _all_of([_batch_or_fault(e, requests) for e in well]))
+            if late and not _are_taken(said):
+                await asyncio.wait(late)
+            said += [offer.result() for offer in late if offer.done()]
+        finally:
+            for offer in late:
+                offer.cancel()
         return [list(answers) for answers in zip(*said, strict=True)]
 
     async def _with_failover(
@@ -154,7 +167,7 @@ class Rpc:
                 raise WrongChain("eth_node_url", f"{name} serves chain {chain_id}, not {expected}")
         self._chain_id = expected
         for endpoint in self._endpoints:
-            endpoint.expect(expected)
+            endpoint.expect(expected, beside=self._endpoints)
 
     async def _reachable_chain_ids(self) -> list[tuple[str, int]]:
         for attempt in range(1, self._attempts + 1):
@@ -186,7 +199,8 @@ class Rpc:
 
 def jittered_backoff_s(base_s: float, attempt: int) -> float:
     """Doubles per attempt up to 5 s, and is cut by up to half so that many do not retry at once."""
-    return min(base_s * 2.0 ** (attempt - 1), LONGEST_BACKOFF_S) * random.uniform(0.5, 1.0)
+    doublings = min(attempt - 1, MOST_DOUBLINGS)
+    return min(base_s * 2.0**doublings, LONGEST_BACKOFF_S) * random.uniform(0.5, 1.0)
 
 
 async def _all_of(asked: Sequence[Awaitable[T]]) -> Sequence[T]:
@@ -194,6 +208,12 @@ async def _all_of(asked: Sequence[Awaitable[T]]) -> Sequence[T]:
     if len(asked) == 1:
         return [await asked[0]]
     return await asyncio.gather(*asked)
+
+
+def _are_taken(said: Sequence[Sequence[Json | ChainUnavailable]]) -> bool:
+    by_transaction = list(zip(*said, strict=True))
+    taken = [any(isinstance(answer, str) for answer in answers) for answers in by_transaction]
+    return bool(taken) and all(taken)
 
 
 async def _batch_or_fault(
