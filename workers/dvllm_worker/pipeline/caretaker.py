@@ -35,6 +35,7 @@ from dvllm_worker.pipeline.stages import HELD, Stage
 log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
+REFILL_S = 15.0  # how soon a key that is short of gas is looked at again
 TAKE_AND_ANSWER_GAS = 160_000
 SPARE_JOBS = 3
 NOT_YET = "TooEarly"  # the coordinator's word; calls are tried at the latest block's time
@@ -167,27 +168,48 @@ class Caretaker:
         )
 
     async def _take(self, row: JobRow, state: JobState) -> None:
-        if not await self._can_take(state.escrow_wei):
+        gas_price_wei = await self._purse.gas_price()
+        if await self._purse.balance() < SPARE_JOBS * gas_price_wei * TAKE_AND_ANSWER_GAS:
+            log.warning("job %s is not taken: the key has too little for gas", row.job_id)
+            return self._look_at(row.key, self._clock.now_s() + REFILL_S)
+        if not self._is_worth_taking(state.escrow_wei, gas_price_wei):
             log.info("job %s is left to others", row.job_id)
             return await self._forget(row)
-        row = await self._journal.move(row, Stage.TAKING)
+        if self._is(row, Stage.SEEN):
+            await self._send_take(await self._journal.move(row, Stage.TAKING), state.attempts)
+
+    async def _send_take(self, row: JobRow, attempt: int) -> None:
         self.drop(row.key)
+        call = self._calls.take_job(row.job_id)
         try:
-            await self._sender.send(
-                self._calls.take_job(row.job_id),
-                key=row.key.idempotency_key(f"take:{state.attempts}"),
-            )
+            await self._sender.send(call, key=row.key.idempotency_key(f"take:{attempt}"))
         except UnknownJob:
-            await self._forget(await self._journal.move(row, Stage.SEEN))
+            if await self._is_seen_again(row):
+                await self._forget(row)
         except TransactionFailed as error:
             await self._not_taken(row, error)
+        except RetryableError:
+            if await self._is_seen_again(row):
+                raise
 
     async def _not_taken(self, row: JobRow, error: TransactionFailed) -> None:
         log.info("job %s is not taken: %s", row.job_id, error)
-        row = await self._journal.move(row, Stage.SEEN)
+        if not await self._is_seen_again(row):
+            return
         if isinstance(error, ContractRevert) and error.name in NEVER_OURS:
             return await self._forget(row)
         self._look_at(row.key, self._clock.now_s() + RETRY_S)
+
+    async def _is_seen_again(self, row: JobRow) -> bool:
+        """Not where an event told otherwise of it while the chain was asked."""
+        if not self._is(row, Stage.TAKING):
+            return False
+        await self._journal.move(row, Stage.SEEN)
+        return True
+
+    def _is(self, row: JobRow, stage: Stage) -> bool:
+        now = self._journal.find(row.key)
+        return now is not None and now.stage is stage
 
     async def _expire(self, row: JobRow) -> None:
         """Outages are raised: the job is looked at again, so its escrow does not stay behind."""
@@ -204,13 +226,7 @@ class Caretaker:
             pass
         await self._forget(row)
 
-    async def _can_take(self, escrow_wei: Wei) -> bool:
-        """Whether the job pays its gas, and the purse holds enough to answer it, prices rising."""
-        gas_price_wei = await self._purse.gas_price()
-        job_gas_wei = gas_price_wei * TAKE_AND_ANSWER_GAS
-        if await self._purse.balance() < SPARE_JOBS * job_gas_wei:
-            log.warning("no job is taken: the key has too little for gas")
-            return False
+    def _is_worth_taking(self, escrow_wei: Wei, gas_price_wei: Wei) -> bool:
         return is_worth_taking(
             escrow_wei,
             gas_price_wei=gas_price_wei,
@@ -220,4 +236,5 @@ class Caretaker:
 
     async def _forget(self, row: JobRow) -> None:
         self.drop(row.key)
-        await self._journal.forget([row.key])
+        if self._is(row, Stage.SEEN):
+            await self._journal.forget([row.key])
