@@ -26,7 +26,7 @@ _LEAST_PLAIN = 1e-4  # Python writes smaller ones with an exponent
 
 # A whole string; an unfinished one reaches to the end. Linear in any input.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_NO_MARKS = bytes(byte for byte in range(256) if byte not in b"[]{}:")
 _PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _STEPS = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 
@@ -68,19 +68,24 @@ def decode(data: bytes, *, max_bytes: int, max_fields: int | None = None) -> Jso
     return value
 
 
-def check_depth(text: str, *, most_brackets: int | None = None) -> None:
-    """Raises InvalidDocument for text nested deeper than MAX_JSON_DEPTH, or of too many brackets.
+def check_depth(
+    text: str, *, most_brackets: int | None = None, most_fields: int | None = None
+) -> None:
+    """Raises InvalidDocument for text nested deeper than MAX_JSON_DEPTH, or of too much.
 
     To be asked before a parser that recurses: it overflows the stack of a process with a raised
     limit. A megabyte takes some 20 ms at the worst.
     """
     n_opening = text.count("[") + text.count("{")
-    if n_opening <= MAX_JSON_DEPTH and most_brackets is None:
+    if n_opening <= MAX_JSON_DEPTH and most_brackets is None and most_fields is None:
         return
     data = text.encode("utf-8", "surrogatepass")
-    brackets = _STRINGS.sub(b"", data).translate(None, _NO_BRACKETS)
+    marks = _STRINGS.sub(b"", data).translate(None, _NO_MARKS)
+    brackets = marks.translate(None, b":")
     if most_brackets is not None and len(brackets) > most_brackets:
         raise InvalidDocument(f"JSON of more than {most_brackets // 2} arrays and objects")
+    if most_fields is not None and len(marks) - len(brackets) > most_fields:
+        raise InvalidDocument(f"JSON of more than {most_fields} fields")
     depths = itertools.accumulate(map(_STEPS.__getitem__, brackets))
     if max(depths, default=0) > MAX_JSON_DEPTH:
         raise InvalidDocument(f"JSON nested deeper than {MAX_JSON_DEPTH}")

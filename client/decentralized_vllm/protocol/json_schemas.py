@@ -190,18 +190,27 @@ def _target(root: JsonObject, reference: JsonValue) -> JsonObject | None:
 
 
 def _refuse_circles(root: JsonObject) -> None:
-    """Raises InvalidPrompt for a schema that is, after any choices, nothing but itself."""
-    defined = [root, *_definitions(root)]
-    for start in defined:
-        seen: set[int] = set()
-        waiting = list(_same_place(root, start))
-        while waiting:
-            schema = waiting.pop()
-            if schema is start:
+    """Raises InvalidPrompt for a schema that is, after any choices, nothing but itself.
+
+    Each schema is walked into once: one that was left without a circle is in none.
+    """
+    left: set[int] = set()
+    for start in (root, *_definitions(root)):
+        if id(start) in left:
+            continue
+        entered = {id(start)}
+        path = [(start, _same_place(root, start))]
+        while path:
+            schema, following = path[-1]
+            inner = next((each for each in following if id(each) not in left), None)
+            if inner is None:
+                path.pop()
+                left.add(id(schema))
+            elif id(inner) in entered:
                 raise InvalidPrompt("schema: a $ref leads back to itself")
-            if id(schema) not in seen:
-                seen.add(id(schema))
-                waiting.extend(_same_place(root, schema))
+            else:
+                entered.add(id(inner))
+                path.append((inner, _same_place(root, inner)))
 
 
 def _definitions(root: JsonObject) -> Iterator[JsonObject]:

@@ -12,7 +12,9 @@ from decentralized_vllm.protocol.errors import InvalidDocument
 from dvllm_gateway.errors import InvalidRequest
 
 MAX_FIELD_CHARACTERS = 100
-MAX_JSON_NODES = 25_000  # arrays and objects: several times what the largest sensible body has
+# Several times what the largest sensible body has.
+MAX_JSON_NODES = 25_000  # arrays and objects
+MAX_JSON_FIELDS = 25_000
 
 _OF_OWN_CHECKS = "Value error, "  # pydantic's, before the words of a validator
 _OF_UNIONS = {
@@ -87,10 +89,12 @@ def _sent(raw: bytes) -> Any:
 
 def _check_shape(raw: bytes) -> None:
     """Bounds what the parser does on the loop, where everybody else waits for it."""
-    if raw.count(b"[") + raw.count(b"{") <= MAX_JSON_DEPTH:
+    n_opening = raw.count(b"[") + raw.count(b"{")
+    if n_opening <= MAX_JSON_DEPTH and raw.count(b":") <= MAX_JSON_FIELDS:
         return
     try:
-        check_depth(raw.decode("utf-8"), most_brackets=2 * MAX_JSON_NODES)
+        text = raw.decode("utf-8")
+        check_depth(text, most_brackets=2 * MAX_JSON_NODES, most_fields=MAX_JSON_FIELDS)
     except UnicodeDecodeError:
         raise InvalidRequest("JSON is UTF-8") from None
     except InvalidDocument as error:

@@ -163,6 +163,12 @@ def test_check_depth__any_text__as_read_plainly(text, n_around):
         canonical_json.check_depth(text)
 
 
+def test_check_depth__more_fields_than_asked_for__refused():
+    with pytest.raises(InvalidDocument, match="more than 1 fields"):
+        canonical_json.check_depth('{"a:b":0,"c":1}', most_fields=1)
+    canonical_json.check_depth('{"a:b":0,"c":1}', most_fields=2)
+
+
 def test_check_depth__more_brackets_than_asked_for__refused():
     with pytest.raises(InvalidDocument, match="arrays and objects"):
         canonical_json.check_depth("[[]]", most_brackets=3)

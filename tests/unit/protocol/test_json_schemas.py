@@ -110,6 +110,10 @@ CIRCLES = [
     {"anyOf": [{"$ref": "#"}, {"type": "null"}]},
     {"$defs": {"a": {"$ref": "#/$defs/a"}}},
     {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"anyOf": [{"$ref": "#/$defs/a"}]}}},
+    {
+        "anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}],
+        "$defs": {"a": {"type": "null"}, "b": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#"}]}},
+    },
 ]
 
 
@@ -117,6 +121,12 @@ CIRCLES = [
 def test_schema_format__reference_that_never_writes_anything__is_refused(schema):
     with pytest.raises(InvalidPrompt, match="leads back"):
         schema_format(schema)
+
+
+def test_schema_format__two_ways_to_the_same_part__are_no_circle():
+    ways = [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}]
+    definitions = {"a": {"$ref": "#/$defs/b"}, "b": {"type": "null"}}
+    assert schema_format({"anyOf": ways, "$defs": definitions}).schema is not None
 
 
 # An engine may look for `b` within `a`, or unescape: then it reads another schema than was checked.

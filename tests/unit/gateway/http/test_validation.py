@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from decentralized_vllm.protocol.canonical_json import MAX_JSON_DEPTH
 from dvllm_gateway.errors import InvalidRequest
-from dvllm_gateway.http.validation import MAX_JSON_NODES, body_of
+from dvllm_gateway.http.validation import MAX_JSON_FIELDS, MAX_JSON_NODES, body_of
 
 
 class Said(BaseModel):
@@ -20,6 +20,17 @@ def test_body_of__too_many_arrays__refused_unparsed() -> None:
     raw = b'{"text":"a","more":[' + b"[]," * MAX_JSON_NODES + b"[]]}"
     with pytest.raises(InvalidRequest, match="arrays and objects"):
         body_of(Said, raw)
+
+
+def test_body_of__too_many_fields__refused_unparsed() -> None:
+    fields = ",".join(f'"{number}":0' for number in range(MAX_JSON_FIELDS))
+    with pytest.raises(InvalidRequest, match="fields"):
+        body_of(Said, f'{{"text":"a",{fields}}}'.encode())
+
+
+def test_body_of__colons_in_text__are_text() -> None:
+    text = ":" * (MAX_JSON_FIELDS + 1)
+    assert body_of(Said, json.dumps({"text": text}).encode()) == Said(text=text)
 
 
 def test_body_of__too_deep__refused() -> None:
