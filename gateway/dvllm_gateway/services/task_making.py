@@ -47,7 +47,7 @@ class TaskMaker:
         """See `submit_all` of the port."""
         market = self._crew.market()
         self._check_room(account, len(requests))
-        quotes = [await self._quote(market, request) for request in requests]
+        quotes = await self._quotes(market, requests)
         if task_ids is not None and any(self._live.find(task_id) for task_id in task_ids):
             return tuple([await self._known.of(account, task_id) for task_id in task_ids])
         self._check_room(account, len(requests))  # others came while the price was asked for
@@ -67,6 +67,14 @@ class TaskMaker:
     async def preview(self, account: AccountId, request: TaskRequest) -> TaskRecord:
         quote = await self._quote(self._crew.market(), request)
         return new_record(account, request, quote, None, now_ms=self._clock_ms())
+
+    async def _quotes(self, market: Market, requests: Sequence[TaskRequest]) -> list[Quote]:
+        """Each writes and hashes a document, perhaps a long one: others are served in between."""
+        quotes = [await self._quote(market, requests[0])]
+        for request in requests[1:]:
+            await asyncio.sleep(0)
+            quotes.append(await self._quote(market, request))
+        return quotes
 
     async def _quote(self, market: Market, request: TaskRequest) -> Quote:
         """Nothing is reserved or sent yet, so who asks is told soon that nobody answers."""

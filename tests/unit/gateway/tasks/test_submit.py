@@ -15,6 +15,7 @@ from dvllm_gateway.errors import (
 )
 from dvllm_gateway.ids import AccountId, new_task_id
 from dvllm_gateway.services.task_limits import TaskLimits
+from dvllm_gateway.services.task_market import Quote
 from dvllm_gateway.services.tasks import TaskFilter, TaskRequest, TaskState
 from dvllm_gateway.state.memory import MemoryTaskStore
 from tests.support.scripted_market import ESCROW_WEI, ScriptedMarket, delivered_job
@@ -142,6 +143,21 @@ async def test_submit_all__covered__each_is_made_and_sent(
     for task_id in ids:
         (await desk.market.watch_of(task_id)).set(delivered_job())
         assert (await desk.over(task_id)).state is TaskState.COMPLETED
+
+
+async def test_submit_all__between_the_quotes__others_are_served(store: MemoryTaskStore) -> None:
+    """A quote writes and hashes its whole document, which may be a megabyte."""
+    seen: list[str] = []
+
+    class WatchedMarket(ScriptedMarket):
+        async def quote(self, request: TaskRequest) -> Quote:
+            seen.append("quote")
+            asyncio.get_running_loop().call_soon(seen.append, "somebody else")
+            return await super().quote(request)
+
+    async with running(store, WatchedMarket()) as desk:
+        await desk.service.submit_all(ALICE, [REQUEST] * 3)
+    assert seen == ["quote", "somebody else"] * 3
 
 
 async def test_submit_all__credit_for_some_of_them__none_is_made(
