@@ -79,6 +79,7 @@ class OutboxSender:
         )
         # Held by whoever uses a lock; the others vanish.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._former: list[str] = []
         self._is_stopped = False
 
     @property
@@ -94,6 +95,7 @@ class OutboxSender:
                 )
             )
             await self._outbox.load()
+            self._former = [outgoing.key for outgoing in self._outbox.waiting()]
         except BaseException:
             self._lock.release()
             raise
@@ -151,6 +153,10 @@ class OutboxSender:
     async def knows(self, key: str) -> bool:
         """Whether `send` accepted this key, in this process or a former one."""
         return await self._outbox.find(key) is not None
+
+    async def former_mined(self) -> None:
+        """What was under way when this was entered is over, and counts in what the chain tells."""
+        await self._outbox.changed.until(lambda: all(map(self._is_over, self._former)))
 
     async def wait(self, key: str) -> Receipt:
         """See the port. `confirmations` of the settings say how deep counts as mined."""

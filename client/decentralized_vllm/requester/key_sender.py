@@ -16,13 +16,14 @@ from eth_account.signers.local import LocalAccount
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.sender import OutboxSender
 from decentralized_vllm.chain.store.database import Database
-from decentralized_vllm.protocol.errors import KeyInUse
+from decentralized_vllm.protocol.errors import ChainUnavailable, KeyInUse
 from decentralized_vllm.protocol.ids import TxHash
 from decentralized_vllm.protocol.ports import TransactionSender
 from decentralized_vllm.protocol.transactions import Call, Receipt
 
 TURN_PATIENCE_S = 30.0
 TURN_RETRY_S = 0.2
+FORMER_PATIENCE_S = 60.0
 
 
 class SendsInTurn(TransactionSender, Protocol):
@@ -53,11 +54,14 @@ class KeySender:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """No other process sends with this key meanwhile: for what is read and then acted on."""
+        """No other process sends with this key meanwhile: for what is read and then acted on.
+
+        Raises ChainUnavailable while the chain does not take what a former client left.
+        """
         hold = f"turn:{next(self._turns)}"
         self._under_way.add(hold)
         try:
-            await self._opened()
+            await _former_mined(await self._opened())
             yield
         finally:
             await self._done(hold)
@@ -139,3 +143,14 @@ class KeySender:
             await asyncio.wait([self._running])
         self._running = self._sender = None
         await self._stack.aclose()
+
+
+async def _former_mined(sender: OutboxSender) -> None:
+    """Credit and permits that an earlier client used are unused in what the chain tells so far."""
+    try:
+        async with asyncio.timeout(FORMER_PATIENCE_S):
+            await sender.former_mined()
+    except TimeoutError as error:
+        raise ChainUnavailable(
+            f"what {sender.address} sent earlier is not mined yet", hint="try again later"
+        ) from error

@@ -13,9 +13,12 @@ PERMIT_VALID_S = 3600
 
 
 class Permits:
+    """Hold `planning` from the look at credit and wallet until what draws on them is mined."""
+
     def __init__(self, network: Network, account: LocalAccount) -> None:
         self._network = network
         self._account = account
+        self.planning = asyncio.Lock()
 
     async def sign(self, amount_wei: Wei) -> SignedPermit:
         """Lets the coordinator draw `amount_wei` from the wallet, once, within the hour."""

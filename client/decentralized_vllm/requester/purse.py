@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.verification import checked_address
@@ -11,6 +12,7 @@ from decentralized_vllm.protocol.transactions import Call, Receipt
 from decentralized_vllm.protocol.units import format_tokens
 from decentralized_vllm.requester.key_sender import SendsInTurn
 from decentralized_vllm.requester.permits import Permits
+from decentralized_vllm.requester.seeing_through import Commitment, SeeingThrough
 from decentralized_vllm.requester.tasks import Balance
 
 
@@ -24,7 +26,10 @@ async def balance_of(network: Network, account: Address) -> Balance:
 
 
 class Purse:
-    """Every call returns when it is mined. Raises ContractRevert, InsufficientGas."""
+    """Every call returns when it is mined. Raises ContractRevert, InsufficientGas.
+
+    What is being sent is seen through though its caller leaves: the next plans with what it left.
+    """
 
     def __init__(
         self, network: Network, account: Address, sender: SendsInTurn, permits: Permits
@@ -33,26 +38,40 @@ class Purse:
         self._account = account
         self._sender = sender
         self._permits = permits
+        self._seeing_through = SeeingThrough()
+
+    async def close(self) -> None:
+        await self._seeing_through.close()
 
     async def deposit(self, amount_wei: Wei) -> Receipt:
         """From the wallet into credit. Raises InsufficientFunds."""
-        async with self._sender.turn():  # a permit's nonce belongs to one transaction
+
+        async def permitted() -> Call:
             await self._check_held(amount_wei)
             permit = await self._permits.sign(amount_wei)
-            return await self._send(self._network.requester_calls.deposit_with_permit(permit))
+            return self._network.requester_calls.deposit_with_permit(permit)
+
+        return await self._send_planned(permitted)
 
     async def withdraw(self, amount_wei: Wei) -> Receipt:
         """From credit into the wallet. Raises InsufficientFunds."""
-        return await self._send(self._network.requester_calls.withdraw(amount_wei))
+
+        async def withdrawal() -> Call:
+            return self._network.requester_calls.withdraw(amount_wei)
+
+        return await self._send_planned(withdrawal)
 
     async def send(self, to: str, amount_wei: Wei) -> Receipt:
         """From the wallet to another one's. Raises SettingError and InsufficientFunds."""
         payee = self._payee(to)
         if not amount_wei:
             raise SettingError("amount", "there is nothing to send")
-        async with self._sender.turn():  # what is held is not spent twice
+
+        async def transfer() -> Call:
             await self._check_held(amount_wei)
-            return await self._send(self._network.token.transfer(payee, amount_wei))
+            return self._network.token.transfer(payee, amount_wei)
+
+        return await self._send_planned(transfer)
 
     def _payee(self, to: str) -> Address:
         """The network's contracts count what they are told of: the rest would be lost in them."""
@@ -77,6 +96,17 @@ class Purse:
         held_wei = await self._network.token.balance(self._account)
         if held_wei < amount_wei:
             raise InsufficientFunds(f"the wallet holds {format_tokens(held_wei)} tokens")
+
+    async def _send_planned(self, plan: Callable[[], Awaitable[Call]]) -> Receipt:
+        """One at a time: a permit's nonce and what is held belong to one transaction."""
+
+        async def planned(commitment: Commitment) -> Receipt:
+            async with self._sender.turn(), self._permits.planning:
+                call = await plan()
+                commitment.is_made = True
+                return await self._send(call)
+
+        return await self._seeing_through.run(planned)
 
     async def _send(self, call: Call) -> Receipt:
         key = f"purse:{uuid.uuid4()}"

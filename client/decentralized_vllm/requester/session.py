@@ -152,11 +152,13 @@ class SessionBuilder:
             network, address, sender, permits, store, choice, self._max_top_up_wei
         )
         self._stack.push_async_callback(submission.close)
+        purse = Purse(network, address, sender, permits)
+        self._stack.push_async_callback(purse.close)
         spender = Spender(
             account=address,
             submission=submission,
             publishing=Publishing(network, address, sender, store),
-            purse=Purse(network, address, sender, permits),
+            purse=purse,
             requests=RequestHistory(network.rpc, network.coordinator.address, address),
             progress=ProgressReader(nodes, door, store),
             sender=sender,

@@ -68,7 +68,6 @@ class Submission:
         self._store = store
         self._choice = choice
         self._max_top_up_wei = max_top_up_wei
-        self._planning = asyncio.Lock()
         self._reserved_wei = 0
         self._seeing_through = SeeingThrough()
 
@@ -150,7 +149,7 @@ class Submission:
         A permit's nonce has to be mined before the next one is signed.
         """
         async with self._sender.turn():
-            async with self._planning:
+            async with self._permits.planning:
                 short_wei = await self._short_wei(offer)
                 if short_wei:
                     permit = await self._permits.sign(short_wei)

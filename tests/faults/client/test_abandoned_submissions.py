@@ -63,6 +63,54 @@ async def test_close__with_a_submission_that_was_left__does_not_wait_for_it(mark
     assert has_pending(market.anvil)
 
 
+async def test_submit__after_one_that_a_closed_client_left__brings_money_of_its_own(market):
+    """The permit of the first and the money it takes are on chain before the next is planned."""
+    async with AsyncClient.of(market.settings()) as client:
+        await abandoned(client, market.anvil)
+    async with AsyncClient.of(market.settings()) as client:
+        submitting = asyncio.create_task(client.submit_task("Ho", MODEL.model_id))
+        await asyncio.sleep(1)  # in which it could use the permit that the first one uses
+        await market.anvil.acall("evm_setIntervalMining", 1)
+        assert (await submitting).id == 2
+
+
+async def test_deposit__after_a_submission_that_a_closed_client_left__has_a_permit_of_its_own(
+    market,
+):
+    async with AsyncClient.of(market.settings()) as client:
+        await abandoned(client, market.anvil)
+    async with AsyncClient.of(market.settings()) as client:
+        depositing = asyncio.create_task(client.deposit("1"))
+        await asyncio.sleep(1)
+        await market.anvil.acall("evm_setIntervalMining", 1)
+        await depositing
+        assert (await client.balance()).credit_wei == 10**18
+
+
+async def test_deposits__at_the_same_time_as_submissions__each_have_a_permit(client):
+    moved = await asyncio.gather(
+        *(client.deposit("1") for _ in range(3)),
+        *(client.submit_task("Hi", MODEL.model_id) for _ in range(2)),
+        return_exceptions=True,
+    )
+    assert [each for each in moved if isinstance(each, BaseException)] == []
+
+
+async def test_deposit__left_when_sent__leaves_its_permit_to_nobody(client, market):
+    await market.anvil.acall("evm_setIntervalMining", 0)
+    depositing = asyncio.create_task(client.deposit("1"))
+    holding = asyncio.create_task(client.withdraw("0"))  # keeps the key in use
+    await wait_until(lambda: has_pending(market.anvil), what="the transaction in the pool")
+    depositing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await depositing
+    again = asyncio.create_task(client.deposit("1"))
+    await asyncio.sleep(1)
+    await market.anvil.acall("evm_setIntervalMining", 1)
+    await asyncio.gather(again, holding, return_exceptions=True)
+    assert again.exception() is None
+
+
 async def test_submit__left_at_any_step__lets_the_next_through(client):
     """Each is sent whole or not at all, and takes nothing from who comes after."""
     for steps in STEPS:
