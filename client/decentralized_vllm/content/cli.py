@@ -133,6 +133,26 @@ def ls(path: str, **options: Any) -> None:
 
 
 @content.command()
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="DVLLM_CLIENT__STORE",
+    help="Folder of the store.  [default: the user's data folder]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def gc(store: Path | None, as_json: bool) -> None:
+    """Delete what no pin keeps, to make room.
+
+    \b
+    dvllm content pin --remove bafybei…
+    dvllm content gc
+    """
+    from decentralized_vllm.content import cli_actions
+
+    cli_actions.run(cli_actions.gc(store=store, as_json=as_json))
+
+
+@content.command()
 @click.option("--api-port", type=click.IntRange(0, 65535), default=5001, show_default=True)
 @click.option("--gateway-port", type=click.IntRange(0, 65535), default=8081, show_default=True)
 @click.option(

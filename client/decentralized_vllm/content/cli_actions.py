@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +54,16 @@ async def add(
     as_json: bool,
 ) -> None:
     added = []
-    if only_hash:
+    async with AsyncExitStack() as stack:
+        opened = None if only_hash else open_writable(store, api, profile=profile)
+        writable = None if opened is None else await stack.enter_async_context(opened)
         for path in paths:
-            added.append((_hash_only(path, profile), path))
-    else:
-        async with open_writable(store, api, profile=profile) as writable:
-            for path in paths:
-                added.append((await _add_one(writable, path), path))
+            cid = _hash_only(path, profile) if writable is None else await _add_one(writable, path)
+            added.append({"cid": cid, "path": str(path)})
+            if not as_json:  # at once: the next path may be none, and this one is stored
+                click.echo(f"{cid}  {click.format_filename(path)}")
     if as_json:
-        entries = [{"cid": cid, "path": str(path)} for cid, path in added]
-        _print_json({"added": entries, "profile": profile})
-        return
-    for cid, path in added:
-        click.echo(f"{cid}  {click.format_filename(path)}")
+        _print_json({"added": added, "profile": profile})
 
 
 def _hash_only(path: Path, profile: str) -> Cid:
@@ -173,6 +171,17 @@ async def ls(
         for entry in entries
     )
     _say(as_json, {"cid": cid.text(), "entries": entries}, "\n".join(lines))
+
+
+async def gc(*, store: Path | None, as_json: bool) -> None:
+    async with LocalStore(store_path(store), setting="--store") as local:
+        before = await local.usage()
+        deleted = await local.collect_garbage()
+        after = await local.usage()
+    freed_bytes = before.n_bytes - after.n_bytes
+    told = {"deleted": len(deleted), "freed_bytes": freed_bytes, "kept_bytes": after.n_bytes}
+    text = f"{len(deleted)} blocks deleted, {freed_bytes} bytes freed; {after.n_bytes} bytes kept"
+    _say(as_json, told, text)
 
 
 async def serve(api_port: int, gateway_port: int, *, store: Path | None, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
@@ -47,6 +48,7 @@ class KuboStore(VerifyingReads):
         setting: str = "ipfs_api",
     ) -> None:
         self.profile = profile
+        _check_url(api_url, setting)
         self._base = f"{api_url.rstrip('/')}/api/v0/"
         self._setting = setting
         self._timeouts = timeouts or HttpTimeouts()
@@ -209,3 +211,14 @@ def _message(answer: bytes) -> str:
     except (ValueError, KeyError, TypeError):
         text = answer[:200].decode(errors="replace")
     return "".join(char if char.isprintable() else "?" for char in text[:200])
+
+
+def _check_url(url: str, setting: str) -> None:
+    """Raises SettingError, which does not show the URL: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # an address or a port that can be none
+        is_usable = False
+    if not is_usable:
+        raise SettingError(setting, "is not an http(s) URL")

@@ -60,6 +60,26 @@ def test_add_only_hash__folder__needs_no_store(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_add__one_path_of_several_is_none__names_what_is_stored(tmp_path: Path) -> None:
+    store, there = tmp_path / "store", tmp_path / "there"
+    there.write_bytes(b"a prompt")
+    done = run("add", there, tmp_path / "nothing", "--store", store, fails=True)
+    cid = cid_of_bytes(b"a prompt")
+    assert done.stdout.decode() == f"{cid}  {there}\n"
+    assert run_json("pin", "--store", store)["pins"] == [cid]
+
+
+def test_gc__what_no_pin_keeps__is_deleted_and_counted(tmp_path: Path) -> None:
+    where = ["--store", tmp_path / "store"]
+    kept = run_json("add", "-", *where, stdin=b"kept")["added"][0]["cid"]
+    left = run_json("add", "-", *where, stdin=b"left alone")["added"][0]["cid"]
+    run("pin", "--remove", left, *where)
+    assert run_json("gc", *where) == {"deleted": 1, "freed_bytes": 10, "kept_bytes": 4}
+    assert run("cat", kept, *where).stdout == b"kept"
+    assert b"is not here" in run("cat", left, *where, fails=True).stderr
+    assert run("gc", *where).stdout == b"0 blocks deleted, 0 bytes freed; 4 bytes kept\n"
+
+
 def test_reads__stored_tree__cat_ls_get_pin(tmp_path: Path) -> None:
     where = ["--store", tmp_path / "store"]
     tree = write_sample("tree", tmp_path)
@@ -139,7 +159,13 @@ def test_unreachable_api__any_command__says_so() -> None:
     assert "http://127.0.0.1:1 cannot be read" in message
 
 
-@pytest.mark.parametrize("command", ["add", "cat", "get", "pin", "ls", "serve"])
+@pytest.mark.parametrize("url", ["http://[::1", "ftp://127.0.0.1", "127.0.0.1:5001", "http://:80"])
+def test_api_that_is_no_url__any_command__names_the_flag(url: str) -> None:
+    message = run("pin", "--api", url, fails=True).stderr.decode()
+    assert message == "Error: --api: is not an http(s) URL\n"
+
+
+@pytest.mark.parametrize("command", ["add", "cat", "get", "pin", "ls", "gc", "serve"])
 def test_help__every_command__has_an_example(command: str) -> None:
     assert f"dvllm content {command}" in run(command, "--help").stdout.decode()
 
