@@ -126,7 +126,7 @@ class Desk:
                     try:
                         yield await trading.market()
                     finally:
-                        trading.stop()
+                        await trading.stop()
             finally:
                 self.sender.sender = None
 
@@ -180,8 +180,8 @@ class _Trading:
     ) -> None:
         network, me = desk.network, desk.address
         self._follower = Follower(feed, me, desk.terms.note)
-        purse = Purse(network, me, desk.sender, Permits(network, desk.account))
-        self._till = Till(purse, partial(balance_of, network, me), desk.trade.till)
+        self._purse = Purse(network, me, desk.sender, Permits(network, desk.account))
+        self._till = Till(self._purse, partial(balance_of, network, me), desk.trade.till)
         sweep = Sweep(
             network,
             self._follower,
@@ -223,10 +223,11 @@ class _Trading:
         self._running = [self._group.create_task(loop()) for loop in self._loops]
         return self._market
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         self._market.close()
         for task in self._running:
             task.cancel()
+        await self._purse.close()
 
 
 @asynccontextmanager
