@@ -80,14 +80,19 @@ class Retention:
 
     async def clean(self) -> None:
         pinned = set(await self._store.pins())  # first: what is pinned later may be needed
-        needed = await self._records.needed_cids(self._clock() - self._keep_s)
-        idle = pinned - as_pinned(needed)
+        idle = pinned - await self._needed()
         dropped, self._idle = idle & self._idle, idle
         for cid in sorted(dropped):
             await self._store.unpin(cid)
+        # A new job may have named one since the records were asked, also one pinned for it.
+        for cid in sorted(dropped & await self._needed()):
+            await self._store.pin(cid)
         n_blocks = len(await self._store.collect_garbage())
         if n_blocks:
             log.info("%d blocks of old jobs dropped", n_blocks)
+
+    async def _needed(self) -> set[Cid]:
+        return as_pinned(await self._records.needed_cids(self._clock() - self._keep_s))
 
 
 def as_pinned(cids: Iterable[Cid]) -> set[Cid]:

@@ -93,6 +93,30 @@ async def test_prompt_handed_over__for_a_job_that_never_was_ours__goes(node: Nod
     assert await node.kept_after(records, 1.0, 2.0) == set()
 
 
+class NamedAgain:
+    """The records, to which a new job is added as soon as they have told what is needed."""
+
+    def __init__(self, records: sql_journal.SqlJournal, new: JobRow) -> None:
+        self._records = records
+        self._new = new
+
+    async def needed_cids(self, since_s: float) -> set[Cid]:
+        needed = await self._records.needed_cids(since_s)
+        await self._records.put([self._new])
+        return needed
+
+
+async def test_old_prompt__named_by_a_new_job_while_it_is_dropped__is_kept(node: Node) -> None:
+    prompt = await node.add("prompt")
+    records = await node.records()
+    retention = Retention(node.store, records, keep_s=50.0, clock=lambda: 1.0)
+    await retention.clean()
+    retention._records = NamedAgain(records, job(1, Stage.LEASED, prompt))
+    await retention.clean()
+    assert await node.store.pins() == [prompt]
+    assert await node.store.has_block(prompt)
+
+
 async def test_prompt__named_in_another_base__is_kept(node: Node) -> None:
     prompt = await node.add("prompt")
     spelled = Cid("z" + encode_base58(parse_cid(prompt).to_bytes()))
