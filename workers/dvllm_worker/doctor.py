@@ -10,22 +10,39 @@ from decentralized_vllm.protocol.units import format_tokens
 from dvllm_worker.engines.doctor import examine as examine_engine
 from dvllm_worker.onchain import load_account, node_address, open_network
 from dvllm_worker.settings import WorkerSettings
+from dvllm_worker.sources import open_gateways
 
 
 async def examine_all(settings: WorkerSettings) -> list[Check]:
     """Never raises for what it finds."""
     advice = await asyncio.to_thread(examine_engine, settings.engine)
     engine = Check("engine", advice.is_ready, f"{advice.engine}: {advice.why}", advice.steps)
-    local = [check_disk(settings.data_dir), check_content(settings), engine]
+    local = [check_disk(settings.data_dir), await check_content(settings), engine]
     return [*local, *await _on_chain(settings)]
 
 
-def check_content(settings: WorkerSettings) -> Check:
-    gateways = settings.content.gateways
-    if gateways:
-        return Check("content", True, f"reads from {', '.join(gateways)}")
-    mend = "set content.gateways: models, and prompts of requesters behind NAT, come from there"
-    return Check("content", False, "no gateways", (mend,))
+async def check_content(settings: WorkerSettings) -> Check:
+    """Asks every gateway: one that answers is enough, and the silent ones are named."""
+    if not settings.content.gateways:
+        mend = "set content.gateways: models, and prompts of requesters behind NAT, come from there"
+        return Check("content", False, "no gateways", (mend,))
+    async with open_gateways(settings) as gateways:
+        answers = await asyncio.gather(*(source.answers() for source in gateways.sources))
+        asked = [*zip(gateways.sources, answers, strict=True)]
+    reads = [source.url for source, is_there in asked if is_there]
+    silent = [source.url for source, is_there in asked if not is_there]
+    found = [f"reads from {', '.join(reads)}"] if reads else []
+    if silent:
+        found.append(f"no answer from {', '.join(silent)}")
+    mends = _mends_of_silence(settings) if silent else ()
+    return Check("content", bool(reads), "; ".join(found), mends)
+
+
+def _mends_of_silence(settings: WorkerSettings) -> tuple[str, ...]:
+    mend = "start what is silent, or take it out of content.gateways"
+    if settings.content.allow_private_addresses:
+        return (mend,)
+    return (mend, "for one on your own network: content.allow_private_addresses = true")
 
 
 async def _on_chain(settings: WorkerSettings) -> list[Check]:

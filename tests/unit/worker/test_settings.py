@@ -80,8 +80,9 @@ def test_doctor__folder_that_does_not_exist_yet__looks_at_its_parent(tmp_path: P
     assert check_disk(tmp_path / "a" / "b").name == "disk"
 
 
-def test_doctor__no_gateways__says_what_to_set(toml: Path) -> None:
-    assert "content.gateways" in check_content(load_settings(toml, {})).mends[0]
+async def test_doctor__no_gateways__says_what_to_set(toml: Path) -> None:
+    check = await check_content(load_settings(toml, {}))
+    assert "content.gateways" in check.mends[0]
 
 
 def test_stop_signals__first_drains_second_ends() -> None:
