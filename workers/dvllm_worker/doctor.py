@@ -1,11 +1,13 @@
 """Looks at everything a node needs and says what to do about what is missing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
+from decentralized_vllm.chain.identity import ChainIdentity, chain_identity
 from decentralized_vllm.chain.network import Network
+from decentralized_vllm.chain.rpc import Rpc
 from decentralized_vllm.process.checks import Check, check_disk, refused_check
-from decentralized_vllm.protocol.errors import DvllmError
+from decentralized_vllm.protocol.errors import DvllmError, SettingError
 from decentralized_vllm.protocol.units import format_tokens
 from dvllm_worker.engines.doctor import examine as examine_engine
 from dvllm_worker.onchain import load_account, node_address, open_network
@@ -49,29 +51,38 @@ async def _on_chain(settings: WorkerSettings) -> list[Check]:
     try:
         async with open_network(settings) as network:
             found = f"chain {network.identity.chain_id}, contracts as expected"
-            checks = [Check("chain", True, found)]
-            for name, look in (("key", _key), ("node", _node), ("models", _models)):
-                checks.append(await _tried(name, look, network, settings))
-            return checks
+            return [
+                Check("chain", True, found),
+                await _tried("key", _key(network.rpc, network.identity, settings)),
+                await _tried("node", _node(network, settings)),
+                await _tried("models", _models(network, settings)),
+            ]
     except DvllmError as error:
-        return [refused_check("chain", error)]
+        checks = [refused_check("chain", error)]
+        if isinstance(error, SettingError) and error.setting.endswith("contract_address"):
+            checks.append(await _tried("key", _key_alone(settings)))
+        return checks
 
 
-Look = Callable[[Network, WorkerSettings], Awaitable[Check]]
-
-
-async def _tried(name: str, look: Look, network: Network, settings: WorkerSettings) -> Check:
+async def _tried(name: str, look: Awaitable[Check]) -> Check:
     try:
-        return await look(network, settings)
+        return await look
     except DvllmError as error:
         return refused_check(name, error)
 
 
-async def _key(network: Network, settings: WorkerSettings) -> Check:
-    address = node_address(settings, network.identity.chain_id)
+async def _key_alone(settings: WorkerSettings) -> Check:
+    """Without the coordinator: its address is often what one waits for."""
+    chain = settings.chain
+    async with Rpc(chain.eth_node_url, chain_id=chain.chain_id) as rpc:
+        return await _key(rpc, await chain_identity(rpc), settings)
+
+
+async def _key(rpc: Rpc, chain: ChainIdentity, settings: WorkerSettings) -> Check:
+    address = node_address(settings, chain.chain_id)
     if settings.key.passphrase_file is not None:  # does it open the key? Nobody is asked for one
-        await asyncio.to_thread(load_account, settings, network.identity.chain_id)
-    gas_wei = int(await network.rpc.call("eth_getBalance", address, "latest"), 16)
+        await asyncio.to_thread(load_account, settings, chain.chain_id)
+    gas_wei = int(await rpc.call("eth_getBalance", address, "latest"), 16)
     finding = f"{address} has {format_tokens(gas_wei)} for gas"
     mends = () if gas_wei else ("send it some of the chain's own coin",)
     return Check("key", gas_wei > 0, finding, mends)

@@ -152,6 +152,20 @@ async def test_doctor__passphrase_that_opens_nothing__said(
             assert checks["key"]["is_ok"] == is_ok, checks["key"]
 
 
+async def test_doctor__coordinator_missing_or_wrong__looks_at_the_key_all_the_same(
+    net: WorkerNetwork,
+) -> None:
+    with net.worker() as worker:
+        await net.fund(worker)
+        for address in ("", "nonsense", "0x" + "11" * 20):
+            worker.change("chain", contract_address=address)
+            done = await run_in_thread(worker, "doctor", "--json")
+            checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+            assert "chain.contract_address" in checks["chain"]["finding"]
+            assert checks["key"]["is_ok"], checks["key"]
+            assert worker.address in checks["key"]["finding"]
+
+
 async def test_doctor__nothing_done_yet__lists_the_mends(net: WorkerNetwork) -> None:
     with net.worker(engine={"kind": "transformers"}) as worker:
         done = await run_in_thread(worker, "doctor", "--json")
