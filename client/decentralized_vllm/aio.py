@@ -148,7 +148,7 @@ class AsyncClient(OpenAndClose):
             async with asyncio.timeout(checked_timeout(timeout)):
                 return await self._opened().waiting.completed(job_id)
         except TimeoutError as error:
-            raise WaitTimeout(f"job {job_id} is not over after {timeout} s") from error
+            raise WaitTimeout(f"job {job_id} has no answer after {timeout:g} s") from error
 
     async def wait_for_all(
         self, tasks: Iterable[TaskOrId], timeout: float | None = None
