@@ -1,5 +1,8 @@
 """The command `worker`: names its commands, and imports the one that is called."""
 
+import json
+from typing import Any
+
 import click
 
 from decentralized_vllm.process.lazy_group import LazyGroup
@@ -23,8 +26,28 @@ SUBCOMMANDS = {
 }
 
 
+_WANTS_JSON = f"{__name__}.wants_json"
+
+
+class JsonUsageGroup(LazyGroup):
+    """A call that no command understands is told as JSON, too, as commands tell their errors."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_WANTS_JSON] = "--json" in args  # which nobody has read when reading fails
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            if ctx.meta[_WANTS_JSON]:
+                told = {"error": "UsageError", "message": error.format_message(), "hint": None}
+                click.echo(json.dumps(told))
+            raise
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=JsonUsageGroup,
     subcommands=SUBCOMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
