@@ -1,10 +1,13 @@
 """What a node makes of prompts that it can not answer: a typed failure and a refund."""
 
+import json
+
 from decentralized_vllm.content.importer import cid_of_bytes
 from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
 from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.jobs import FailureCode, JobStatus
 from tests.support.worker_network import FIRST_WORKER, TERMS, WorkerNetwork
+from tests.support.worker_process import run_in_thread
 
 ESCROW_WEI = TERMS.max_fee_gwei * 10**9
 HONEST = b"an honest prompt" * 5_000  # longer than what a store keeps in memory
@@ -49,6 +52,9 @@ async def test_bad_prompts__each__its_code_and_a_refund(net: WorkerNetwork) -> N
         }
         for code, prompt in others.items():
             assert await failure_of(net, prompt) is code
+        told = await run_in_thread(worker, "jobs", "--json")
+        reasons = [job["reason"] for job in json.loads(told.stdout)["jobs"]]
+        assert f"the prompt is too large: more than {MAX_PROMPT_BYTES} bytes" in reasons
         long = b"word " * (TERMS.max_input_tokens + 1)
         assert await failure_of(net, long) is FailureCode.CONTENT_TOO_LARGE
         assert await failure_of(net, await directory(net)) is FailureCode.CONTENT_INVALID

@@ -89,7 +89,9 @@ class ChildSession:
         )
         if len(line) > MAX_ORDER_BYTES:
             self._end(number)
-            raise PromptTooLong("the prompt is too large")
+            raise PromptTooLong(
+                f"the prompt is too large: as JSON {len(line)} bytes, more than {MAX_ORDER_BYTES}"
+            )
         try:
             self._child.stdin.write(line)
             await self._child.stdin.drain()

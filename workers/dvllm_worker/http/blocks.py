@@ -125,5 +125,5 @@ async def _body(request: web.Request) -> AsyncIterator[bytes]:
     async for piece in request.content.iter_chunked(PIECE_BYTES):
         n_bytes += len(piece)
         if n_bytes > MAX_CAR_BYTES:
-            raise ContentTooLarge(f"more than {MAX_CAR_BYTES} bytes")
+            raise ContentTooLarge(f"the CAR has more than {MAX_CAR_BYTES} bytes")
         yield piece

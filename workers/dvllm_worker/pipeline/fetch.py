@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from decentralized_vllm.protocol.documents import MAX_PROMPT_BYTES
+from decentralized_vllm.protocol.errors import ContentTooLarge
 from decentralized_vllm.protocol.generation import SamplingParameters
 from decentralized_vllm.protocol.ids import Wei
 from decentralized_vllm.protocol.jobs import Terms
@@ -28,7 +29,10 @@ class Fetch:
         self, job: AdmittedJob, search: PromptSearch, *, timeout_s: float, longest_s: float
     ) -> LoadedJob:
         """Raises ContentUnavailable, OutOfReach, the ContentError family and InvalidPrompt."""
-        data = await search.found(timeout_s=timeout_s, longest_s=longest_s)
+        try:
+            data = await search.found(timeout_s=timeout_s, longest_s=longest_s)
+        except ContentTooLarge as error:  # it names a limit, and not of what
+            raise ContentTooLarge(f"the prompt is too large: {error.message}") from error
         request = parse_prompt(data).to_request(request_id(job))
         parameters = bounded(request.parameters, job.terms, job.state.escrow_wei)
         return LoadedJob(job, replace(request, parameters=seeded(parameters, job.key.digest)))
