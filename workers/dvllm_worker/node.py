@@ -92,14 +92,27 @@ class Node:
         log.info("stopping: %d jobs are finished or handed back first", self.crew.n_running)
         if self.settings.node.pause_when_stopped:
             await self._leave_duty()
-        await self.crew.drain(grace_s=self.settings.limits.drain_s)
-        log.info("stopped in good order")
+        n_left = await self.crew.drain(
+            grace_s=self.settings.limits.drain_s,
+            mined_s=self.duty.desk.network.clocks.grace_s + self._leaving_s,
+        )
+        if n_left:
+            log.warning(
+                "%d jobs are left to the next start: the chain has not confirmed their end, "
+                "and their leases are over",
+                n_left,
+            )
+        else:
+            log.info("stopped in good order")
+
+    @property
+    def _leaving_s(self) -> float:
+        """For some blocks, no longer: a chain that stands still would keep us for ever."""
+        chain = self.settings.chain
+        return max(LEAVING_S, (chain.confirmations + LEAVING_BLOCKS) * chain.block_time_s)
 
     async def _leave_duty(self) -> None:
-        """Waits for some blocks, no longer: a chain that stands still would keep us for ever."""
-        chain = self.settings.chain
-        n_blocks = chain.confirmations + LEAVING_BLOCKS
-        timeout_s = max(LEAVING_S, n_blocks * chain.block_time_s)
+        timeout_s = self._leaving_s
         try:
             async with asyncio.timeout(timeout_s):
                 await self.duty.set_slots(0)

@@ -57,6 +57,27 @@ async def test_sigterm__chain_mines_nothing__ends_all_the_same(net: WorkerNetwor
         assert "still offered on chain" in worker.log_text()
 
 
+async def test_sigterm__delivery_is_never_confirmed__ends_after_the_lease_and_a_start_goes_on(
+    hurried_net: WorkerNetwork,
+) -> None:
+    net = hurried_net
+    with net.worker(chain={"confirmations": 3}) as worker:
+        await net.enlist(worker)
+        worker.start()
+        await worker.on_duty()
+        job_id = await net.submit()
+        await net.anvil.acall("anvil_mine", 2)  # and none after that of the delivery
+        await worker.logged('"stage": "submitted"')
+        worker.terminate()
+        assert await worker.ended() == 0
+        assert "1 jobs are left to the next start" in worker.log_text()
+        assert "stopped in good order" not in worker.log_text()
+        worker.start()
+        await net.anvil.acall("anvil_mine", 3)
+        await worker.logged('"stage": "final"')
+        assert (await net.state(job_id)).node == worker.address
+
+
 async def test_second_signal__ends_at_once__and_a_start_goes_on(net: WorkerNetwork) -> None:
     with net.worker(**{"engine.null": {"first_token_s": 3.0}}) as worker:
         await net.enlist(worker)

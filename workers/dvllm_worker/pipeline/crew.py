@@ -55,16 +55,23 @@ class Crew:
         for task in self._tasks.values():
             task.cancel()
 
-    async def drain(self, *, grace_s: float) -> None:
-        """Lets leases finish for `grace_s`, then has the rest handed back, and waits for that."""
+    async def drain(self, *, grace_s: float, mined_s: float) -> int:
+        """Lets leases finish for `grace_s`, then has the rest handed back, and waits for that.
+
+        Until they are over and `mined_s` longer: a chain that stands still would keep us for ever.
+        Returns how many are left to the journal then.
+        """
         self._is_draining = True
         await self._wait(grace_s)
         for run in self._runs.values():
             run.hurry()
-        while self._tasks:
-            await self._wait(None)
+        clock, rows = self._workshop.clock, self._workshop.journal.open_rows()
+        ends_s = mined_s + max((row.until_s for row in rows if row.key in self._tasks), default=0)
+        while self._tasks and (left_s := ends_s - clock.now_s()) > 0:
+            await self._wait(left_s)
+        return len(self._tasks)
 
-    async def _wait(self, timeout_s: float | None) -> None:
+    async def _wait(self, timeout_s: float) -> None:
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=timeout_s)
 
