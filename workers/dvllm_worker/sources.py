@@ -8,7 +8,7 @@ from random import SystemRandom
 from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.content.gateway import GatewayStore
 from decentralized_vllm.content.kubo import KuboStore
-from decentralized_vllm.content.model_files import check_model_directory
+from decentralized_vllm.content.model_files import check_model_directory, check_model_listing
 from decentralized_vllm.content.reads import ContentReads
 from decentralized_vllm.content.sources import OrderedReads
 from dvllm_worker.content.own_store import OwnStore
@@ -98,6 +98,7 @@ async def open_model_cache(
             ModelOrigins([*here, models], gateways, peers).open,
             models,
             check_model_directory,
+            check_model_listing,
             max_bytes=settings.models.max_bytes,
             max_model_bytes=settings.models.max_model_bytes,
         )

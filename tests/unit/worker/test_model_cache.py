@@ -4,12 +4,14 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.content.memory import MemoryStore
+from decentralized_vllm.content.model_files import check_model_listing
 from decentralized_vllm.content.reads import ContentReads
 from decentralized_vllm.protocol.errors import (
     ContentUnavailable,
@@ -20,8 +22,9 @@ from decentralized_vllm.protocol.errors import (
 )
 from decentralized_vllm.protocol.ids import Cid, ModelId, VersionNumber
 from decentralized_vllm.protocol.ports import ContentLimits
-from dvllm_worker.models.cache import SPARE_DISK_BYTES, ModelCache, tree_bytes
+from dvllm_worker.models.cache import SPARE_DISK_BYTES, CheckListing, ModelCache, tree_bytes
 from dvllm_worker.models.eviction import CachedModel, choose_victims
+from dvllm_worker.models.listing import listed_files
 from dvllm_worker.models.served import ServedModel
 
 OLD = CachedModel(Cid("old"), 40, 1.0)
@@ -67,7 +70,10 @@ async def model_in(store: MemoryStore, folder: Path, name: str, text: str) -> Se
 
 @asynccontextmanager
 async def cache_over(
-    store: ContentReads, folder: Path, check: Callable[[Path], None] = lambda _: None
+    store: ContentReads,
+    folder: Path,
+    check: Callable[[Path], None] = lambda _: None,
+    check_listing: CheckListing = lambda names, sizes: None,
 ) -> AsyncIterator[tuple[ModelCache, FileBlocks]]:
     """Room for one of the models below."""
 
@@ -78,7 +84,13 @@ async def cache_over(
     async with FileBlocks(folder / "cache") as blocks:
         yield (
             ModelCache(
-                folder / "cache", origin, blocks, check, max_bytes=4000, max_model_bytes=10_000
+                folder / "cache",
+                origin,
+                blocks,
+                check,
+                check_listing,
+                max_bytes=4000,
+                max_model_bytes=10_000,
             ),
             blocks,
         )
@@ -269,6 +281,50 @@ async def test_cache__unsafe_model_asked_for_again__is_not_fetched_again(tmp_pat
                 await cache.ensure(model)
             assert caught.value.hint == "use another"
             source.n_left = 0
+
+
+async def test_cache__listing_names_a_file_that_no_model_has__nothing_of_it_is_fetched(
+    tmp_path: Path,
+) -> None:
+    store = MemoryStore()
+    model = await big_model_in(store, tmp_path, "bad")
+    (tmp_path / "bad" / "code.py").write_text("import os")
+    bad = replace(model, model_cid=await store.add_path(tmp_path / "bad"))
+    source = Cut(store, 100)
+    async with cache_over(source, tmp_path, check_listing=check_model_listing) as (cache, _):
+        for _try in range(2):
+            with pytest.raises(UnsafeModel, match=r"code\.py is not a kind of file"):
+                await cache.ensure(bad)
+            assert source.n_left == 99  # the directory alone was read
+        await cache.ensure(model)
+
+
+async def test_cache__model_that_makes_vectors__its_folders_are_looked_into(
+    tmp_path: Path,
+) -> None:
+    store = MemoryStore()
+    await big_model_in(store, tmp_path, "vectors")
+    path = tmp_path / "vectors"
+    (path / "modules.json").write_text("[]")
+    for folder in ("1_Pooling", "2_Normalize"):
+        (path / folder).mkdir()
+        (path / folder / "config.json").write_text("{}")
+    model = ServedModel(VersionNumber(1), ModelId("good"), await store.add_path(path))
+    (path / "1_Pooling" / "pytorch_model.bin").write_bytes(b"pickled")
+    bad = replace(model, model_cid=await store.add_path(path))
+    async with cache_over(store, tmp_path, check_listing=check_model_listing) as (cache, _):
+        await cache.ensure(model)
+        with pytest.raises(UnsafeModel, match=r"1_Pooling/pytorch_model\.bin"):
+            await cache.ensure(bad)
+        assert not list((tmp_path / "cache" / "fetched").iterdir())
+
+
+async def test_listed_files__of_several_blocks__never_larger_than_they_are(tmp_path: Path) -> None:
+    store = MemoryStore()
+    (tmp_path / "tokenizer.json").write_bytes(bytes(3 << 20))
+    directory = await store.list_directory(await store.add_path(tmp_path))
+    size = (await listed_files(store, directory))["tokenizer.json"]
+    assert 2.9 * (1 << 20) < size <= 3 << 20
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

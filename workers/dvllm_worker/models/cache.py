@@ -17,18 +17,21 @@ from decentralized_vllm.protocol.ids import Cid
 from decentralized_vllm.protocol.ports import ContentLimits, Progress
 from dvllm_worker.models.eviction import CachedModel, choose_victims
 from dvllm_worker.models.folders import ModelFolders
+from dvllm_worker.models.listing import listed_files
 from dvllm_worker.models.served import ServedModel
 
 SPARE_DISK_BYTES = 1 << 30  # for journal, store and logs
 
 OpenOrigin = Callable[[ServedModel], AbstractAsyncContextManager[ContentReads]]
+CheckListing = Callable[[Sequence[str], Sequence[int]], None]
 
 
 class ModelCache:
     """Models are fetched below `root`, and whole ones stay there while there is room.
 
-    `origin` is opened for each fetch, `blocks` learns what was fetched, `check` raises
-    UnsafeModel. A broken fetch goes on where it stopped, also after a restart.
+    `origin` is opened for each fetch, `blocks` learns what was fetched. `check_listing`, by names
+    and sizes and before anything is fetched, and `check` raise UnsafeModel. A broken fetch goes on
+    where it stopped, also after a restart.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class ModelCache:
         origin: OpenOrigin,
         blocks: FileBlocks,
         check: Callable[[Path], None],
+        check_listing: CheckListing,
         *,
         max_bytes: int,
         max_model_bytes: int,
@@ -46,6 +50,7 @@ class ModelCache:
         self._origin = origin
         self._blocks = blocks
         self._check = check
+        self._check_listing = check_listing
         self._max_bytes = max_bytes
         self._max_model_bytes = max_model_bytes
         self._held: Counter[Cid] = Counter()
@@ -90,7 +95,7 @@ class ModelCache:
         fetched = self._folders.fetched(cid)
         if not fetched.is_dir():
             async with self._origin(model) as reads:
-                await self._make_room(reads, cid)
+                await self._make_room(cid, await self._check_listed(reads, cid))
                 await self._fetch(reads, cid, fetched, progress)
         try:
             await asyncio.to_thread(self._check, fetched)
@@ -99,6 +104,20 @@ class ModelCache:
             await self._remove(cid, [fetched])
             raise
         await asyncio.to_thread(os.rename, fetched, path)
+
+    async def _check_listed(self, reads: ContentReads, cid: Cid) -> int:
+        """The model's bytes. By the publisher's word; the fetch itself counts what really comes."""
+        directory = await reads.list_directory(cid)
+        needed = sum(link.tree_bytes for link in directory.entries)
+        if needed > self._max_model_bytes:
+            raise ContentTooLarge(f"the model has {needed} bytes, more than models.max_model_bytes")
+        files = await listed_files(reads, directory)
+        try:
+            self._check_listing(list(files), list(files.values()))
+        except UnsafeModel as error:
+            self._refused[cid] = error
+            raise
+        return needed
 
     async def _fetch(
         self, reads: ContentReads, cid: Cid, fetched: Path, progress: Progress | None
@@ -110,10 +129,7 @@ class ModelCache:
             cid, fetched, limits=limits, progress=progress, record=record, setting="data_dir"
         )
 
-    async def _make_room(self, reads: ContentReads, cid: Cid) -> None:
-        needed = await _size_of(reads, cid)
-        if needed > self._max_model_bytes:
-            raise ContentTooLarge(f"the model has {needed} bytes, more than models.max_model_bytes")
+    async def _make_room(self, cid: Cid, needed: int) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(self._folders.finish_removals)
         folders = await asyncio.to_thread(self._folders.by_model)
@@ -139,12 +155,6 @@ def _cached(folders: Mapping[Cid, Sequence[Path]]) -> list[CachedModel]:
         CachedModel(cid, sum(map(tree_bytes, paths)), max(path.stat().st_mtime for path in paths))
         for cid, paths in folders.items()
     ]
-
-
-async def _size_of(reads: ContentReads, cid: Cid) -> int:
-    """By the publisher's word; the fetch itself counts what really comes."""
-    directory = await reads.list_directory(cid)
-    return sum(link.tree_bytes for link in directory.entries)
 
 
 def tree_bytes(path: Path) -> int:
