@@ -134,6 +134,25 @@ async def test_serve_model__unknown__said_plainly(net: WorkerNetwork) -> None:
         assert "no-such-model" in done.stderr
 
 
+async def test_serve_model__gateway_that_may_not_be_read__names_the_setting_and_says_it_once(
+    net: WorkerNetwork,
+) -> None:
+    with net.worker(content={"allow_private_addresses": False}) as worker:
+        await net.enlist(worker)
+        for gateways, told in (
+            ([net.server.gateway_url], "content.allow_private_addresses = true"),
+            (
+                [net.server.gateway_url.replace("127.0.0.1", "localhost")],
+                "private_addresses = true",
+            ),
+            ([], "set content.gateways"),
+        ):
+            worker.change("content", gateways=gateways)
+            done = await run_in_thread(worker, "serve-model", MODEL_ID)
+            assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+            assert done.stderr.count("no source has") == 1
+
+
 async def test_doctor__passphrase_that_opens_nothing__said(
     net: WorkerNetwork, tmp_path: Path
 ) -> None:
