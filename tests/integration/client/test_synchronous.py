@@ -28,7 +28,7 @@ async def ran(program):
     """What a program prints that ends well and quietly."""
     done = await in_thread(
         lambda: subprocess.run(
-            [sys.executable, "-X", "dev", "-c", program],
+            [sys.executable, "-W", "default", "-c", program],  # -X dev also tells of slow turns
             capture_output=True,
             text=True,
             timeout=60,
