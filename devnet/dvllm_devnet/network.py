@@ -217,8 +217,9 @@ class _Start:
             await worker.run(("serve-model", model_id))
         await worker.start()
         self._console.step(f"{worker.name} starts its engine")
-        await worker.wait_until_ready(functools.partial(is_on_duty, network, address))
-        self._console.step(f"{worker.name} serves {model_id} at {worker.plan.url}")
+        why_paused = await worker.wait_until_ready(functools.partial(is_on_duty, network, address))
+        told = f"takes no jobs: {why_paused}" if why_paused else f"serves {model_id}"
+        self._console.step(f"{worker.name} {told} at {worker.plan.url}")
 
     async def _bring_up_gateway(
         self, plan: GatewayPlan, deployment: Deployment, addresses: NetworkAddresses

@@ -26,6 +26,7 @@ class _ModelStatus(BaseModel):
 
 class _Status(BaseModel):
     models: list[_ModelStatus]
+    paused_because: str | None
 
 
 class _LogLine(BaseModel):
@@ -58,14 +59,25 @@ class WorkerProcess:
     async def start(self) -> None:
         self._child = await ChildProcess.start(self._command(("start",)), self._log_dir)
 
-    async def wait_until_ready(self, is_on_duty: Callable[[], Awaitable[bool]]) -> None:
-        """Until its engine answers and the chain knows it.
+    async def wait_until_ready(self, is_on_duty: Callable[[], Awaitable[bool]]) -> str | None:
+        """Until its engine answers and the chain knows it; or it pauses, and why is returned.
 
         Raises ProcessFailed also at the first failure of the engine: the worker would go on trying,
         while somebody waits here who can mend it.
         """
         await self._wait_for_engine()
-        await wait_until_ready(self.child, is_on_duty, _ON_DUTY_TIMEOUT_S)
+        why_paused: str | None = None
+
+        async def is_settled() -> bool:
+            nonlocal why_paused
+            if await is_on_duty():
+                return True
+            status = await _status_at(self.plan.url)
+            why_paused = status.paused_because if status else None
+            return why_paused is not None
+
+        await wait_until_ready(self.child, is_settled, _ON_DUTY_TIMEOUT_S)
+        return why_paused
 
     async def stop(self) -> None:
         if self._child is not None:
@@ -90,7 +102,8 @@ class WorkerProcess:
         error = engine_error(self.child.log, self.child.log_starts_at)
         if error is not None:
             raise ProcessFailed(f"{self.name}: {error}", hint=f"whole log: {self.child.log}")
-        return await _serves(f"{self.plan.url}/status")
+        status = await _status_at(self.plan.url)
+        return status is not None and any(model.is_ready for model in status.models)
 
     def _command(self, arguments: Arguments) -> Command:
         config = ("--config", str(self.plan.settings_file))
@@ -98,16 +111,16 @@ class WorkerProcess:
         return Command(self.name, argv, stop_timeout_s=_STOP_TIMEOUT_S)
 
 
-async def _serves(url: str) -> bool:
+async def _status_at(url: str) -> _Status | None:
+    """None while no worker answers there."""
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
-            session.get(url) as response,
+            session.get(f"{url}/status") as response,
         ):
-            status = _Status.model_validate_json(await response.read())
+            return _Status.model_validate_json(await response.read())
     except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
-        return False
-    return any(model.is_ready for model in status.models)
+        return None
 
 
 def engine_error(log: Path, starts_at: int) -> str | None:

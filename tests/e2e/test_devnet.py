@@ -152,6 +152,23 @@ def test_gateway__shows_and_sets_the_resources_of_a_worker(manifest):
     assert allotted.json()["allocation"]["cpu"] == 10.0
 
 
+def allot(manifest, cpu):
+    own = {"Authorization": f"Bearer {manifest.api_key}"}
+    url = f"{manifest.gateway.dvllm_url}/api/resources"
+    assert requests.post(url, json={"cpu": cpu}, headers=own, timeout=10).status_code == 200
+
+
+def test_worker_without_a_share__network_starts_again_and_says_so(tmp_path, env):
+    with up(tmp_path, env) as devnet:
+        allot(devnet.wait_for_manifest(), 0)
+        assert devnet.end(signal.SIGTERM) == 0
+    with up(tmp_path, env) as devnet:
+        manifest = devnet.wait_for_manifest()
+        assert "worker-1 takes no jobs: a share of 0 percent is allotted" in devnet.out
+        allot(manifest, 100)
+        answer_one(manifest, tmp_path / "client")
+
+
 def test_two_networks__born_at_once_with_the_same_keys__both_become_ready(tmp_path):
     homes = [tmp_path / name / "net" for name in ("one", "two")]
     with ExitStack() as stack:
