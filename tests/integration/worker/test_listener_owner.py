@@ -1,5 +1,7 @@
 """What only the operator may change over HTTP."""
 
+import errno
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -74,6 +76,20 @@ async def test_resources__a_bad_wish__refused_and_nothing_changed(
 ) -> None:
     status, _ = await post_resources(door, body, nonce="b" * 16)
     assert status == expected
+    async with door.session.get(f"{door.url}/resources") as answer:
+        assert (await answer.json())["allocation"] == asdict(LIMITS)
+
+
+async def test_resources__disk_is_full__said_and_nothing_changed(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        status, body = await post_resources(door, b'{"cpu":50}', nonce="f" * 16)
+    assert (status, "no space left" in str(body["error"])) == (507, True)
     async with door.session.get(f"{door.url}/resources") as answer:
         assert (await answer.json())["allocation"] == asdict(LIMITS)
 

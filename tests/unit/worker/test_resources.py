@@ -107,6 +107,13 @@ async def test_allotment__changed__cache_slots_and_file_follow(tmp_path: Path) -
     assert told.cache_bytes == 50 * GIB
 
 
+async def test_allotment__two_changes_at_once__both_are_kept(tmp_path: Path) -> None:
+    allotment = allotment_in(tmp_path, Told())
+    await asyncio.gather(*(allotment.change({name: 10.0}) for name in ("cpu", "memory", "storage")))
+    assert allotment.allocation == Shares(10.0, 10.0, 0.0, 10.0)
+    assert allotment_in(tmp_path, Told()).allocation == allotment.allocation
+
+
 async def test_allotment__file_of_somebody_else__all_is_allotted(tmp_path: Path) -> None:
     (tmp_path / "resources.json").write_text("{}")
     assert allotment_in(tmp_path, Told()).allocation == LIMITS

@@ -8,6 +8,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from decentralized_vllm.protocol.errors import SettingError, StorageBusy, StorageFull
 from dvllm_worker.http.errors import first_problem, refusal
 from dvllm_worker.http.owners import Owners
 from dvllm_worker.resources.allotment import Allotment
@@ -60,6 +61,8 @@ class ResourceDoor:
             return refusal(400, first_problem(error))
         except AboveLimits as error:
             return refusal(422, error.message)
+        except (StorageFull, StorageBusy, SettingError) as error:
+            return refusal(507, error.message)
         return await self.get(request)
 
     async def _measure(self) -> tuple[Shares, Shares]:

@@ -11,6 +11,7 @@ from typing import Protocol
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from decentralized_vllm.content.disk import disk_errors
 from decentralized_vllm.protocol.errors import DvllmError
 from dvllm_worker.resources.gate import SlotGate
 from dvllm_worker.resources.shares import Shares, changed, clipped, cores_of, slots_of
@@ -65,6 +66,7 @@ class Allotment:
         self._is_paused = False
         self._is_new = asyncio.Event()
         self._chain_turn = asyncio.Lock()
+        self._file_turn = asyncio.Lock()
 
     @property
     def slots(self) -> int:
@@ -90,10 +92,16 @@ class Allotment:
         self._is_new.set()
 
     async def change(self, wish: Mapping[str, float]) -> None:
-        """Raises AboveLimits. The chain hears of the slots a little later, from `follow`."""
-        self.allocation = changed(self.allocation, wish, self.limits)
-        await asyncio.to_thread(_keep, self._path, self.allocation)
-        await self.enforce()
+        """The chain hears of the slots a little later, from `follow`.
+
+        Raises AboveLimits, StorageFull and SettingError, and nothing is changed then.
+        """
+        async with self._file_turn:
+            allocation = changed(self.allocation, wish, self.limits)
+            with disk_errors("data_dir", self._path.parent):
+                await asyncio.to_thread(_keep, self._path, allocation)
+            self.allocation = allocation
+            await self.enforce()
         self._is_new.set()
         log.info("resources allotted", extra={"slots": self.slots})
 
