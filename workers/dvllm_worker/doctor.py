@@ -6,21 +6,44 @@ from collections.abc import Awaitable
 from decentralized_vllm.chain.identity import ChainIdentity, chain_identity
 from decentralized_vllm.chain.network import Network
 from decentralized_vllm.chain.rpc import Rpc
+from decentralized_vllm.content.kubo import KuboStore
 from decentralized_vllm.process.checks import Check, check_disk, refused_check
 from decentralized_vllm.protocol.errors import DvllmError, SettingError
 from decentralized_vllm.protocol.units import format_tokens
+from dvllm_worker.engines.doctor import check_server
 from dvllm_worker.engines.doctor import examine as examine_engine
+from dvllm_worker.engines.settings import EngineSettings
 from dvllm_worker.onchain import load_account, node_address, open_network
+from dvllm_worker.outages import MIRROR
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.sources import open_gateways
 
 
 async def examine_all(settings: WorkerSettings) -> list[Check]:
     """Never raises for what it finds."""
-    advice = await asyncio.to_thread(examine_engine, settings.engine)
-    engine = Check("engine", advice.is_ready, f"{advice.engine}: {advice.why}", advice.steps)
-    local = [check_disk(settings.data_dir), await check_content(settings), engine]
+    local = [check_disk(settings.data_dir), await check_content(settings)]
+    if settings.content.mirror_api is not None:
+        local.append(await check_mirror(settings.content.mirror_api))
+    local.append(await _tried("engine", check_engine(settings.engine)))
     return [*local, *await _on_chain(settings)]
+
+
+async def check_engine(settings: EngineSettings) -> Check:
+    """Raises what the server of `engine.url` is not fit for."""
+    advice = await asyncio.to_thread(examine_engine, settings)
+    await check_server(settings)
+    return Check("engine", advice.is_ready, f"{advice.engine}: {advice.why}", advice.steps)
+
+
+async def check_mirror(api: str) -> Check:
+    mirror = KuboStore(api, setting=MIRROR)
+    try:
+        answers = await mirror.answers()
+    finally:
+        await mirror.close()
+    if answers:
+        return Check("mirror", True, f"answers are copied to {api}")
+    return Check("mirror", False, f"no answer from {api}", (f"start it, or unset {MIRROR}",))
 
 
 async def check_content(settings: WorkerSettings) -> Check:

