@@ -15,7 +15,7 @@ from dvllm_worker.clock import ChainClock
 from dvllm_worker.content.arrivals import Arrivals
 from dvllm_worker.content.prompts import PromptReader
 from dvllm_worker.content.shelf import LocalShelf
-from dvllm_worker.duty import Duty, NotReady
+from dvllm_worker.duty import Duty
 from dvllm_worker.housekeeping import Earnings, Retention
 from dvllm_worker.http.hub import JobHub
 from dvllm_worker.journal.crash_points import CrashingJournal
@@ -52,8 +52,6 @@ from dvllm_worker.suspension import Suspension
 
 log = logging.getLogger(__name__)
 
-RESERVED_BLOCKS = 2  # kept of every lease for its one transaction to be mined
-
 
 async def run_worker(settings: WorkerSettings, stops: StopSignals) -> None:
     """Runs one node until it is told to stop. Raises SettingError, NotReady, ChainUnavailable."""
@@ -63,9 +61,7 @@ async def run_worker(settings: WorkerSettings, stops: StopSignals) -> None:
         await duty.check_ready()
         if settings.node.resume_on_start and await duty.resume():
             log.info("the node takes duty again after a no-show")
-        models = await duty.served_models()
-        if not models:
-            raise NotReady("this node serves no model", hint="run `worker serve-model MODEL_ID`")
+        models = await duty.models_to_serve(reserve_s=settings.chain.reserve_s)
         async with (
             open_sources(settings) as sources,
             open_model_cache(settings, desk, sources.models, sources.own) as cache,
@@ -208,7 +204,7 @@ class _Assembly:
         patience = Patience(
             fetch_s=self._settings.content.fetch_timeout_s,
             engine_s=self._settings.limits.engine_wait_s,
-            reserve_s=RESERVED_BLOCKS * self._settings.chain.block_time_s,
+            reserve_s=self._settings.chain.reserve_s,
         )
         return Workshop(
             steps,

@@ -4,7 +4,12 @@ import logging
 from dataclasses import dataclass
 
 from decentralized_vllm.chain.contracts.coordinator_calls import MAX_LIST_STEPS
-from decentralized_vllm.protocol.errors import ContractRevert, InsufficientGas, PermanentError
+from decentralized_vllm.protocol.errors import (
+    ContractRevert,
+    InsufficientGas,
+    PermanentError,
+    SettingError,
+)
 from decentralized_vllm.protocol.ids import ModelId, VersionNumber
 from decentralized_vllm.protocol.models import ModelVersion
 from dvllm_worker.models.served import ServedModel
@@ -38,9 +43,32 @@ class Duty:
 
     async def served_models(self) -> list[ServedModel]:
         """The versions this node joined."""
+        return [served(version) for version in await self._joined_versions()]
+
+    async def models_to_serve(self, *, reserve_s: float) -> list[ServedModel]:
+        """At a start. Raises NotReady for none, and as `check_lease`."""
+        versions = await self._joined_versions()
+        if not versions:
+            raise NotReady("this node serves no model", hint="run `worker serve-model MODEL_ID`")
+        for version in versions:
+            self.check_lease(version, reserve_s)
+        return [served(version) for version in versions]
+
+    def check_lease(self, version: ModelVersion, reserve_s: float) -> None:
+        """Raises SettingError where no time would be left for an answer, at the node's cost."""
+        lease_s = version.terms.lease_s + self.desk.network.clocks.grace_s
+        if lease_s <= reserve_s:
+            raise SettingError(
+                "chain.block_time_s",
+                f"two blocks take {reserve_s:g} s, and a lease of {version.model_id} lasts "
+                f"{lease_s} s with its grace: each job would be handed back, at your cost",
+                hint=f"mend it, or run `worker serve-model {version.model_id} --leave`",
+            )
+
+    async def _joined_versions(self) -> list[ModelVersion]:
         coordinator = self.desk.network.coordinator
         numbers = await coordinator.joined_versions(self.desk.address)
-        return [served(await coordinator.version(number)) for number in numbers]
+        return [await coordinator.version(number) for number in numbers]
 
     async def current_version(self, model_id: ModelId) -> ModelVersion:
         """What new jobs of a model are given. Raises UnknownModel."""

@@ -29,6 +29,11 @@ class ChainSection(settings_files.ChainSection):
 
     block_time_s: float = Field(2.0, gt=0, description="usual time between two blocks")
 
+    @property
+    def reserve_s(self) -> float:
+        """Kept of every lease for its one transaction to be mined: two blocks."""
+        return 2 * self.block_time_s
+
 
 class KeySection(settings_files.KeySection):
     """The node's own key."""

@@ -95,6 +95,20 @@ async def test_start__before_each_step__names_the_command_to_run(net: WorkerNetw
         assert "worker serve-model" in (await run_in_thread(worker, "start")).stderr
 
 
+async def test_blocks_too_slow_for_the_lease__named_before_jobs_are_handed_back(
+    hurried_net: WorkerNetwork,
+) -> None:
+    net = hurried_net
+    with net.worker(chain={"block_time_s": 15.0}) as worker:
+        await net.enlist(worker)
+        for arguments in (("start",), ("serve-model", MODEL_ID)):
+            done = await run_in_thread(worker, *arguments)
+            assert (done.returncode, "Error: chain.block_time_s: " in done.stderr) == (1, True)
+        assert not list((worker.folder / "data").glob("models/b*"))  # nothing was fetched
+        done = await run_in_thread(worker, "serve-model", MODEL_ID, "--leave")
+        assert done.returncode == 0, done.stderr
+
+
 async def test_start__no_gas_money__said_plainly(net: WorkerNetwork) -> None:
     with net.worker() as worker:
         await net.enlist(worker)

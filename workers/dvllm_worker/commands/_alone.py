@@ -25,6 +25,7 @@ class CommandEnlistment(Enlistment):
     async def _joined(self, version: ModelVersion) -> Told:
         """Fetches the model first, and checks every byte."""
         settings = self._settings
+        self._duty.check_lease(version, settings.chain.reserve_s)
         async with (
             FileBlocks(settings.models_dir) as models,
             open_model_cache(settings, self._desk, models) as cache,
