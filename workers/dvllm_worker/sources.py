@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import SystemRandom
 
+from decentralized_vllm.content.disk import disk_errors
 from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.content.gateway import GatewayStore
 from decentralized_vllm.content.kubo import KuboStore
 from decentralized_vllm.content.model_files import check_model_directory, check_model_listing
 from decentralized_vllm.content.reads import ContentReads
 from decentralized_vllm.content.sources import OrderedReads
+from decentralized_vllm.protocol.errors import SettingError
 from dvllm_worker.content.own_store import OwnStore
 from dvllm_worker.content.writing import TreeWriter
 from dvllm_worker.models.cache import ModelCache
@@ -41,7 +43,7 @@ async def open_sources(settings: WorkerSettings) -> AsyncIterator[Sources]:
     mirror = _mirror(settings)
     async with open_gateways(settings) as gateways:
         try:
-            async with own, FileBlocks(settings.models_dir) as models:
+            async with own, open_models(settings) as models:
                 offered = OrderedReads([own, models] if settings.models.serve_to_peers else [own])
                 async with _writer_into(own) as writer:
                     yield Sources(own, writer, gateways, models, offered, mirror)
@@ -81,6 +83,19 @@ async def open_gateways(settings: WorkerSettings) -> AsyncIterator[GatewayStore]
 def _mirror(settings: WorkerSettings) -> KuboStore | None:
     api = settings.content.mirror_api
     return KuboStore(api, setting="content.mirror_api") if api else None
+
+
+@asynccontextmanager
+async def open_models(settings: WorkerSettings) -> AsyncIterator[FileBlocks]:
+    """What was fetched before. Raises SettingError, StorageFull."""
+    folder = settings.models_dir
+    with disk_errors("data_dir", folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:  # a link to a disk that is not there, too
+            raise SettingError("data_dir", f"{folder} is not a folder") from error
+    async with FileBlocks(folder) as models:
+        yield models
 
 
 @asynccontextmanager

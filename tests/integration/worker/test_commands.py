@@ -140,6 +140,28 @@ async def test_commands__data_dir_that_is_none__is_named(
             assert (done.returncode, done.stderr[:17]) == (1, "Error: data_dir: ")
 
 
+async def test_start__of_data_dir_something_can_not_be_used__named_in_one_line(
+    net: WorkerNetwork,
+) -> None:
+    """Such as a link to a disk that is not mounted."""
+    with net.worker() as worker:
+        await net.enlist(worker)
+        models, allotted = (worker.folder / "data" / name for name in ("models", "resources.json"))
+        models.parent.mkdir(parents=True)
+        models.symlink_to(worker.folder / "not mounted")
+        for arguments in (("start",), ("serve-model", MODEL_ID)):
+            done = await run_in_thread(worker, *arguments)
+            assert (done.returncode, done.stderr) == (
+                1,
+                f"Error: data_dir: {models} is not a folder\n",
+            )
+        models.unlink()
+        allotted.mkdir()
+        done = await run_in_thread(worker, "start")
+        assert f"Error: data_dir: {allotted} cannot be read: " in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 async def test_serve_model__unknown__said_plainly(net: WorkerNetwork) -> None:
     with net.worker() as worker:
         await net.enlist(worker)

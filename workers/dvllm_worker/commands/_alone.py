@@ -1,6 +1,5 @@
 """The node's standing as a command changes it by itself, where no worker runs."""
 
-from decentralized_vllm.content.file_blocks import FileBlocks
 from decentralized_vllm.protocol.models import ModelVersion
 from decentralized_vllm.protocol.nodes import NodeProfile, RegisteredNode
 from dvllm_worker.duty import NotReady, served
@@ -10,7 +9,7 @@ from dvllm_worker.office.treasury import Told
 from dvllm_worker.onchain import Desk
 from dvllm_worker.settings import WorkerSettings
 from dvllm_worker.slots import declared_slots
-from dvllm_worker.sources import open_model_cache
+from dvllm_worker.sources import open_model_cache, open_models
 
 
 class CommandEnlistment(Enlistment):
@@ -27,7 +26,7 @@ class CommandEnlistment(Enlistment):
         settings = self._settings
         self._duty.check_lease(version, settings.chain.reserve_s)
         async with (
-            FileBlocks(settings.models_dir) as models,
+            open_models(settings) as models,
             open_model_cache(settings, self._desk, models) as cache,
         ):
             progress = LoggedProgress(version.model_id)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from decentralized_vllm.content.disk import disk_errors
-from decentralized_vllm.protocol.errors import DvllmError
+from decentralized_vllm.protocol.errors import DvllmError, SettingError
 from dvllm_worker.resources.gate import SlotGate
 from dvllm_worker.resources.shares import Shares, changed, clipped, cores_of, slots_of
 
@@ -135,11 +135,13 @@ class Allotment:
 
 
 def _kept(path: Path, limits: Shares) -> Shares:
-    """What was allotted before; without that, everything that is offered."""
+    """What was allotted before; without that, everything that is offered. Raises SettingError."""
     try:
         return _SHARES.validate_json(path.read_bytes())
     except FileNotFoundError:
         return limits
+    except OSError as error:
+        raise SettingError("data_dir", f"{path} cannot be read: {error.strerror}") from error
     except ValidationError:
         log.warning("%s is not what this worker wrote: all is allotted that is offered", path)
         return limits
